@@ -1,0 +1,38 @@
+"""Restill: restoration networks made small by distillation, and run on a plain CPU."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public names and where they live; each is imported on first use, so one missing library never breaks the rest.
+_PUBLIC = {
+    "RestillError": "restill.errors",
+    "restore": "restill.restore",
+    "stream": "restill.runtime",
+    "load_model": "restill.runtime",
+    "train": "restill.training",
+    "evaluate": "restill.evaluation",
+    "export": "restill.training",
+}
+
+__all__ = ["RestillError", "__version__", "evaluate", "export", "load_model", "restore", "stream", "train"]
+
+if TYPE_CHECKING:
+    from restill.errors import RestillError
+    from restill.evaluation import evaluate
+    from restill.restore import restore
+    from restill.runtime import load_model, stream
+    from restill.training import export, train
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'restill' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

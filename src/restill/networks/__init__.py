@@ -1,0 +1,52 @@
+"""Networks by name. One line per network; the class is imported when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from restill.errors import RestillError
+from restill.networks.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NETWORKS = {
+    "prednet-teacher": "restill.networks.prednet:Teacher",
+    "prednet-student1": "restill.networks.prednet:Student1",
+    "prednet-student2": "restill.networks.prednet:Student2",
+    "prednet-student3": "restill.networks.prednet:Student3",
+    "rill-s": "restill.networks.rill:RillS",
+    "rill-l": "restill.networks.rill:RillL",
+}
+
+__all__ = ["NETWORKS", "NetworkSpec", "create", "network_class"]
+
+
+def network_class(name: str) -> type[nn.Module]:
+    """The class behind a network's name.
+
+    Raises:
+        RestillError: There is no such network.
+    """
+    if name not in NETWORKS:
+        raise RestillError(f"network '{name}' is not known; the networks are: {', '.join(NETWORKS)}")
+    module, _, attribute = NETWORKS[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def create(name: str, **options: Any) -> nn.Module:
+    """A network with fresh weights.
+
+    Args:
+        name: One of :data:`NETWORKS`.
+        options: The class's own, such as ``channels=8``.
+
+    Raises:
+        RestillError: The name or an option is not known.
+    """
+    cls = network_class(name)
+    try:
+        return cls(**options)
+    except TypeError as error:
+        raise RestillError(f"network '{name}' does not take these options: {error}") from error

@@ -1,0 +1,116 @@
+"""The PredNet family of CSTD (Collaborative Spatial-Temporal Distillation, ICME 2023): teacher and three students.
+
+3-D convolutions, ReLU and local residuals; no global skip, the output is the picture itself.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.nn.functional import relu
+
+from restill.networks.spec import NetworkSpec
+
+PAPER = "CSTD, ICME 2023, Table 2"
+
+
+def same3d(c_in: int, c_out: int) -> nn.Conv3d:
+    """``S``: keeps time and size."""
+    return nn.Conv3d(c_in, c_out, 3, padding=1)
+
+
+def shorten3d(c_in: int, c_out: int) -> nn.Conv3d:
+    """``X``: kernel (2, 3, 3), one frame shorter."""
+    return nn.Conv3d(c_in, c_out, (2, 3, 3), padding=(0, 1, 1))
+
+
+def same2d(c_in: int, c_out: int) -> nn.Conv2d:
+    return nn.Conv2d(c_in, c_out, 3, padding=1)
+
+
+class ResidualPair(nn.Module):
+    """relu(conv(relu(conv(x))) + x)."""
+
+    def __init__(self, make_conv, channels: int) -> None:
+        super().__init__()
+        self.a = make_conv(channels, channels)
+        self.b = make_conv(channels, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return relu(self.b(relu(self.a(x))) + x)
+
+
+class PredNet(nn.Module):
+    """One body for all four: conv1, a residual pair, then (transition, residual pair) per letter of ``transitions``.
+
+    ``S`` keeps the number of frames, ``X`` takes one away, ``2`` is a plain 2-D convolution. A trailing ``!`` in the
+    pattern is a last transition without its residual pair (Student #2).
+    """
+
+    spec: ClassVar[NetworkSpec]
+    channels: ClassVar[int]
+    transitions: ClassVar[str]
+
+    def __init__(self, channels: int | None = None) -> None:
+        super().__init__()
+        c = channels or self.channels
+        self.flat = self.transitions.startswith("2")
+        keep = same2d if self.flat else same3d
+        self.first = keep(3, c)
+        self.first_pair = ResidualPair(keep, c)
+        pattern = self.transitions.rstrip("!")
+        pairs = len(pattern) - self.transitions.count("!")
+        self.transition = nn.ModuleList(shorten3d(c, c) if kind == "X" else keep(c, c) for kind in pattern)
+        self.pair = nn.ModuleList(ResidualPair(keep, c) for _ in range(pairs))
+        self.head = keep(c, 3)
+
+    def forward(self, window: torch.Tensor) -> torch.Tensor:
+        """Clean centre frame.
+
+        Args:
+            window: (B, K, 3, H, W), K the number of frames of this network, any H and W.
+
+        Returns:
+            (B, 3, H, W), not clamped.
+        """
+        x = window[:, 0] if self.flat else window.transpose(1, 2)  # (B, 3, H, W) or (B, 3, K, H, W)
+        f = self.first_pair(relu(self.first(x)))  # (B, C, [K,] H, W)
+        for j, transition in enumerate(self.transition):
+            f = relu(transition(f))  # X: K - 1 frames
+            if j < len(self.pair):
+                f = self.pair[j](f)
+        out = self.head(f)  # (B, 3, [1,] H, W): one frame is left
+        return out if self.flat else out[:, :, 0]
+
+
+def _spec(frames: int) -> NetworkSpec:
+    k = frames // 2
+    return NetworkSpec(
+        task="derain", paper=PAPER, frames_before=k, frames_after=k, feature="head:input", head="head", residual=False
+    )
+
+
+class Teacher(PredNet):
+    """22 convolutions, 64 channels, 7 frames: 2,002,371 parameters."""
+
+    spec, channels, transitions = _spec(7), 64, "XXXXXX"
+
+
+class Student1(PredNet):
+    """22 convolutions, 16 channels, 3 frames: 136,563 parameters."""
+
+    spec, channels, transitions = _spec(3), 16, "SSSSXX"
+
+
+class Student2(PredNet):
+    """14 convolutions (the paper says 13), 16 channels, 3 frames: 81,139 parameters."""
+
+    spec, channels, transitions = _spec(3), 16, "SXXS!"
+
+
+class Student3(PredNet):
+    """22 two-dimensional convolutions, 32 channels, one frame: 186,723 parameters."""
+
+    spec, channels, transitions = _spec(1), 32, "222222"

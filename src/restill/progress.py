@@ -1,0 +1,88 @@
+"""Progress for everything that takes longer than two seconds: a live bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Advance(Protocol):
+    """Called as ``advance()`` after each unit of work; keyword values are shown beside the bar."""
+
+    def __call__(self, steps: int = 1, **shown: float | str) -> None: ...
+
+
+@contextmanager
+def track(description: str, total: int | None, unit: str, *, start: int = 0, quiet: bool = False) -> Iterator[Advance]:
+    """Show how far a job is, how fast it goes and when it will be done, on stderr.
+
+    Args:
+        description: What is being done, such as the file's name.
+        total: How many units there are; None when nobody knows (a live stream).
+        unit: What is counted: "frames", "steps".
+        start: Units that were done before (a resumed job).
+        quiet: Show nothing.
+
+    Yields:
+        A function to call after each unit.
+    """
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda steps=1, **shown: None
+    elif console.is_terminal:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.fields[of]} " + unit),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("eta"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[shown]}"),
+        )
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(description, total=total, completed=start, of=_count(total), rate="", shown="")
+            began, done = time.monotonic(), 0
+
+            def advance(steps: int = 1, **shown: float | str) -> None:
+                nonlocal done
+                done += steps
+                rate = done / max(time.monotonic() - began, 1e-6)
+                bar.update(task, advance=steps, rate=f"{rate:.1f} {unit}/s", shown=_format(shown))
+
+            yield advance
+    else:
+        began = last = time.monotonic()
+        done = start
+
+        def advance(steps: int = 1, **shown: float | str) -> None:
+            nonlocal last, done
+            done += steps
+            now = time.monotonic()
+            if now - last >= SECONDS_BETWEEN_LINES:
+                last = now
+                rate = (done - start) / (now - began)
+                eta = "" if total is None else f", eta {max(total - done, 0) / rate:.0f} s"
+                console.print(
+                    f"{description}: {done}/{_count(total)} {unit}, {rate:.1f} {unit}/s{eta} {_format(shown)}",
+                    markup=False,
+                    highlight=False,
+                    soft_wrap=True,
+                )
+
+        yield advance
+
+
+def _count(total: int | None) -> str:
+    return "?" if total is None else str(total)
+
+
+def _format(shown: dict[str, float | str]) -> str:
+    return " ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items())
