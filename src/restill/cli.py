@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from restill import __version__
-from restill.errors import RestillError
+from restill.errors import RestillError, need_extra
 
 app = typer.Typer(
     name="restill",
@@ -38,6 +40,25 @@ def _root(
 
 
 # --- journey 2: a student is born --------------------------------------------------------------------------------
+
+@app.command()
+def networks(
+    size: Annotated[str, typer.Option(help="Frame to count at, WIDTHxHEIGHT in pixels.")] = "128x128",
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects for machines.")] = False,
+) -> None:
+    """List every network with its parameters and multiply-accumulates."""
+    try:
+        from restill.evaluation import complexity
+    except ModuleNotFoundError as error:
+        raise need_extra(error.name or "torch", "train", "restill networks") from error
+    from restill.evaluation.report import complexity_table
+
+    height_width = complexity.parse_size(size)
+    rows = complexity.table(height_width)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        Console().print(complexity_table(rows, height_width))
 
 
 def main() -> None:

@@ -1,0 +1,20 @@
+"""How good and how costly a network is: metrics, protocols, complexity, and the verdict over a data set."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from restill.evaluation.report import Report
+    from restill.evaluation.verdict import evaluate
+
+__all__ = ["Report", "evaluate"]
+
+_PUBLIC = {"evaluate": "restill.evaluation.verdict", "Report": "restill.evaluation.report"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'restill.evaluation' has no attribute '{name}'")
