@@ -1,0 +1,46 @@
+"""Datasets by name: one file per benchmark layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from restill.errors import RestillError
+
+if TYPE_CHECKING:
+    from restill.datasets.clips import ClipSource
+
+DATASETS = {
+    "clean-clips": "restill.datasets.clean_clips:CleanClips",
+    "nturain": "restill.datasets.nturain:NTURain",
+}
+
+
+def dataset_class(name: str) -> Any:
+    """The class behind a dataset's name.
+
+    Raises:
+        RestillError: There is no such dataset.
+    """
+    if name not in DATASETS:
+        raise RestillError(f"dataset '{name}' is not known; the datasets are: {', '.join(DATASETS)}")
+    module, _, attribute = DATASETS[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def open_source(name: str, root: str | Path, clips: Sequence[str] | None = None, **options: Any) -> ClipSource:
+    """A dataset's clips, to train on.
+
+    Args:
+        name: One of :data:`DATASETS`.
+        root: Its folder.
+        clips: Names of the clips to take; None for all.
+        options: What this dataset takes besides (``rain`` for clean-clips).
+
+    Raises:
+        RestillError: The dataset, the folder or a clip is not there.
+    """
+    cls = dataset_class(name)
+    return cls.training_source(Path(root), clips, **options)

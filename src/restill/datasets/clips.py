@@ -1,0 +1,175 @@
+"""Training samples from clips: what every clip dataset shares.
+
+A sample is a pure function of (seed, index): it does not matter which worker makes it or when, so a resumed run sees
+the very samples that an uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from restill.alignment import align_window, flow_picture, make_dis
+from restill.errors import RestillError
+
+
+class Box(NamedTuple):
+    """A region of a frame in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+class ClipSource(Protocol):
+    """What a dataset gives: clips that can be read in part, clean and degraded."""
+
+    names: Sequence[str]
+
+    def shape(self, clip: int) -> tuple[int, int, int]:
+        """(frames, height, width) of a clip."""
+        ...
+
+    def read(
+        self, clip: int, frames: Sequence[int], box: Box, size: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Read a region of some frames and bring it to a size.
+
+        Args:
+            clip: Which clip.
+            frames: Frame indices, in the order wanted (they may run backwards).
+            box: Region of the source frames.
+            size: (height, width) to resample the region to.
+            rng: For whatever the source makes up (rain).
+
+        Returns:
+            Degraded and clean frames, each (height, width, 3) uint8.
+        """
+        ...
+
+
+class ClipSamples(Dataset[dict[str, torch.Tensor]]):
+    """Random crops of ``context + centres + context`` frames.
+
+    Args:
+        source: Where the clips come from.
+        length: How many samples there are.
+        seed: With the index, decides everything.
+        crop: Height and width of a sample.
+        centres: L, frames that are restored in one sample.
+        context: k, frames before the first and after the last centre.
+        align: "dis" adds ``windows``, the neighbours warped onto each centre; "none" does not.
+        scale: Clips are resampled by a factor drawn from this range (never below the crop).
+        augment: Flip left-right and reverse time, each with probability one half.
+        position: "random", or "topleft" as the CSTD authors crop.
+        margin: Pixels around the crop that flow may look at; cut off afterwards.
+    """
+
+    def __init__(
+        self,
+        source: ClipSource,
+        length: int,
+        seed: int,
+        *,
+        crop: int,
+        centres: int,
+        context: int,
+        align: Literal["none", "dis"],
+        scale: tuple[float, float] = (1.0, 1.0),
+        augment: bool = True,
+        position: Literal["random", "topleft"] = "random",
+        margin: int = 32,
+    ) -> None:
+        self.source, self.length, self.seed = source, length, seed
+        self.crop, self.centres, self.context, self.align = crop, centres, context, align
+        self.scale, self.augment, self.position = scale, augment, position
+        self.margin = margin if align == "dis" else 0
+        self.frames = centres + 2 * context
+        self.usable = [i for i in range(len(source.names)) if self._fits(source.shape(i))]
+        if not self.usable:
+            raise RestillError(
+                f"no clip has {self.frames} frames of at least {crop}x{crop} pixels: "
+                "use smaller data.crop or data.centres, or longer clips"
+            )
+
+    def _fits(self, shape: tuple[int, int, int]) -> bool:
+        return shape[0] >= self.frames and min(shape[1:]) >= self.crop
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        """One sample.
+
+        Returns:
+            ``degraded`` (T, 3, crop, crop), ``clean`` the same, and with alignment ``windows``
+            (L, 2k+1, 3, crop, crop); float32 RGB in [0, 1].
+        """
+        rng = np.random.default_rng([self.seed, index])
+        clip = self.usable[int(rng.integers(len(self.usable)))]
+        total, height, width = self.source.shape(clip)
+        factor = max(rng.uniform(*self.scale), self.crop / min(height, width))
+        first = int(rng.integers(total - self.frames + 1))
+        order = list(range(first, first + self.frames))
+        flip = reverse = False
+        if self.augment:
+            flip, reverse = rng.random(2) < 0.5
+        if reverse:
+            order.reverse()
+        box, size, inner = self._region(height, width, factor, rng)
+        degraded, clean = self.source.read(clip, order, box, size, rng)
+        if flip:
+            degraded, clean = ([np.ascontiguousarray(f[:, ::-1]) for f in side] for side in (degraded, clean))
+            inner = (inner[0], size[1] - self.crop - inner[1])
+        cut = (slice(inner[0], inner[0] + self.crop), slice(inner[1], inner[1] + self.crop))
+        sample = {"degraded": _tensor([f[cut] for f in degraded]), "clean": _tensor([f[cut] for f in clean])}
+        if self.align == "dis":
+            sample["windows"] = torch.stack([_tensor([f[cut] for f in w]) for w in self._windows(degraded)])
+        return sample
+
+    def _region(
+        self, height: int, width: int, factor: float, rng: np.random.Generator
+    ) -> tuple[Box, tuple[int, int], tuple[int, int]]:
+        """Where to read, the size to bring it to, and where the crop lies in that."""
+        reach = self.crop + 2 * self.margin
+        scaled = (max(self.crop, round(height * factor)), max(self.crop, round(width * factor)))
+        size = (min(reach, scaled[0]), min(reach, scaled[1]))
+        if self.position == "topleft":
+            crop_at = (0, 0)
+        else:
+            crop_at = (int(rng.integers(scaled[0] - self.crop + 1)), int(rng.integers(scaled[1] - self.crop + 1)))
+        corner = [
+            min(max(at - self.margin, 0), full - part) for at, full, part in zip(crop_at, scaled, size, strict=True)
+        ]
+        inner = (crop_at[0] - corner[0], crop_at[1] - corner[1])
+        ratio = (height / scaled[0], width / scaled[1])
+        box_h, box_w = min(height, round(size[0] * ratio[0])), min(width, round(size[1] * ratio[1]))
+        top, left = min(round(corner[0] * ratio[0]), height - box_h), min(round(corner[1] * ratio[1]), width - box_w)
+        return Box(top, left, box_h, box_w), size, inner
+
+    def _windows(self, degraded: list[np.ndarray]) -> list[list[np.ndarray]]:
+        dis, k = make_dis(), self.context
+        pictures = [flow_picture(frame) for frame in degraded]
+        return [
+            align_window(dis, degraded[t - k : t + k + 1], pictures[t - k : t + k + 1], k)
+            for t in range(k, k + self.centres)
+        ]
+
+
+def resample(region: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Bring a region to (height, width); an own copy in any case."""
+    if region.shape[:2] == size:
+        return region.copy()
+    shrink = size[0] < region.shape[0]
+    return cv2.resize(region, size[::-1], interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
+
+
+def _tensor(frames: list[np.ndarray]) -> torch.Tensor:
+    """(T, H, W, 3) uint8 -> (T, 3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous().float().div_(255)

@@ -1,0 +1,144 @@
+"""Checkpoints: safetensors only, so that reading one never runs code.
+
+A run's folder holds ``student.safetensors`` (what is shipped: the student's weights and, in the header, what network
+they belong to) and ``checkpoint-NNNNNN/`` folders (the student again, and ``state.safetensors``: everything else that
+a resumed run needs). A folder appears under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from restill.errors import RestillError
+from restill.networks import create
+
+STUDENT = "student.safetensors"
+STATE = "state.safetensors"
+
+
+def save_network(path: Path, network: nn.Module, info: dict[str, Any]) -> None:
+    """Write a network's weights with what they belong to in the header.
+
+    Args:
+        path: The .safetensors file.
+        network: Its state dict is written.
+        info: ``network``, ``options``, ``align``, ``name``: see :func:`load_network`.
+    """
+    tensors = {key: value.detach().contiguous() for key, value in network.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, metadata={"restill": json.dumps(info)})
+    partial.replace(path)
+
+
+def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """A network with its weights, in eval mode.
+
+    Args:
+        path: A .safetensors file of ours, or a folder that holds ``student.safetensors``.
+
+    Returns:
+        The module, and the header: ``network``, ``options``, ``align``, ``name``.
+
+    Raises:
+        RestillError: The file is missing, is no safetensors file of ours, or its weights do not fit.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / STUDENT
+    if not path.is_file():
+        raise RestillError(f"{path}: no such checkpoint; give a run's folder or a .safetensors file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            info = json.loads((file.metadata() or {})["restill"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+        network = create(info["network"], **info["options"])
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise RestillError(f"{path}: is not a checkpoint of restill (a .safetensors file with its network's name)") from error
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise RestillError(f"{path}: its weights do not fit network '{info['network']}'") from error
+    return network.eval(), info
+
+
+def save_state(
+    folder: Path, step: int, method: nn.Module, optimizer: torch.optim.Optimizer, student: nn.Module, info: dict[str, Any]
+) -> Path:
+    """Write everything a resumed run needs; the folder appears only when it is whole.
+
+    Returns:
+        The checkpoint's folder, ``folder/checkpoint-NNNNNN``.
+    """
+    target = folder / f"checkpoint-{step:06d}"
+    partial = folder / f".checkpoint-{step:06d}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    state = {f"method/{key}": value for key, value in _own(method).items()}
+    for key, slots in _slots(method, optimizer).items():
+        state |= {f"optimizer/{key}/{slot}": value for slot, value in slots.items()}
+    state["rng/torch"] = torch.get_rng_state()
+    save_file({k: v.detach().contiguous() for k, v in state.items()}, partial / STATE, metadata={"step": str(step)})
+    save_network(partial / STUDENT, student, info)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+    for old in checkpoints(folder)[:-2]:
+        shutil.rmtree(old)
+    return target
+
+
+def load_state(checkpoint: Path, method: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Put a checkpoint's state back.
+
+    Returns:
+        How many steps had been done.
+
+    Raises:
+        RestillError: The checkpoint does not fit this recipe.
+    """
+    path = checkpoint / STATE
+    try:
+        with safe_open(path, framework="pt") as file:
+            step = int(file.metadata()["step"])
+        state = load_file(path)
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise RestillError(f"{path}: cannot be read as a training state") from error
+    saved = {key.removeprefix("method/"): value for key, value in state.items() if key.startswith("method/")}
+    own = _own(method)
+    if saved.keys() != own.keys() or any(saved[key].shape != own[key].shape for key in own):
+        raise RestillError(f"{checkpoint}: belongs to another recipe (its weights do not fit); give the run another 'name'")
+    method.load_state_dict(saved, strict=False)
+    slots: dict[str, dict[str, torch.Tensor]] = {}
+    for key, value in state.items():
+        if key.startswith("optimizer/"):
+            name, _, slot = key.removeprefix("optimizer/").rpartition("/")
+            slots.setdefault(name, {})[slot] = value
+    for name, parameter in method.named_parameters():
+        if name in slots:
+            optimizer.state[parameter] = {
+                slot: value if slot == "step" else value.to(parameter.device) for slot, value in slots[name].items()
+            }
+    torch.set_rng_state(state["rng/torch"])
+    return step
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Whole checkpoints of a run, oldest first."""
+    return sorted(folder.glob("checkpoint-*"))
+
+
+def _own(method: nn.Module) -> dict[str, torch.Tensor]:
+    """The method's state without the frozen teacher's, which never changes."""
+    return {key: value for key, value in method.state_dict().items() if not key.startswith("teacher.")}
+
+
+def _slots(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, torch.Tensor]]:
+    names = {parameter: name for name, parameter in method.named_parameters()}
+    return {names[p]: slots for group in optimizer.param_groups for p in group["params"] if (slots := optimizer.state.get(p))}

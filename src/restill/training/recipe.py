@@ -1,0 +1,222 @@
+"""Recipes: an experiment as data. YAML read by safe_load into the models below; no code is ever run from one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from restill.errors import RestillError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NetworkPart(_Part):
+    """A network and where its weights come from."""
+
+    network: str | None = Field(None, description="a name of `restill networks`; not needed when a checkpoint says it")
+    options: dict[str, Any] = Field({}, description="the network's own options, such as channels")
+    checkpoint: Path | None = Field(None, description="run folder or .safetensors file to start from")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> NetworkPart:
+        if self.network is None and self.checkpoint is None:
+            raise ValueError("give 'network' or 'checkpoint'")
+        return self
+
+
+class DataPart(_Part):
+    """Where the clips come from and how samples are cut from them."""
+
+    dataset: str = Field("clean-clips", description="clean-clips or nturain")
+    root: Path = Field(description="folder of the dataset")
+    clips: list[str] | None = Field(None, description="names of the clips to take; all if not given")
+    held_out: list[str] = Field([], description="names of clips to keep out of training and validate on")
+    rain: dict[str, Any] | str | None = Field(
+        None, description="rain settings or a preset's name (clean-clips); drawn anew for each sample if not given"
+    )
+    crop: int = Field(96, ge=16, description="height and width of a sample")
+    centres: int = Field(5, ge=1, description="L: frames restored in one sample")
+    align: Literal["none", "dis"] = Field("none", description="how neighbours are brought onto the centre")
+    scale: tuple[float, float] = Field((1.0, 1.0), description="range of random resampling")
+    augment: bool = Field(True, description="flip left-right and reverse time at random")
+    position: Literal["random", "topleft"] = "random"
+    workers: int = Field(1, ge=0, description="processes that make samples")
+
+
+class OptimizerPart(_Part):
+    """Adam or AdamW."""
+
+    name: Literal["adam", "adamw"] = "adam"
+    lr: float = Field(1e-4, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float | None = Field(None, gt=0, description="limit of the gradient's norm")
+
+
+class SchedulePart(_Part):
+    """The learning rate over time: linear warm-up, then constant, cosine to the floor, or times factor every so often."""
+
+    name: Literal["constant", "cosine", "step"] = "constant"
+    warmup: int = Field(0, ge=0, description="steps")
+    every: int = Field(3000, ge=1, description="step: multiply after so many steps")
+    factor: float = Field(0.5, gt=0, le=1)
+    floor: float = Field(1e-6, ge=0, description="lowest learning rate")
+
+    def lr(self, base: float, step: int, steps: int) -> float:
+        """Learning rate of a step (0-based) of so many."""
+        import math
+
+        if step < self.warmup:
+            return base * (step + 1) / self.warmup
+        if self.name == "cosine":
+            part = (step - self.warmup) / max(1, steps - self.warmup)
+            return self.floor + (base - self.floor) * 0.5 * (1 + math.cos(math.pi * part))
+        if self.name == "step":
+            return max(self.floor, base * self.factor ** (step // self.every))
+        return base
+
+
+class ValidationPart(_Part):
+    """PSNR on fixed crops of the held-out clips while training."""
+
+    every: int = Field(500, ge=1, description="steps")
+    samples: int = Field(16, ge=1)
+
+
+class Recipe(_Part):
+    """One experiment: a pre-training (no ``method``) or a distillation."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the run's folder")
+    seed: int = 9487
+    steps: int = Field(ge=1)
+    batch: int = Field(4, ge=1, description="samples in a step, over all processes")
+    student: NetworkPart
+    teacher: NetworkPart | None = None
+    method: str | None = Field(None, description="a name of `restill methods`; absent: the student trains alone")
+    options: dict[str, Any] = Field({}, description="the method's options")
+    weights: dict[str, float] = Field({}, description="weight of a named loss, instead of the method's default")
+    data: DataPart
+    optimizer: OptimizerPart = OptimizerPart()
+    schedule: SchedulePart = SchedulePart()
+    validation: ValidationPart = ValidationPart()
+    precision: Literal["fp32", "bf16"] = "fp32"
+    threads: int | None = Field(None, ge=1, description="CPU threads of PyTorch; all cores if not given")
+    log_every: int = Field(20, ge=1, description="steps")
+    save_every: int = Field(500, ge=1, description="steps")
+    output: Path = Field(Path("runs"), description="the run's folder is made in here")
+
+    @model_validator(mode="after")
+    def _teacher_with_method(self) -> Recipe:
+        if self.method is not None and self.teacher is None:
+            raise ValueError(f"method '{self.method}' needs a 'teacher'")
+        if self.method is None and self.teacher is not None:
+            raise ValueError("a 'teacher' is given but no 'method'")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files are."""
+        return self.output / self.name
+
+
+def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
+    """Read a recipe.
+
+    A recipe may name another as ``base:`` (a path relative to itself); its own fields then replace or add to those.
+
+    Args:
+        path: YAML file.
+        overrides: ``a.b=c``, the value read as YAML, applied last.
+
+    Raises:
+        RestillError: The file is missing or is no YAML, or a field is wrong; the sentence names the field.
+    """
+    path = Path(path)
+    fields = _read(path, ())
+    for override in overrides or []:
+        _set(fields, override)
+    return parse_recipe(fields, str(path))
+
+
+def parse_recipe(fields: dict[str, Any], where: str) -> Recipe:
+    """Check the fields of a recipe.
+
+    Raises:
+        RestillError: Names the first wrong field and what it accepts.
+    """
+    try:
+        return Recipe.model_validate(fields)
+    except ValidationError as error:
+        raise RestillError(f"{where}: {describe(error, Recipe)}") from error
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """A validation error as one sentence that names the field and what it accepts."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"]) or model.__name__.lower()
+    if first["type"] == "extra_forbidden":
+        owner: Any = model
+        for part in first["loc"][:-1]:
+            field = owner.model_fields.get(part) if isinstance(owner, type) else None
+            owner = next((a for a in (getattr(field.annotation, "__args__", ()) or (field.annotation,))
+                          if isinstance(a, type) and issubclass(a, BaseModel)), None) if field else None
+        known = f"; the fields are: {', '.join(owner.model_fields)}" if owner else ""
+        return f"field '{place}' is not known{known}"
+    text = first["msg"].removeprefix("Value error, ")
+    return f"field '{place}': {text[0].lower()}{text[1:]}" + (f", not {first['input']!r}" if first["loc"] and first["type"] != "missing" else "")
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "is not a text file"
+        raise RestillError(f"{path}: cannot be read as a recipe: {reason}") from error
+    try:
+        fields = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RestillError(f"{path}: is not plain YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(fields, dict):
+        raise RestillError(f"{path}: a recipe is a mapping of fields such as 'name: ...', not {type(fields).__name__}")
+    base = fields.pop("base", None)
+    if base is None:
+        return fields
+    parent = (path.parent / str(base)).resolve()
+    if parent in above:
+        raise RestillError(f"{path}: field 'base' leads back to {parent.name}; bases must not form a circle")
+    return _merge(_read(parent, (*above, path.resolve())), fields)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _set(fields: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise RestillError(f"--set {override}: should be FIELD=VALUE, such as optimizer.lr=1e-4")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RestillError(f"--set {override}: the value is not YAML") from error
+    if isinstance(value, str):
+        try:  # YAML 1.1 reads 1e-4 as text
+            value = float(value)
+        except ValueError:
+            pass
+    *parents, last = key.split(".")
+    place = fields
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise RestillError(f"--set {override}: '{parent}' has no fields of its own")
+    place[last] = value
