@@ -1,0 +1,73 @@
+"""What computes a network: ONNX Runtime, in every install, and OpenVINO, an extra. A backend is one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from restill.errors import RestillError, need_extra
+
+Compute = Callable[[np.ndarray], np.ndarray]  # (1, K, 3, H, W) float32 -> (1, 3, sH, sW) float32
+
+
+def with_onnxruntime(path: Path, threads: int, precision: str) -> Compute:
+    """ONNX Runtime on the CPU, f32."""
+    if precision != "f32":
+        raise RestillError(f"precision '{precision}' is not one of onnxruntime: it computes in f32; openvino has bf16")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    session = _session(path, options)
+    return lambda window: session.run(["clean"], {"window": window})[0]  # type: ignore[return-value]
+
+
+def with_openvino(path: Path, threads: int, precision: str) -> Compute:
+    """OpenVINO on the CPU, f32 or bf16."""
+    if precision not in ("f32", "bf16"):
+        raise RestillError(f"precision '{precision}' is not known; openvino has f32 and bf16")
+    try:
+        import openvino
+    except ImportError as error:
+        raise need_extra("openvino", "openvino", "the backend openvino") from error
+    core = openvino.Core()
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
+
+    def compute(window: np.ndarray) -> np.ndarray:
+        request.infer({"window": window}, share_inputs=True)
+        return request.get_tensor("clean").data.copy()  # the request's own memory is written over by the next call
+
+    return compute
+
+
+BACKENDS: dict[str, Callable[[Path, int, str], Compute]] = {
+    "onnxruntime": with_onnxruntime,
+    "openvino": with_openvino,
+}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The key-value texts that an ONNX file carries.
+
+    Raises:
+        RestillError: It is not an ONNX file.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return dict(_session(path, options).get_modelmeta().custom_metadata_map)
+
+
+def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises classes of its own that share no base but Exception
+        raise RestillError(f"'{path}' is not an ONNX file that can be run; 'restill export' writes one") from error

@@ -1,0 +1,147 @@
+"""The stream: frames in, clean frames out, one for one, with the student's temporal context and constant memory.
+
+``stream`` keeps a ring of the K frames around the centre; ``whole_clip`` is the plain statement of what it computes,
+for a clip that fits in memory. A test holds them to the same result, bit for bit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+import cv2
+import numpy as np
+
+from restill.alignment import align_window, flow_picture, make_dis
+from restill.errors import RestillError
+from restill.runtime.model import Model, ModelInfo, load_model
+
+# One over what full white is. Numbers are multiplied by it in float32, here and in whole_clip alike.
+WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
+
+Entry = tuple[np.ndarray, np.ndarray | None]  # a frame (H, W, 3) and, for alignment, its small grey picture
+
+
+def stream(model: str | os.PathLike[str] | Model, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Restore a clip of any length as it comes.
+
+    Args:
+        model: A name of the zoo, the path of an exported ``.onnx``, or a loaded :class:`Model`.
+        frames: (H, W, 3) RGB, all of one size and type: uint8, uint16 (white is 65535) or float32 in [0, 1]. A frame
+            is kept until its neighbours are done, so its memory must not be written over by the caller meanwhile.
+
+    Returns:
+        One (scale*H, scale*W, 3) frame of the same type for each frame, in order. The first comes after
+        ``info.frames_after`` more frames have been read; at both ends the edge frame stands in for what is missing.
+
+    Raises:
+        RestillError: The model cannot be loaded, or a frame is not like the others (the sentence says which).
+    """
+    model = model if isinstance(model, Model) else load_model(model)
+    return _stream(model, frames)
+
+
+def _stream(model: Model, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    info = model.info
+    dis = make_dis() if info.align == "dis" else None
+    buffer: np.ndarray | None = None  # (1, K, 3, H', W') float32: the network's input, filled anew for each window
+    for entries in _windows(_entries(frames, info), info.frames_before, info.frames_after):
+        window = [frame for frame, _ in entries]  # K x (H, W, 3)
+        if dis is not None:
+            pictures = [picture for _, picture in entries if picture is not None]  # K x (H/2, W/2)
+            window = align_window(dis, window, pictures, info.frames_before)
+        height, width = window[0].shape[:2]
+        if buffer is None:
+            buffer = np.empty((1, info.frames, 3, *_padded(height, width, info)), np.float32)
+        for slot, frame in zip(buffer[0], window, strict=True):  # (3, H', W') <- (H, W, 3)
+            _fill(slot, frame)
+        clean = model.run(buffer)[0]  # (3, s*H', s*W')
+        yield _to_frame(clean[:, : info.scale * height, : info.scale * width], window[0].dtype)
+
+
+def _entries(frames: Iterable[np.ndarray], info: ModelInfo) -> Iterator[Entry]:
+    """Each frame, checked, with what alignment needs of it made once."""
+    like = None
+    for index, frame in enumerate(frames):
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype not in WHITE:
+            raise RestillError(
+                f"frame {index} is {frame.dtype} {frame.shape}; a frame must be (height, width, 3) RGB in uint8, "
+                "uint16 or float32"
+            )
+        like = like or (frame.shape, frame.dtype)
+        if (frame.shape, frame.dtype) != like:
+            raise RestillError(
+                f"frame {index} is {_describe(frame.shape, frame.dtype)}, but the frames before it are "
+                f"{_describe(*like)}; all frames of a stream must be alike"
+            )
+        frame = np.ascontiguousarray(frame)
+        yield frame, flow_picture(frame) if info.align == "dis" else None
+
+
+def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list[Entry]]:
+    """The K = before + 1 + after entries around each entry; beyond an end, the entry at that end again."""
+    ring: deque[Entry] = deque(maxlen=before + 1 + after)
+    for entry in entries:
+        ring.extend([entry] if ring else [entry] * (before + 1))
+        if len(ring) == ring.maxlen:
+            yield list(ring)
+    for _ in range(after if ring else 0):
+        ring.append(ring[-1])
+        if len(ring) == ring.maxlen:
+            yield list(ring)
+
+
+def _padded(height: int, width: int, info: ModelInfo) -> tuple[int, int]:
+    """Height and width rounded up to the network's multiple."""
+    multiple = info.size_multiple
+    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
+
+
+def _fill(slot: np.ndarray, frame: np.ndarray) -> None:
+    """Write a frame (H, W, 3) as float planes into a slot (3, H', W'); its right and lower edge fill the rest."""
+    height, width = frame.shape[:2]
+    factor = np.float32(1 / WHITE[frame.dtype])
+    for plane, values in zip(slot, cv2.split(frame), strict=True):  # (H', W') <- (H, W)
+        np.multiply(values, factor, out=plane[:height, :width])
+    slot[:, :height, width:] = slot[:, :height, width - 1 : width]
+    slot[:, height:] = slot[:, height - 1 : height]
+
+
+def _to_frame(clean: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """(3, H, W) float32 to (H, W, 3) of the type asked for: rounded to nearest and cut off at black and white."""
+    if dtype == np.float32:
+        return cv2.merge([np.clip(plane, 0, 1) for plane in clean])
+    depth = cv2.CV_8U if dtype == np.uint8 else cv2.CV_16U
+    white = float(WHITE[dtype])
+    # addWeighted is OpenCV's scale, round and saturate in one pass: 7 times as fast as the same in NumPy
+    return cv2.merge([cv2.addWeighted(plane, white, plane, 0, 0, dtype=depth) for plane in clean])
+
+
+def whole_clip(model: Model, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What :func:`stream` computes, said plainly: every window is cut out of the whole clip, one after the other.
+
+    Args:
+        model: A loaded model.
+        frames: The whole clip, (H, W, 3) each.
+
+    Returns:
+        As many frames, restored.
+    """
+    info = model.info
+    restored = []
+    for t in range(len(frames)):
+        around = range(t - info.frames_before, t + info.frames_after + 1)
+        window = [frames[min(max(index, 0), len(frames) - 1)] for index in around]  # K x (H, W, 3)
+        if info.align == "dis":
+            pictures = {id(frame): flow_picture(frame) for frame in window}
+            window = align_window(make_dis(), window, [pictures[id(f)] for f in window], info.frames_before)
+        height, width, _ = frames[t].shape
+        below, right = -height % info.size_multiple, -width % info.size_multiple
+        white = WHITE[frames[t].dtype]
+        x = np.stack(window).astype(np.float32) * np.float32(1 / white)  # (K, H, W, 3)
+        x = np.pad(x, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")  # (K, H', W', 3)
+        y = model.run(np.ascontiguousarray(x.transpose(0, 3, 1, 2))[None])[0]  # (3, s*H', s*W')
+        y = y.transpose(1, 2, 0)[: info.scale * height, : info.scale * width].clip(0, 1)  # (s*H, s*W, 3)
+        restored.append(y if white == 1 else np.rint(y * np.float32(white)).astype(frames[t].dtype))
+    return restored

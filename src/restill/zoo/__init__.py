@@ -1,0 +1,164 @@
+"""The students that come with Restill: one folder each, with ``model.onnx`` and ``card.toml``. No torch."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from restill.errors import RestillError
+
+FOLDER = Path(__file__).parent
+DEFAULTS = {"derain": "rill-s"}  # the student that a task's own command uses
+
+
+class Score(BaseModel):
+    """One measurement, and all that is needed to repeat it.
+
+    Attributes:
+        model: What was measured: a name, or "input", "before", "after".
+        dataset: Of which data.
+        clip: Which clip of it, or "mean".
+        protocol: How it was measured: a name of ``restill evaluate --protocol``. PSNR means nothing without it.
+        psnr: In dB.
+        ssim: In [0, 1].
+        command: What to type to see it again.
+        machine: What it ran on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    dataset: str
+    clip: str
+    protocol: str
+    psnr: float
+    ssim: float = Field(ge=-1, le=1)
+    command: str
+    machine: str
+
+
+class Card(BaseModel):
+    """What is known about a student: ``[card]`` and ``[[scores]]`` of its ``card.toml``.
+
+    Attributes:
+        name: Its name, and the name of its folder.
+        task: What it does: "derain".
+        network: The network it is, one of ``restill networks``.
+        parameters: Number of weights.
+        macs_per_pixel: Multiply-accumulates per pixel of an input frame, biases left out.
+        frames_before: Frames of context before the centre.
+        frames_after: Frames of context after the centre.
+        align: How neighbours are brought onto the centre: "none" or "dis".
+        scale: Output size over input size.
+        size_multiple: Height and width of a window are multiples of this.
+        trained_on: The data it saw.
+        recipe: The recipe that made it.
+        licence: Under which it may be used.
+        description: A few sentences.
+        scores: What was measured.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    task: str
+    network: str
+    parameters: int
+    macs_per_pixel: float
+    frames_before: int
+    frames_after: int
+    align: Literal["none", "dis"]
+    scale: int
+    size_multiple: int
+    trained_on: tuple[str, ...]
+    recipe: str
+    licence: str
+    description: str
+    scores: tuple[Score, ...] = ()
+
+
+class _CardFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    card: dict
+    scores: list[dict] = []
+
+
+def read_card(path: Path) -> Card:
+    """Read one ``card.toml``.
+
+    Raises:
+        RestillError: It is not there, not TOML, or a field is missing, unknown or wrong.
+    """
+    try:
+        with path.open("rb") as file:
+            parts = _CardFile(**tomllib.load(file))
+        return Card(**parts.card, scores=tuple(Score(**score) for score in parts.scores))
+    except OSError as error:
+        raise RestillError(f"the card '{path}' cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RestillError(f"the card '{path}' is not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise RestillError(f"the card '{path}' has a wrong field '{field}': {first['msg']}") from error
+
+
+def cards() -> list[Card]:
+    """The cards of all students that come with Restill, by name; empty if there are none."""
+    return [read_card(path) for path in sorted(FOLDER.glob("*/card.toml"))]
+
+
+def card(name: str) -> Card:
+    """The card of one student.
+
+    Raises:
+        RestillError: There is no such student.
+    """
+    if name not in _names():
+        raise _unknown(name)
+    return read_card(FOLDER / name / "card.toml")
+
+
+def find(model: str | os.PathLike[str]) -> Path:
+    """Where a model's ONNX file is.
+
+    Args:
+        model: A name of the zoo, or a path that ends in ``.onnx`` or exists.
+
+    Raises:
+        RestillError: There is no such student, or no such file.
+    """
+    path = Path(model)
+    if str(model) in _names():
+        return FOLDER / str(model) / "model.onnx"
+    if path.is_file():
+        return path
+    if path.suffix == ".onnx" or path.parent != Path():
+        raise RestillError(f"the model file '{path}' is not there; give the path of an .onnx file, or a name of the zoo")
+    raise _unknown(str(model))
+
+
+def default(task: str) -> str:
+    """The name of the student that does a task unless another is asked for.
+
+    Raises:
+        RestillError: No student does it.
+    """
+    name = DEFAULTS.get(task)
+    if name is None or name not in _names():
+        raise RestillError(f"no student for the task '{task}' comes with Restill; give one with --model model.onnx")
+    return name
+
+
+def _names() -> list[str]:
+    return sorted(path.parent.name for path in FOLDER.glob("*/card.toml"))
+
+
+def _unknown(name: str) -> RestillError:
+    names = ", ".join(_names()) or "none yet"
+    return RestillError(f"model '{name}' is not known; the models are: {names}; or give the path of an .onnx file")
