@@ -1,0 +1,1 @@
+"""Degraded frames from clean ones. No torch here."""

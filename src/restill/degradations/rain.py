@@ -1,0 +1,193 @@
+"""Rain rendered onto clean frames: drops in three dimensions, seen by a camera with a shutter and a lens.
+
+Sources: drop sizes Marshall and Palmer (1948); fall speeds Atlas, Srivastava and Sekhon (1973); the look of a
+streak Garg and Nayar, "Vision and Rain" (2007): a drop gathers light from nearly the whole hemisphere, so it is
+hardly ever darker than what it hides, and its motion makes it transparent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from restill.degradations.drops import Drops, uniform
+from restill.degradations.rain_settings import PRESETS, RainSettings
+from restill.degradations.splash import splashes
+from restill.degradations.splat import GRID, coverage
+
+__all__ = ["PRESETS", "Rain", "RainSettings", "rain_clip"]
+
+THUMB = 16  # ambient light is looked at on pictures this many times smaller
+NOISE_TILE = 512
+
+
+class Rain:
+    """A rain that can be asked for any frame, in any order: same seed, settings and index, same picture.
+
+    Args:
+        settings: The rain, the camera and the recording.
+        size: (height, width) of the frames that will be given, pixels.
+        seed: Any integer.
+        fps: Frames per second.
+        frame_size: (height, width) of the whole frame when ``size`` is a crop of it; default ``size``.
+        origin: (top, left) of the crop within the whole frame.
+        depth: (height, width) of the frames, 0 near to 1 far, for the mist; default: guessed from the picture.
+
+    Example:
+        >>> rain = Rain(RainSettings.preset("heavy"), (48, 64), seed=1)
+        >>> rain.render(np.full((48, 64, 3), 90, np.uint8), index=0).shape
+        (48, 64, 3)
+    """
+
+    def __init__(
+        self,
+        settings: RainSettings,
+        size: tuple[int, int],
+        seed: int = 0,
+        *,
+        fps: float = 25.0,
+        frame_size: tuple[int, int] | None = None,
+        origin: tuple[int, int] = (0, 0),
+        depth: np.ndarray | None = None,
+    ) -> None:
+        self.settings, self.size, self.seed, self.fps = settings, size, seed, fps
+        self.frame_size = frame_size or size
+        self.origin = origin
+        self.depth = depth
+        self.drops = Drops(settings, self.frame_size, seed)
+
+    def render(self, frame: np.ndarray, index: int) -> np.ndarray:
+        """The frame as it would look in this rain.
+
+        Args:
+            frame: (H, W, 3) RGB, uint8, uint16 (full 16-bit scale) or float in [0, 1].
+            index: Number of the frame in its clip; time is index / fps.
+
+        Returns:
+            (H, W, 3) of the frame's dtype; a new array.
+        """
+        s = self.settings
+        if s.rate == 0:
+            return frame.copy()
+        peak = float(np.iinfo(frame.dtype).max) if frame.dtype.kind == "u" else 1.0
+        light = cv2.multiply(frame, (1 / peak,) * 4, dtype=cv2.CV_32F)  # (H, W, 3) display values in [0, 1]
+        if s.linear_light:
+            light = cv2.multiply(light, light)  # a gamma of 2 is near enough to sRGB, and its inverse is cheap
+        small, ambient = self._surroundings(light)
+        if s.mist > 0:
+            light = _blend(light, self._veil(small, ambient, index), ambient)
+        hidden = self.opacity(index)
+        light = _blend(light, hidden, self._drop_light(small, ambient))
+        if s.linear_light:
+            light = cv2.sqrt(cv2.max(light, 0.0))
+        if s.noise > 0:
+            light = light + self._noise(index)
+        if s.compression is not None:
+            light = self._compressed(light, s.compression)
+        if frame.dtype.kind == "f":
+            return np.clip(light, 0, 1).astype(frame.dtype)
+        return cv2.multiply(light, (peak,) * 4, dtype=cv2.CV_8U if peak == 255 else cv2.CV_16U)
+
+    def opacity(self, index: int) -> np.ndarray:
+        """How much of the background streaks and splashes hide: (H, W) float32 in [0, 1)."""
+        time = index / self.fps
+        height, width = self.size
+        top, left = ((edge // GRID - 1) * GRID for edge in self.origin)
+        bottom, right = ((edge // GRID + 2) * GRID for edge in (self.origin[0] + height, self.origin[1] + width))
+        area = (top, left, bottom - top, right - left)
+        covered = coverage(self.drops.streaks(time, area), self.settings.taper, area)
+        if self.settings.splash > 0:
+            covered += splashes(self.settings, self.frame_size, self.drops.focal, self.seed, time, area)
+        y, x = self.origin[0] - top, self.origin[1] - left
+        covered = np.ascontiguousarray(covered[y : y + height, x : x + width])
+        # drops that overlap hide what the other left, and no drop hides all
+        return 1 - cv2.exp(-covered - 0.3 * covered * covered)
+
+    def _surroundings(self, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The picture much smaller, (h, w, 3), and the ambient light, (3,): the mean of its brightest tenth."""
+        height, width = light.shape[:2]
+        small = cv2.resize(light, (max(2, width // THUMB), max(2, height // THUMB)), interpolation=cv2.INTER_AREA)
+        small = cv2.blur(small, (3, 3))
+        brightness = small.mean(2)
+        bright = small[brightness >= np.quantile(brightness, 0.9)].mean(0)
+        bright = 0.5 * bright + 0.5 * bright.mean()  # water has no color of its own
+        return small, (1 - self.settings.whiteness) * bright + self.settings.whiteness
+
+    def _drop_light(self, small: np.ndarray, ambient: np.ndarray) -> np.ndarray:
+        """Light that comes through a drop at each pixel, (H, W, 3): mostly ambient, a little of the surroundings."""
+        around = cv2.blur(small, (5, 5))
+        through = (0.8 * ambient + 0.2 * around) * self.settings.brightness
+        return cv2.resize(through.astype(np.float32), self.size[::-1], interpolation=cv2.INTER_LINEAR)
+
+    def _veil(self, small: np.ndarray, ambient: np.ndarray, index: int) -> np.ndarray:
+        """Share of the ambient light that the mist puts in front of each pixel, (H, W) float32."""
+        h, w = small.shape[:2]
+        y = (self.origin[0] + (np.arange(h, dtype=np.float32)[:, None] + 0.5) * self.size[0] / h) / self.frame_size[0]
+        x = (self.origin[1] + (np.arange(w, dtype=np.float32) + 0.5) * self.size[1] / w) / self.frame_size[1]
+        if self.depth is None:
+            # what is high in the picture, bright and pale is more often far away
+            pale = cv2.blur(small.min(2), (5, 5)) / max(float(ambient.mean()), 1e-3)
+            far = np.clip(0.25 + 0.5 * (1 - y) + 0.35 * np.minimum(pale, 1), 0, 1)
+        else:
+            far = cv2.resize(self.depth.astype(np.float32), (w, h), interpolation=cv2.INTER_AREA)
+        time = index / self.fps
+        phase = 2 * np.pi * uniform(self.seed, 7, np.arange(6))
+        drift = np.zeros((h, w), np.float32)
+        for n in range(6):
+            turn = phase[n] + 2.4 * n
+            drift += np.sin(2 * np.pi * (1 + 0.4 * n) * (x * np.cos(turn) + y * np.sin(turn)) + phase[n] + 0.6 * time)
+        veil = self.settings.mist * far * (1 + 0.12 * drift)
+        return cv2.resize(np.clip(veil, 0, 0.95).astype(np.float32), self.size[::-1], interpolation=cv2.INTER_LINEAR)
+
+    def _noise(self, index: int) -> np.ndarray:
+        """Sensor noise, (H, W, 3) float32: a fixed tile, laid elsewhere in each frame."""
+        shift = (uniform(self.seed, 8, index, np.arange(2)) * NOISE_TILE).astype(int)
+        rows = (np.arange(self.size[0]) + self.origin[0] + shift[0]) % NOISE_TILE
+        columns = (np.arange(self.size[1]) + self.origin[1] + shift[1]) % NOISE_TILE
+        return _noise_tile()[rows][:, columns] * np.float32(self.settings.noise / 255)
+
+    def _compressed(self, light: np.ndarray, quality: int) -> np.ndarray:
+        """JPEG's error added; the blocks lie where they would in the whole frame."""
+        top, left = self.origin[0] % 16, self.origin[1] % 16
+        before = cv2.multiply(light, (255.0,) * 4, dtype=cv2.CV_8U)
+        padded = cv2.copyMakeBorder(before, top, 0, left, 0, cv2.BORDER_REPLICATE)
+        # the order of the channels does not change: OpenCV reads blue first on both ways
+        _, data = cv2.imencode(".jpg", padded[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        after = cv2.imdecode(data, cv2.IMREAD_COLOR)[top:, left:, ::-1]
+        return light + (after.astype(np.float32) - before) * np.float32(1 / 255)
+
+
+def rain_clip(
+    frames: Sequence[np.ndarray],
+    settings: RainSettings,
+    seed: int = 0,
+    *,
+    fps: float = 25.0,
+    frame_size: tuple[int, int] | None = None,
+    origin: tuple[int, int] = (0, 0),
+    depth: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Rain on all frames of a clip; arguments as of :class:`Rain`.
+
+    Args:
+        frames: T frames (H, W, 3) of one size.
+
+    Returns:
+        T frames of the same shape and dtype.
+    """
+    size = frames[0].shape[0], frames[0].shape[1]
+    rain = Rain(settings, size, seed, fps=fps, frame_size=frame_size, origin=origin, depth=depth)
+    return [rain.render(frame, index) for index, frame in enumerate(frames)]
+
+
+def _blend(light: np.ndarray, share: np.ndarray, over: np.ndarray) -> np.ndarray:
+    """light (1 - share) + over share: light (H, W, 3), share (H, W), over (H, W, 3) or (3,)."""
+    return light + share[..., None] * (over.astype(np.float32) - light)
+
+
+@lru_cache(maxsize=1)
+def _noise_tile() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((NOISE_TILE, NOISE_TILE, 3), dtype=np.float32)

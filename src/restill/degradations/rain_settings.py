@@ -1,0 +1,156 @@
+"""What a rain is: its named physical parameters, the presets, and a wide random draw for training."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from restill.errors import RestillError
+
+
+class RainSettings(BaseModel):
+    """One rain, one camera, one recording.
+
+    Attributes:
+        rate: Rain rate, mm/h, 0-500; 0 is no rain: every frame is returned as it came. Drizzle 2, a shower 25,
+            a cloudburst 100. It sets how many drops there are and their sizes (Marshall and Palmer, 1948).
+        smallest_drop: Smaller drops are left to the mist, mm of diameter.
+        near: No drop is nearer to the lens than this, m.
+        far: Drops farther than this are left to the mist, m.
+        exposure: Time the shutter is open, s; a streak is as long as its drop falls in that time.
+        field_of_view: Horizontal angle that the whole frame sees, degrees.
+        pitch: Camera tilt, degrees, positive looks up: streaks then fan out downwards.
+        focus_distance: Distance in focus, m.
+        aperture: Diameter of the lens opening, mm; drops out of focus become wider and fainter.
+        wind: Mean wind speed, m/s.
+        wind_direction: Where the wind blows to, degrees: 90 to the right, -90 to the left, 0 away from the camera,
+            180 toward it.
+        gust: How far gusts take the wind from its mean, m/s.
+        gust_period: Time scale of gusts, s.
+        turbulence: Standard deviation of each drop's own sideways speed, m/s.
+        opacity: How much of the background a sharp streak of a 2 mm drop hides, 0-1. Physics says
+            diameter / (fall speed x exposure), 0.08 at 1/250 s; None uses that. Composited rain hides more.
+        opacity_spread: Standard deviation of the logarithm of opacity from drop to drop.
+        taper: How much a streak fades toward its two ends, 0-1.
+        brightness: Light of a drop as a multiple of the ambient light; above 1 where the sky is overexposed.
+        whiteness: 0: the ambient light is estimated from the frame, 1: it is white.
+        linear_light: Light adds in linear light, as in a camera; False: in display values, as composited rain does.
+        mist: Share of the ambient light that replaces the scene where it is farthest, 0-1 (the veil).
+        splash: Splashes on the ground, as a share of the drops that physics would land there, 0-1.
+        noise: Standard deviation of sensor noise, levels of 255.
+        compression: JPEG quality after the rain, 1-100; None does not compress.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: float = Field(25.0, ge=0, le=500)
+    smallest_drop: float = Field(0.8, ge=0.2, le=4)
+    near: float = Field(0.4, ge=0.05, le=20)
+    far: float = Field(4.0, ge=0.1, le=50)
+    exposure: float = Field(1 / 200, gt=0, le=0.1)
+    field_of_view: float = Field(50.0, ge=5, le=130)
+    pitch: float = Field(0.0, ge=-45, le=45)
+    focus_distance: float = Field(5.0, gt=0)
+    aperture: float = Field(1.5, ge=0, le=50)
+    wind: float = Field(0.5, ge=0, le=30)
+    wind_direction: float = Field(90.0, ge=-360, le=360)
+    gust: float = Field(0.3, ge=0, le=15)
+    gust_period: float = Field(3.0, gt=0.1)
+    turbulence: float = Field(0.15, ge=0, le=5)
+    opacity: float | None = Field(0.35, ge=0, le=1)
+    opacity_spread: float = Field(0.4, ge=0, le=1.5)
+    taper: float = Field(0.4, ge=0, le=1)
+    brightness: float = Field(1.1, ge=0, le=10)
+    whiteness: float = Field(0.3, ge=0, le=1)
+    linear_light: bool = True
+    mist: float = Field(0.1, ge=0, le=1)
+    splash: float = Field(0.2, ge=0, le=1)
+    noise: float = Field(0.0, ge=0, le=50)
+    compression: int | None = Field(None, ge=1, le=100)
+
+    @classmethod
+    def make(cls, **values: Any) -> Self:
+        """As the constructor, but a wrong value is a :class:`RestillError` of one sentence."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise _sentence(error) from None
+
+    @classmethod
+    def preset(cls, name: str, **values: Any) -> Self:
+        """The rain of that name, with some values replaced.
+
+        Args:
+            name: One of :data:`PRESETS`.
+            values: Fields that differ from the preset.
+
+        Raises:
+            RestillError: For an unknown name, an unknown field or a value out of range.
+        """
+        if name not in PRESETS:
+            raise RestillError(f"there is no rain called '{name}': choose one of {', '.join(PRESETS)}")
+        return cls.make(**(PRESETS[name] | values))
+
+    @classmethod
+    def random(cls, rng: np.random.Generator) -> Self:
+        """A rain for training, drawn widely.
+
+        From a few drops to a curtain, hair-thin to wide, faint to saturated, vertical to slanted, sharp to
+        defocused, photographed or composited, clean or compressed.
+        """
+
+        def spread(low: float, high: float) -> float:
+            return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+        def sometimes(chance: float, value: float) -> float:
+            return value if rng.random() < chance else 0.0
+
+        composited = rng.random() < 0.5
+        near = spread(0.3, 1.2)
+        return cls(
+            rate=spread(3, 150),
+            smallest_drop=float(rng.uniform(0.7, 1.4)),
+            near=near,
+            far=near * spread(3, 10),
+            exposure=spread(1 / 1000, 1 / 40),
+            field_of_view=spread(28, 75),
+            pitch=sometimes(0.3, float(rng.uniform(-35, 25))),
+            focus_distance=spread(1.0, 20.0),
+            aperture=sometimes(0.7, spread(0.2, 5.0)),
+            wind=abs(float(rng.normal(0, 1.6))),
+            wind_direction=float(rng.choice([-90.0, 90.0]) + rng.normal(0, 25)),
+            gust=spread(0.05, 1.2),
+            gust_period=spread(1.0, 8.0),
+            turbulence=spread(0.03, 0.5),
+            opacity=spread(0.12, 0.9),
+            opacity_spread=float(rng.uniform(0.1, 0.7)),
+            taper=float(rng.uniform(0, 1)),
+            brightness=float(rng.uniform(0.8, 1.0)) if composited else spread(0.8, 2.0),
+            whiteness=float(rng.uniform(0.6, 1.0)) if composited else float(rng.uniform(0, 0.7)),
+            linear_light=not composited,
+            mist=sometimes(0.6, spread(0.02, 0.3)),
+            splash=sometimes(0.25, float(rng.uniform(0.05, 0.5))),
+            noise=sometimes(0.3, spread(0.3, 3.0)),
+            compression=int(rng.integers(70, 98)) if rng.random() < 0.75 else None,
+        )
+
+
+def _sentence(error: ValidationError) -> RestillError:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return RestillError(f"rain has no '{field}': choose from {', '.join(RainSettings.model_fields)}")
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return RestillError(f"rain's '{field}' cannot be {first['input']!r}: {message}")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "light": {"rate": 8.0, "opacity": 0.3, "mist": 0.05, "splash": 0.05, "wind": 0.3},
+    "moderate": {"rate": 30.0, "mist": 0.12},
+    "heavy": {"rate": 80.0, "opacity": 0.45, "mist": 0.22, "wind": 1.0, "gust": 0.6, "splash": 0.4},
+    "storm": {"rate": 120.0, "opacity": 0.5, "mist": 0.3, "wind": 4.0, "gust": 1.5, "turbulence": 0.5, "splash": 0.5},
+    "curtain": {"rate": 200.0, "opacity": 0.6, "exposure": 0.01, "far": 6.0, "mist": 0.35, "splash": 0.4},
+    "drizzle": {"rate": 4.0, "smallest_drop": 0.4, "opacity": 0.3, "exposure": 0.01, "mist": 0.15, "splash": 0.0},
+}
