@@ -1,0 +1,257 @@
+"""The demo's last page: one HTML file that opens offline. Every sentence about a result is chosen by its numbers."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from string import Template
+
+import cv2
+import numpy as np
+
+PAGE = Path(__file__).with_name("page.html")
+EVEN = 0.05  # dB: closer than this is called even
+PROTOCOL = "all-frames"
+
+Points = list[tuple[float, float]]
+
+
+@dataclass
+class Score:
+    """One row of a table: PSNR in dB and SSIM, both RGB, protocol :data:`PROTOCOL`."""
+
+    label: str
+    psnr: float
+    ssim: float
+    note: str = ""
+
+
+@dataclass
+class Restored:
+    """What the shipped student did."""
+
+    model: str
+    rainy: np.ndarray  # (H, W, 3) uint8, one frame
+    clean: np.ndarray  # the same frame restored
+    before: Score
+    after: Score
+    frames: int
+    seconds: float
+    video: bytes = b""  # mp4: before and after, split
+
+
+@dataclass
+class Run:
+    """One training."""
+
+    score: Score
+    steps: int
+    seconds: float
+    curves: dict[str, Points] = field(default_factory=dict)  # by the name of the loss
+
+
+@dataclass
+class Distilled:
+    """The comparison: the same start, the same data in the same order, the same steps; with and without CSTD."""
+
+    student: str
+    teacher: str
+    parameters: int
+    rainy: Score
+    start: Score
+    alone: Run
+    cstd: Run
+    teacher_score: Score | None = None
+    crops: dict[str, np.ndarray] = field(default_factory=dict)  # by caption: (h, w, 3) uint8
+
+
+@dataclass
+class Report:
+    """Everything on the page."""
+
+    machine: str
+    seconds: float
+    restored: Restored | None
+    distilled: Distilled | None
+
+
+def build(report: Report) -> str:
+    """The page."""
+    sections = []
+    if report.restored:
+        sections.append(_restored(report.restored))
+    if report.distilled:
+        sections.append(_distilled(report.distilled))
+    sections.append(_next())
+    return Template(PAGE.read_text(encoding="utf-8")).substitute(
+        intro=f"What <code>make demo</code> did on this machine ({escape(report.machine)}) in {clock(report.seconds)}: "
+        "it moved a camera over photographs that come with scikit-image, let it rain on them, "
+        "cleaned the rain with the student that Restill ships, and distilled a tiny student of its own.",
+        sections="\n".join(sections),
+        footer=f"PSNR and SSIM are RGB, protocol <b>{PROTOCOL}</b>: every frame, rounded to 8 bits, "
+        "averaged over frames, then over clips. The rain is rendered and the clips are photographs moved by a program: "
+        "these numbers show that the parts work, not how good they are on real rain.",
+    )
+
+
+def verdict(alone: Score, cstd: Score) -> str:
+    """One sentence on who is ahead, whoever it is."""
+    lead = cstd.psnr - alone.psnr
+    if abs(lead) < EVEN:
+        return f"Here CSTD made no difference worth the name: {lead:+.2f} dB."
+    if lead > 0:
+        return f"The student distilled with CSTD is ahead of its twin by {lead:.2f} dB."
+    return f"This time the student without CSTD is ahead of its distilled twin, by {-lead:.2f} dB."
+
+
+def clock(seconds: float) -> str:
+    """ "2 min 05 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _restored(r: Restored) -> str:
+    gain = r.after.psnr - r.before.psnr
+    change = (
+        "nearer to the clean clip than the rainy one was"
+        if gain > 0
+        else "farther from the clean clip: it did harm here"
+    )
+    video = ""
+    if r.video:
+        source = base64.b64encode(r.video).decode()
+        video = (
+            '<figure><video autoplay muted loop playsinline controls src="data:video/mp4;base64,'
+            f'{source}"></video><figcaption>The whole clip: rain on the left, restored on the right.</figcaption>'
+            "</figure>"
+        )
+    return f"""<section>
+<h2>A clip is restored</h2>
+<p><code>{escape(r.model)}</code> restored {r.frames} frames in {r.seconds:.1f} s, decoding and encoding included:
+{r.frames / r.seconds:.0f} frames a second. The result is {abs(gain):.2f} dB {change}
+({r.before.psnr:.2f} dB before, {r.after.psnr:.2f} dB after, {PROTOCOL}).</p>
+{slider(r.rainy, r.clean, "rain", "restored")}
+{video}
+</section>"""
+
+
+def _distilled(d: Distilled) -> str:
+    rows = [
+        (d.rainy, ""),
+        (d.start, ""),
+        (d.alone.score, clock(d.alone.seconds)),
+        (d.cstd.score, clock(d.cstd.seconds)),
+    ]
+    if d.teacher_score:
+        rows.append((d.teacher_score, ""))
+    best = max(d.alone.score.psnr, d.cstd.score.psnr)
+    table = "".join(
+        f"<tr{' class=best' if score.psnr == best else ''}><td>{escape(score.label)}</td><td>{score.psnr:.2f}</td>"
+        f"<td>{score.ssim:.4f}</td><td>{time}</td></tr>"
+        for score, time in rows
+    )
+    crops = "".join(
+        f"<figure><img alt='{escape(name)}' src='{picture(crop, '.png')}'>"
+        f"<figcaption>{escape(name)}</figcaption></figure>"
+        for name, crop in d.crops.items()
+    )
+    return f"""<section>
+<h2>A student is born</h2>
+<p class="verdict">{verdict(d.alone.score, d.cstd.score)}</p>
+<p>Two twins of a student with {d.parameters:,} parameters ({escape(d.student)}) went on from the same weights, over the
+same samples in the same order, for the same {d.cstd.steps} steps. One saw only the clean frames. The other was also
+taught by {escape(d.teacher)} through CSTD, whose steps cost more: {clock(d.cstd.seconds)} against
+{clock(d.alone.seconds)}. They were then measured on clips that neither had seen.
+One seed and a few hundred steps say little about a method; <code>recipes/cstd</code> has the paper's experiments.</p>
+<div class="wide"><table><thead><tr><th>held-out clips</th><th>PSNR, dB<br>{PROTOCOL}, RGB</th>
+<th>SSIM<br>{PROTOCOL}, RGB</th><th>training</th></tr></thead><tbody>{table}</tbody></table></div>
+<div class="crops">{crops}</div>
+<div class="grid">{_charts(d)}</div>
+<p class="note">Loss curves as logged, each point the mean of the steps since the point before.
+Only losses of the same name can be compared.</p>
+</section>"""
+
+
+def _charts(d: Distilled) -> str:
+    both = [name for name in d.alone.curves if name in d.cstd.curves]
+    charts = [chart(name, {"alone": d.alone.curves[name], "CSTD": d.cstd.curves[name]}) for name in both]
+    charts += [chart(name, {"": [], "CSTD": points}) for name, points in d.cstd.curves.items() if name not in both]
+    return "".join(f"<figure>{svg}</figure>" for svg in charts)
+
+
+def _next() -> str:
+    return """<section>
+<h2>What to type next</h2>
+<pre>. .venv/bin/activate
+restill derain your-video.mp4 -o clean.mp4             # your own video; a folder of frames or one picture does too
+restill derain your-video.mp4 -o both.mp4 --compare    # before and after in one picture
+restill models                                         # the students that are shipped, and their scores
+restill networks                                       # every network, its parameters and its cost
+restill train demo/cstd.yaml --set steps=5000          # a longer distillation; any field of a recipe can be set
+restill --help</pre>
+</section>"""
+
+
+def slider(left: np.ndarray, right: np.ndarray, left_name: str, right_name: str) -> str:
+    """Two pictures of one size, (H, W, 3) uint8, with a divider to pull."""
+    return (
+        f'<figure><div class="slider"><img alt="{left_name}" src="{picture(left)}">'
+        f'<img alt="{right_name}" src="{picture(right)}"><span class="tag left">{left_name}</span>'
+        f'<span class="tag right">{right_name}</span><input type="range" min="0" max="100" value="50" step="0.1" '
+        'aria-label="move the divider"></div><figcaption>Pull the divider, or use the arrow keys.</figcaption></figure>'
+    )
+
+
+def picture(frame: np.ndarray, kind: str = ".jpg") -> str:
+    """A data URI of (H, W, 3) uint8 RGB."""
+    done, data = cv2.imencode(kind, frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90] if kind == ".jpg" else [])
+    assert done  # noqa: S101
+    return f"data:image/{'jpeg' if kind == '.jpg' else 'png'};base64,{base64.b64encode(data.tobytes()).decode()}"
+
+
+def chart(title: str, series: dict[str, Points]) -> str:
+    """Lines over steps as SVG; the series' order decides their colors."""
+    width, height, left, top, right, bottom = 440, 230, 58, 28, 12, 30
+    points = [p for line in series.values() for p in line if math.isfinite(p[1])]
+    if not points:
+        return ""
+    x_max = max(x for x, _ in points)
+    ticks = _ticks(min(y for _, y in points), max(y for _, y in points))
+    low, high = ticks[0], ticks[-1]
+
+    def at(x: float, y: float) -> str:
+        px = left + (width - left - right) * x / max(x_max, 1)
+        return f"{px:.1f},{height - bottom - (height - top - bottom) * (y - low) / (high - low):.1f}"
+
+    parts = [f'<text class="title" x="0" y="14">{escape(title)}</text>']
+    for tick in ticks:
+        y = at(0, tick).split(",")[1]
+        parts.append(f'<line class="grid-line" x1="{left}" x2="{width - right}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<text x="{left - 6}" y="{float(y) + 4:.1f}" text-anchor="end">{tick:.6g}</text>')
+    for x in (0, x_max / 2, x_max):
+        px = at(x, low).split(",")[0]
+        anchor = "end" if x == x_max else "middle"
+        parts.append(f'<text x="{px}" y="{height - 12}" text-anchor="{anchor}">{x:.0f}</text>')
+    for i, (name, line) in enumerate(series.items()):
+        path = " ".join(at(x, y) for x, y in line if math.isfinite(y))
+        if path:
+            parts.append(f'<path class="s{i}" d="M{path.replace(" ", " L")}"/>')
+            parts.append(
+                f'<text class="s{i}" x="{width - right - 70 * (len(series) - 1 - i)}" y="14" '
+                f'text-anchor="end">{escape(name)}</text>'
+            )
+    parts.append(f'<text x="{left}" y="{height - 1}">steps</text>')
+    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """About five round numbers around a range."""
+    span = (high - low) or abs(high) or 1.0
+    rough = span / 4
+    unit = 10 ** math.floor(math.log10(rough))
+    step = next(m * unit for m in (1, 2, 2.5, 5, 10) if m * unit >= rough)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [i * step for i in range(first, max(last, first + 1) + 1)]

@@ -1,0 +1,84 @@
+"""The demo: its clips move as a hand-held camera would, its page stands alone and says what its numbers say."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from demo import clips, report
+
+
+def test_clip_moves_smoothly_and_repeats() -> None:
+    photo = clips.photograph("astronaut")
+    clip = clips.make_clip(photo, 24, seed=3)
+    assert all(frame.shape == (440, 440, 3) and frame.dtype == np.uint8 for frame in clip)
+    steps = [np.abs(a.astype(int) - b).mean() for a, b in itertools.pairwise(clip)]
+    assert all(0.2 < step < 30 for step in steps)
+    assert all((a == b).all() for a, b in zip(clip, clips.make_clip(photo, 24, seed=3), strict=True))
+
+
+@pytest.mark.parametrize("name", [*clips.TRAINING, *clips.HELD_OUT])
+def test_photographs_need_no_download(name: str) -> None:
+    photo = clips.photograph(name)
+    assert photo.ndim == 3
+    assert photo.shape[2] == 3
+
+
+def score(label: str, psnr: float) -> report.Score:
+    return report.Score(label, psnr, 0.9)
+
+
+def a_report(alone: float, cstd: float) -> report.Report:
+    frame = np.zeros((48, 64, 3), np.uint8)
+    curve: report.Points = [(x, 0.1 / (1 + x)) for x in range(0, 200, 20)]
+    return report.Report(
+        "a machine <with> brackets",
+        200,
+        report.Restored("rill", frame, frame + 9, score("rain", 25), score("restored", 30), 48, 1.5, b"mp4"),
+        report.Distilled(
+            "rill",
+            "a teacher",
+            12345,
+            score("rainy input", 25),
+            score("start", 26),
+            report.Run(score("alone", alone), 200, 40, {"reconstruction": curve}),
+            report.Run(score("CSTD", cstd), 200, 70, {"reconstruction": curve, "appearance": curve}),
+            score("teacher", 31),
+            {"clean": frame},
+        ),
+    )
+
+
+def test_page_stands_alone() -> None:
+    page = report.build(a_report(27, 28))
+    assert not re.search(r"(src|href)\s*=\s*[\"']?(?!data:)\w", page)
+    assert "http" not in page
+    assert "$" not in page
+    assert "&lt;with&gt;" in page
+    assert page.count("<svg") == 2
+    assert "all-frames" in page
+
+
+@pytest.mark.parametrize(
+    ("alone", "cstd", "said"),
+    [
+        (27, 28, "CSTD is ahead of its twin by 1.00 dB"),
+        (28, 27, "without CSTD is ahead of its distilled twin, by 1.00 dB"),
+        (27, 27.01, "no difference worth the name: +0.01 dB"),
+    ],
+)
+def test_verdict_follows_the_numbers(alone: float, cstd: float, said: str) -> None:
+    assert said in report.build(a_report(alone, cstd))
+
+
+def test_chart_survives_odd_numbers() -> None:
+    assert report.chart("flat", {"a": [(0, 1.0), (10, 1.0)]}).startswith("<svg")
+    assert "nan" not in report.chart("broken", {"a": [(0, float("nan")), (10, 1.0)]})
+    assert report.chart("none", {"a": []}) == ""

@@ -1,0 +1,78 @@
+"""Imports run one way, and a clip is restored without PyTorch: read from the source by ast, and from a real start."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "restill"
+
+# From the top down: a room may import its own level and those below it.
+LEVELS = (
+    {"cli"},
+    {"restore", "training", "evaluation", "web", "cluster"},
+    {"runtime", "video", "zoo", "distillation", "datasets"},
+    {"networks", "losses", "degradations", "alignment"},
+    {"errors", "progress"},
+)
+# Journey 1 has only the base install; importing the heavy extras there, even inside a function, would break it.
+LIGHT = ("cli", "restore", "runtime", "video", "zoo", "alignment", "errors", "progress", "degradations.rain")
+TRAIN_EXTRA = {"torch", "yaml", "safetensors", "accelerate", "skimage", "onnx", "onnxscript", "tensorboard"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name within it: "runtime.stream"; a room's __init__ is the room's name."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name:  # restill/__init__ imports by name when asked
+            found[name] = path
+    return found
+
+
+def imports(path: Path, module: str) -> Iterator[str]:
+    """Full dotted names of everything a file imports, inside functions too; `from x import y` gives x and x.y."""
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join(["restill", *package[: len(package) - node.level + 1], *([base] if base else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def level(room: str) -> int:
+    return next(i for i, rooms in enumerate(LEVELS) if room in rooms)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_one_way(module: str) -> None:
+    room = module.split(".")[0]
+    assert any(room in rooms for rooms in LEVELS), f"restill.{room} is in no level: add it to LEVELS"
+    for name in imports(modules()[module], module):
+        parts = name.split(".")
+        if parts[0] == "restill" and len(parts) > 1 and any(parts[1] in rooms for rooms in LEVELS):
+            assert level(parts[1]) >= level(room), f"restill.{module} imports {name}, which stands above it"
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if any(m == x or m.startswith(f"{x}.") for x in LIGHT)])
+def test_journey_one_needs_no_train_extra(module: str) -> None:
+    heavy = {name for name in imports(modules()[module], module) if name.split(".")[0] in TRAIN_EXTRA}
+    assert not heavy, f"restill.{module} imports {sorted(heavy)}"
+
+
+@pytest.mark.parametrize("start", ["import restill", "from restill.cli import main; sys.argv[1:] = ['--help']; main()"])
+def test_start_is_light(start: str) -> None:
+    code = f"import sys, atexit; atexit.register(lambda: print('LOADED', *sys.modules)); {start}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(run.stdout.rpartition("LOADED")[2].split())
+    assert not loaded & {"torch", "cv2", "av", "onnxruntime", "skimage", "yaml"}
