@@ -1,0 +1,91 @@
+"""The choices of CSTD: what its paper leaves open, what its authors' code does otherwise, and Table 5's switches."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from restill.distillation.method import MethodOptions
+from restill.distillation.scales import ScaleSource
+from restill.losses.reconstruction import Kind
+
+Weight = Annotated[float, Field(ge=0)]
+Term = tuple[str, str]  # (name of the loss, which term of it), such as ("spatial", "l2g2")
+
+# the authors' six optimizer steps per frame, in their order; "raw" stands in for "l2g" without the Connector
+ALTERNATE: tuple[tuple[Term, ...], ...] = (
+    (("reconstruction", "1"), ("temporal", "ita"), ("temporal", "cta"), ("spatial", "l2g1"), ("spatial", "raw1")),
+    (("reconstruction", "2"), ("spatial", "l2g2"), ("spatial", "raw2")),
+    (("reconstruction", "3"), ("spatial", "l2g3"), ("spatial", "raw3")),
+    (("spatial", "g2l3"),),
+    (("spatial", "g2l2"),),
+    (("spatial", "g2l1"),),
+)
+
+
+class CSTDOptions(MethodOptions):
+    """Every choice; the defaults are the paper's where it says, and what works where it does not.
+
+    Attributes:
+        alpha: Weight of the spatial loss.
+        beta: Weight of the temporal loss.
+        reconstruction: The loss on pictures.
+        recon_weights: lambda_p, finest scale first; the authors' code has (1, 0.5, 0.5).
+        agg: From C channels to one: "mean_sq" (mean)^2, or the code's "sum_sq" (sum)^2, which grows with C^2.
+        hidden: D, channels of the cells.
+        connector_shared: One cell for both passes; False: one each, as in the code.
+        g2l_init: Where (2) starts: at the coarsest state of (1), or at "zeros".
+        order: "paper": spatial then temporal, hints from t-1 and t; "code": temporal then spatial, from t and t-1.
+        adaptor: "both" hints of the Spatial-Temporal Adaptor, or "none".
+        scale_source: "features" are pooled, or the network is run again on pooled "frames".
+        optim: "joint": one optimizer step per batch; "alternate": the authors' six per frame, states detached.
+        t_reduction: Over the L frames, "mean" or "sum".
+        cells: "trained" with the student, or "frozen_random".
+        detach_state: No gradient from frame to frame through the student's state.
+        ms: Spatial loss (Table 5's switch MS).
+        csc: Through the Connector; off: on the raw pyramid.
+        ita: First term of (6), student alone.
+        cta: Second term of (6), the collaborative status.
+        sta: The Spatial-Temporal Adaptor.
+    """
+
+    alpha: Weight = 0.1
+    beta: Weight = 0.1
+    reconstruction: Kind = "neg_ssim"
+    recon_weights: tuple[Weight, Weight, Weight] = (0.6, 0.2, 0.2)
+    agg: Literal["mean_sq", "sum_sq"] = "mean_sq"
+    hidden: Annotated[int, Field(ge=1)] = 16
+    connector_shared: bool = True
+    g2l_init: Literal["l2g", "zeros"] = "l2g"
+    order: Literal["paper", "code"] = "paper"
+    adaptor: Literal["both", "none"] = "both"
+    scale_source: ScaleSource = "features"
+    optim: Literal["joint", "alternate"] = "joint"
+    t_reduction: Literal["mean", "sum"] = "mean"
+    cells: Literal["trained", "frozen_random"] = "trained"
+    detach_state: bool = False
+    ms: bool = True
+    csc: bool = True
+    ita: bool = True
+    cta: bool = True
+    sta: bool = True
+
+    @model_validator(mode="after")
+    def _switches_fit(self) -> CSTDOptions:
+        if self.csc and not self.ms:
+            raise ValueError("csc is a way to do ms: with ms off, csc must be off")
+        if self.hints and not (self.csc and (self.ita or self.cta)):
+            raise ValueError("sta joins csc with ita or cta: without both sides, sta must be off")
+        return self
+
+    @property
+    def hints(self) -> bool:
+        """Whether the two modules give each other hints."""
+        return self.sta and self.adaptor == "both"
+
+    def has(self, term: Term) -> bool:
+        """Whether a term is in the loss."""
+        kind = term[1].rstrip("123")
+        on = {"": True, "l2g": self.csc, "g2l": self.csc, "raw": self.ms and not self.csc}
+        return (on | {"ita": self.ita, "cta": self.cta})[kind]

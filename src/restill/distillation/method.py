@@ -1,0 +1,89 @@
+"""What every distillation method is: one module that owns the networks and returns named losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from restill.distillation.windows import Batch
+
+Losses = dict[str, Tensor]
+
+
+class MethodOptions(BaseModel):
+    """Base of each method's options: an unknown name is an error, values are checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Method(nn.Module):
+    """Owner of the student, of the frozen teacher if there is one, and of what joins them.
+
+    A training loop needs to know no more than this: it optimizes the parameters that require a gradient, adds up the
+    losses by weight, calls :meth:`after_step`, and logs losses and :meth:`metrics`. Everything that must survive a
+    resumed run is a parameter or a buffer. Only ``student`` is ever shipped.
+
+    Attributes:
+        name: What recipes call it.
+        paper: Where it comes from.
+        needs: What the networks must offer, in words.
+        student: The network that is trained.
+        teacher: The network it learns from: frozen, always in eval mode; None when there is none.
+        default_weights: Weight of each named loss; a recipe may override them.
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+    needs: ClassVar[str]
+    Options: ClassVar[type[MethodOptions]]
+
+    student: nn.Module
+    teacher: nn.Module | None
+    default_weights: dict[str, float]
+
+    def __init__(self, student: nn.Module, teacher: nn.Module | None = None) -> None:
+        super().__init__()
+        self.student = student
+        self.teacher = teacher
+        if teacher is not None:
+            teacher.requires_grad_(False)
+            teacher.eval()
+
+    def forward(self, batch: Batch, step: int, group: int = 0) -> Losses:
+        """Named scalar losses, unweighted, with gradients.
+
+        Args:
+            batch: ``degraded`` (B, T, C, H, W) and ``clean`` (B, T, C, sH, sW), RGB in [0, 1]; perhaps ``windows``.
+            step: Steps done before this one.
+            group: Which group of losses, for methods that make several optimizer steps per batch.
+        """
+        raise NotImplementedError
+
+    def loss_groups(self, batch: Batch, step: int, call: Callable[..., Losses] | None = None) -> Iterator[Losses]:
+        """One dict of losses for each optimizer step of this batch; nearly every method has one.
+
+        The loop steps the optimizer between two of them. For each name, the sum over the groups is what the step's
+        loss of that name is.
+
+        Args:
+            batch: See :meth:`forward`.
+            step: See :meth:`forward`.
+            call: This method as the loop has wrapped it (for many machines); itself if not given.
+        """
+        yield (call or self)(batch, step)
+
+    def after_step(self, losses: dict[str, float]) -> None:
+        """Called after each step with the values of its losses."""
+
+    def metrics(self) -> dict[str, float]:
+        """More numbers to log."""
+        return {}
+
+    def train(self, mode: bool = True) -> Method:
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self

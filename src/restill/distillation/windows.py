@@ -1,0 +1,70 @@
+"""From a batch to the windows that networks see: each frame of a clip with its neighbors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from restill.errors import RestillError
+
+Batch = Mapping[str, Tensor]
+
+
+def centre_windows(batch: Batch, context: int, before: int, after: int) -> Tensor:
+    """The windows of all centers of a clip, cut to what one network wants.
+
+    Args:
+        batch: ``degraded`` (B, T, C, H, W), T = L + 2 * context; ``windows`` (B, L, K, C, H, W), where the data
+            warped the neighbors onto each center, is taken instead where it is there.
+        context: Frames at either end of the clip that are only context.
+        before: Frames before the center that this network sees.
+        after: Frames after it.
+
+    Returns:
+        (B, L, before + 1 + after, C, H, W).
+
+    Raises:
+        RestillError: The network wants more frames than the batch has around its centers.
+    """
+    if "windows" in batch:
+        windows = batch["windows"]  # (B, L, K, C, H, W)
+        middle = windows.shape[2] // 2
+        _check_room(min(context, middle), before, after)
+        return windows[:, :, middle - before : middle + after + 1]
+    clip = batch["degraded"]  # (B, T, C, H, W)
+    _check_room(context, before, after)
+    centres = _centres(clip.shape[1], context)
+    return torch.stack([clip[:, t - before : t + after + 1] for t in centres], dim=1)
+
+
+def centre_targets(batch: Batch, context: int) -> Tensor:
+    """The clean frames of the centers.
+
+    Args:
+        batch: ``clean`` (B, T, C, sH, sW).
+        context: Frames at either end that are only context.
+
+    Returns:
+        (B, L, C, sH, sW), L = T - 2 * context.
+    """
+    clean = batch["clean"]
+    centres = _centres(clean.shape[1], context)
+    return clean[:, centres.start : centres.stop]
+
+
+def _centres(frames: int, context: int) -> range:
+    if frames <= 2 * context:
+        raise RestillError(
+            f"a clip of {frames} frames has no center with {context} frames on either side; "
+            f"it must have at least {2 * context + 1}"
+        )
+    return range(context, frames - context)
+
+
+def _check_room(context: int, before: int, after: int) -> None:
+    if max(before, after) > context:
+        raise RestillError(
+            f"the network sees {before} frames before and {after} after, but the batch has {context} on either side"
+        )

@@ -1,0 +1,1 @@
+"""Losses: pure functions of tensors. :func:`restill.losses.reconstruction.reconstruction` finds one by name."""

@@ -1,0 +1,74 @@
+"""How far a restored picture is from the clean one: one function per kind, and the sum over scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn.functional import l1_loss, mse_loss
+
+from restill.errors import RestillError
+from restill.losses.pyramid import pyramid
+from restill.losses.ssim import ssim
+
+Kind = Literal["neg_ssim", "mse", "charbonnier", "l1"]
+CHARBONNIER_EPSILON = 1e-3  # a quarter of a grey level of 255: quadratic below it, linear above
+
+
+def neg_ssim(x: Tensor, y: Tensor) -> Tensor:
+    """-SSIM, in [-1, 1]. The CSTD paper prints a plus sign; only the negative can be minimized."""
+    return -ssim(x, y)
+
+
+def charbonnier(x: Tensor, y: Tensor) -> Tensor:
+    """mean sqrt((x - y)^2 + epsilon^2): an L1 that is smooth at zero. Never below epsilon."""
+    return torch.sqrt((x - y) ** 2 + CHARBONNIER_EPSILON**2).mean()
+
+
+_KINDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "neg_ssim": neg_ssim,
+    "mse": mse_loss,
+    "charbonnier": charbonnier,
+    "l1": l1_loss,
+}
+
+
+def reconstruction(kind: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss of that name: a function of (prediction, target), both (B, C, H, W), giving a scalar.
+
+    Raises:
+        RestillError: There is no such kind.
+    """
+    if kind not in _KINDS:
+        raise RestillError(f"reconstruction loss '{kind}' is not known; it must be one of: {', '.join(get_args(Kind))}")
+    return _KINDS[kind]
+
+
+def scale_losses(predictions: Sequence[Tensor], target: Tensor, kind: str) -> list[Tensor]:
+    """The loss at each scale, against the target pooled 2x2 as often as the scale says.
+
+    Args:
+        predictions: One per scale, finest first; scale p is (B, C, ~H/2^(p-1), ~W/2^(p-1)). One that is larger than
+            its target (padding) is cropped at the right and the bottom.
+        target: (B, C, H, W), the clean picture.
+        kind: See :func:`reconstruction`.
+
+    Returns:
+        One scalar per scale.
+
+    Raises:
+        RestillError: A prediction is smaller than its target.
+    """
+    loss = reconstruction(kind)
+    values = []
+    for prediction, clean in zip(predictions, pyramid(target, len(predictions)), strict=True):
+        h, w = clean.shape[-2:]
+        if prediction.shape[-2] < h or prediction.shape[-1] < w:
+            raise RestillError(
+                f"the student's picture at scale {len(values) + 1} is {tuple(prediction.shape[-2:])}, "
+                f"but the clean one there is {(h, w)}: its feature or head path is not the right one"
+            )
+        values.append(loss(prediction[..., :h, :w].float(), clean))
+    return values

@@ -1,0 +1,49 @@
+"""Structural similarity as a training loss (CSTD, section on the reconstruction loss; Wang et al., 2004)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+WINDOW, SIGMA = 11, 1.5
+C1, C2 = 0.01**2, 0.03**2  # for a data range of 1
+
+
+def ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Mean SSIM of two pictures: 11x11 Gaussian window, sigma 1.5, zero padding, data range 1, each channel alone.
+
+    A loss, not a metric: pictures are not clamped, and the zero padding lets the border count. Published numbers
+    come from :mod:`restill.evaluation`.
+
+    Args:
+        x: (B, C, H, W), in [0, 1] when it is a picture; may leave the range.
+        y: (B, C, H, W).
+
+    Returns:
+        A scalar in [-1, 1]; 1 when the two are equal.
+
+    >>> picture = torch.rand(1, 3, 16, 16)
+    >>> round(ssim(picture, picture).item(), 5)
+    1.0
+    """
+    with torch.autocast(x.device.type, enabled=False):  # variances are differences of close numbers: float32
+        x, y = x.float(), y.float()
+        mean_x, mean_y, xx, yy, xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))  # each (B, C, H, W)
+        var_x = (xx - mean_x**2).clamp_min(0)  # below 0 only by rounding
+        var_y = (yy - mean_y**2).clamp_min(0)
+        cov = xy - mean_x * mean_y
+        luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
+        structure = (2 * cov + C2) / (var_x + var_y + C2)
+        return (luminance * structure).mean()
+
+
+def _blur(x: Tensor) -> Tensor:
+    """The Gaussian window, one axis after the other; any shape (..., H, W) is kept."""
+    at = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
+    kernel = torch.exp(-(at**2) / (2 * SIGMA**2))
+    kernel = kernel / kernel.sum()
+    flat = x.reshape(-1, 1, *x.shape[-2:])
+    flat = conv2d(flat, kernel.view(1, 1, -1, 1), padding=(WINDOW // 2, 0))
+    flat = conv2d(flat, kernel.view(1, 1, 1, -1), padding=(0, WINDOW // 2))
+    return flat.view(x.shape)
