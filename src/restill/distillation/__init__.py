@@ -12,9 +12,10 @@ from restill.errors import RestillError
 if TYPE_CHECKING:
     from torch import nn
 
-    from restill.distillation.method import Method
+    from restill.distillation.method import Method, MethodOptions
 
 METHODS = {
+    "plain": "restill.distillation.plain:Plain",
     "cstd": "restill.distillation.cstd:CSTD",
 }
 
@@ -35,7 +36,7 @@ def method_class(name: str) -> type[Method]:
 
 def create_method(
     name: str,
-    teacher: nn.Module,
+    teacher: nn.Module | None,
     student: nn.Module,
     context: int,
     *,
@@ -48,7 +49,7 @@ def create_method(
 
     Args:
         name: One of :data:`METHODS`.
-        teacher: Will be frozen.
+        teacher: Will be frozen; None for a method without one.
         student: Will be trained.
         context: Frames at either end of each clip that are only context: the larger of the two networks' own.
         teacher_feature: Tap path of the teacher's feature; its spec's if not given.
@@ -57,17 +58,25 @@ def create_method(
         options: The method's own (its ``Options``).
 
     Raises:
-        RestillError: The name, an option or a path is not right.
+        RestillError: The name, an option or a path is not right, or a teacher is missing or too many.
     """
-    cls = method_class(name)
+    cls: Any = method_class(name)
+    checked = _check(cls, options)
+    student_paths = {"student_feature": student_feature, "student_head": student_head}
+    if cls.has_teacher != (teacher is not None):
+        raise RestillError(f"method '{name}' {'needs a' if cls.has_teacher else 'takes no'} teacher")
+    if teacher is None:
+        return cls(student, context, checked, **student_paths)
+    return cls(teacher, student, context, checked, teacher_feature, **student_paths)
+
+
+def _check(cls: type[Method], options: dict[str, Any]) -> MethodOptions:
     try:
-        checked = cls.Options(**options)
+        return cls.Options(**options)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "options"
-        accepted = f"; the options are: {', '.join(cls.Options.model_fields)}" if field not in options else ""
+        field = ".".join(map(str, first["loc"]))
+        what = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            accepted = f"; the options are: {', '.join(cls.Options.model_fields)}"
-        raise RestillError(f"method '{name}', {field}: {first['msg']}{accepted}") from error
-    paths = {"teacher_feature": teacher_feature, "student_feature": student_feature, "student_head": student_head}
-    return cls(teacher, student, context, checked, **paths)  # type: ignore[call-arg]
+            what = f"is not known; the options are: {', '.join(cls.Options.model_fields) or 'none'}"
+        raise RestillError(f"method '{cls.name}'{f', option {field!r}' * bool(field)}: {what}") from error

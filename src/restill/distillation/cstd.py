@@ -20,7 +20,7 @@ hidden size. Each choice that the paper leaves open is an option, see :class:`CS
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -137,17 +137,12 @@ class CSTD(Method):
         self.register_buffer("cells_frozen", torch.tensor(o.cells == "frozen_random"))
         self._freeze_cells_if_told()
         self.register_load_state_dict_post_hook(lambda module, keys: self._freeze_cells_if_told())
-        self._groups = [kept for group in ALTERNATE if (kept := [term for term in group if o.has(term)])]
         self._std: dict[str, Tensor] = {}
-        # between the groups of a step: F_T, and (teacher, student) before and after the frame
-        self._alternate: tuple[list[Tensor], tuple[Status, Status], tuple[Status, Status]] | None = None
 
     # --- one step ------------------------------------------------------------------------------------------------
 
-    def forward(self, batch: Batch, step: int, group: int = 0) -> Losses:
+    def forward(self, batch: Batch, step: int) -> Losses:
         """``reconstruction``, ``spatial``, ``temporal``: those that the switches leave on, unweighted."""
-        if self.options.optim == "alternate":
-            return self._one_group(batch, group)
         targets = centre_targets(batch, self.context)  # (B, L, C, sH, sW)
         f_t = self._teacher_maps(self._windows(batch, self._teacher))  # [F_T^p], each (B, L, 1, h, w)
         pictures, f_s = self._student_scales(self._windows(batch, self._student))  # [(B*L, C, sH, sW)], [F_S^p]
@@ -161,38 +156,33 @@ class CSTD(Method):
                 student = student.detached()
         return self._add_up(terms, frames)
 
-    def loss_groups(self, batch: Batch, step: int, call: Callable[..., Losses] | None = None) -> Iterator[Losses]:
-        """One group, or with ``optim="alternate"`` up to six for each frame."""
-        frames = centre_targets(batch, self.context).shape[1]
-        for group in range(frames * len(self._groups) if self.options.optim == "alternate" else 1):
-            yield (call or self)(batch, step, group)
+    def loss_groups(self, batch: Batch, step: int) -> Iterator[Losses]:
+        """One group; with ``optim="alternate"`` the authors' steps, up to six for each frame.
 
-    def _one_group(self, batch: Batch, group: int) -> Losses:
-        """One of the authors' steps: a few terms of one frame, with the parameters as they are now.
-
-        The code keeps the graph over frames and over its steps, which current PyTorch refuses (parameters change in
-        place between two backward passes of it); here the states before the frame are kept without gradient and each
-        step runs the frame anew.
+        Their code keeps the graph over the frames and over its steps, which current PyTorch refuses (parameters
+        change in place between two backward passes of it). Here each step runs its frame anew, with the parameters
+        as they are then, from states without gradient.
         """
-        t, g = divmod(group, len(self._groups))
-        if group == 0:
-            f_t = self._teacher_maps(self._windows(batch, self._teacher))
-            before = after = (Status(), Status())
-        elif self._alternate is None:
-            raise RuntimeError("the groups of a step must be asked for in order, from 0")
-        else:
-            f_t, before, after = self._alternate
-        if g == 0:
-            before = after
+        if self.options.optim == "joint":
+            yield self(batch, step)
+            return
         targets = centre_targets(batch, self.context)  # (B, L, C, sH, sW)
-        windows = self._windows(batch, self._student)[:, t : t + 1]  # (B, 1, K, C, H, W)
-        pictures, f_s = self._student_scales(windows)
-        terms, teacher, student = self._frame([f[:, t] for f in f_t], [f[:, 0] for f in f_s], *before)
-        if g == 0:
-            after = (teacher.detached(), student.detached())
-        self._alternate = (f_t, before, after)
-        terms |= self._reconstruction(pictures, targets[:, t])
-        return self._add_up([{term: terms[term] for term in self._groups[g]}], targets.shape[1])
+        f_t = self._teacher_maps(self._windows(batch, self._teacher))  # [F_T^p], each (B, L, 1, h, w)
+        windows = self._windows(batch, self._student)  # (B, L, K, C, H, W)
+        before = Status(), Status()  # of teacher and student
+        for t in range(targets.shape[1]):
+            after = before
+            for group in ALTERNATE:
+                wanted = [term for term in group if self.options.has(term)]
+                if not wanted:
+                    continue
+                pictures, f_s = self._student_scales(windows[:, t : t + 1])  # [(B, C, sH, sW)], [(B, 1, 1, h, w)]
+                terms, *status = self._frame([f[:, t] for f in f_t], [f[:, 0] for f in f_s], *before)
+                terms |= self._reconstruction(pictures, targets[:, t])
+                if group is ALTERNATE[0]:
+                    after = status[0].detached(), status[1].detached()
+                yield self._add_up([{term: terms[term] for term in wanted}], targets.shape[1])
+            before = after
 
     def _frame(
         self, f_t: list[Tensor], f_s: list[Tensor], past_t: Status, past_s: Status

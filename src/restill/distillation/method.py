@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -30,6 +30,7 @@ class Method(nn.Module):
         name: What recipes call it.
         paper: Where it comes from.
         needs: What the networks must offer, in words.
+        has_teacher: Its constructor is (teacher, student, context, options, paths), else (student, context, ...).
         student: The network that is trained.
         teacher: The network it learns from: frozen, always in eval mode; None when there is none.
         default_weights: Weight of each named loss; a recipe may override them.
@@ -38,6 +39,7 @@ class Method(nn.Module):
     name: ClassVar[str]
     paper: ClassVar[str]
     needs: ClassVar[str]
+    has_teacher: ClassVar[bool] = True
     Options: ClassVar[type[MethodOptions]]
 
     student: nn.Module
@@ -52,28 +54,22 @@ class Method(nn.Module):
             teacher.requires_grad_(False)
             teacher.eval()
 
-    def forward(self, batch: Batch, step: int, group: int = 0) -> Losses:
+    def forward(self, batch: Batch, step: int) -> Losses:
         """Named scalar losses, unweighted, with gradients.
 
         Args:
             batch: ``degraded`` (B, T, C, H, W) and ``clean`` (B, T, C, sH, sW), RGB in [0, 1]; perhaps ``windows``.
             step: Steps done before this one.
-            group: Which group of losses, for methods that make several optimizer steps per batch.
         """
         raise NotImplementedError
 
-    def loss_groups(self, batch: Batch, step: int, call: Callable[..., Losses] | None = None) -> Iterator[Losses]:
+    def loss_groups(self, batch: Batch, step: int) -> Iterator[Losses]:
         """One dict of losses for each optimizer step of this batch; nearly every method has one.
 
-        The loop steps the optimizer between two of them. For each name, the sum over the groups is what the step's
-        loss of that name is.
-
-        Args:
-            batch: See :meth:`forward`.
-            step: See :meth:`forward`.
-            call: This method as the loop has wrapped it (for many machines); itself if not given.
+        The loop steps the optimizer before it asks for the next. For each name, the sum over the groups is the
+        batch's loss of that name.
         """
-        yield (call or self)(batch, step)
+        yield self(batch, step)
 
     def after_step(self, losses: dict[str, float]) -> None:
         """Called after each step with the values of its losses."""

@@ -41,7 +41,10 @@ class Plain(Method):
         student_head: Path of the module that turns it into a picture, if not the spec's.
     """
 
-    name, paper, needs = "plain", "", "nothing"
+    name = "plain"
+    paper = "none: the student and the clean frames alone"
+    needs = "no teacher"
+    has_teacher = False
     Options: ClassVar[type[MethodOptions]] = PlainOptions
 
     def __init__(
@@ -58,7 +61,7 @@ class Plain(Method):
         self.default_weights = {"reconstruction": 1.0}
         self._net = Tapped.of(student, "student", context, student_feature, student_head)
 
-    def forward(self, batch: Batch, step: int, group: int = 0) -> Losses:
+    def forward(self, batch: Batch, step: int) -> Losses:
         """Returns ``reconstruction``, the weighted sum over scales, mean over the L centers."""
         windows = centre_windows(batch, self.context, self._net.before, self._net.after).flatten(0, 1)  # (BL,K,C,H,W)
         targets = centre_targets(batch, self.context).flatten(0, 1)  # (BL, C, sH, sW)
