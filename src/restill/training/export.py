@@ -17,6 +17,7 @@ from restill.errors import RestillError
 from restill.evaluation.complexity import count
 from restill.runtime.model import METADATA_KEY, ModelInfo
 from restill.training.checkpoint import load_network
+from restill.training.fold import TRANSLATIONS, fold_unshuffle
 
 OPSET = 18
 EXAMPLE_SIZE = (64, 96)  # any height and width will do: both are dynamic in the file
@@ -86,9 +87,11 @@ def to_onnx(network: nn.Module, info: ModelInfo) -> onnx.ModelProto:
             input_names=["window"],
             output_names=["clean"],
             dynamic_shapes={"window": {3: height, 4: width}},
+            custom_translation_table=TRANSLATIONS,
         )
     assert program is not None  # noqa: S101 - it is None only when a file name is given
     model = program.model_proto
+    fold_unshuffle(model)
     for node in model.graph.node:
         del node.metadata_props[:]  # where in the Python source it came from: paths of the machine that exported
         node.doc_string = ""

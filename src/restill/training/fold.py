@@ -1,0 +1,83 @@
+"""Pixel-unshuffle and the convolution after it as one strided convolution: the same function, without the copy.
+
+Unshuffling by r turns (C, r*H, r*W) into (C*r*r, H, W). A k x k convolution on that reads, for every output, a block of
+k*r x k*r pixels of the original: it is a convolution of kernel k*r, stride r and padding p*r on the original, with the
+same weights in another order. As many multiplications, and no transposed copy of the window, which takes ONNX Runtime
+longer than all the other layers of a small student together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from onnxscript import opset18 as op
+
+
+def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
+    """For torch's exporter: unshuffle as a grouped convolution with one-hot kernels; exact, and easy to find again."""
+    r, channels = downscale_factor, x.shape[1]
+    kernel = numpy_helper.from_array(_one_hot(channels, r))
+    return op.Conv(x, op.Constant(value=kernel), strides=[r, r], group=channels)
+
+
+TRANSLATIONS: dict[Any, Any] = {torch.ops.aten.pixel_unshuffle.default: pixel_unshuffle}
+
+
+def fold_unshuffle(model: onnx.ModelProto) -> None:
+    """Merge every pair of a one-hot convolution and the only convolution that reads it, in place.
+
+    Args:
+        model: Exported with :data:`TRANSLATIONS`. A pair that cannot be merged (stride or groups in the second) stays
+            as it is, which is right too, only slower.
+    """
+    graph = model.graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    for first in [node for node in graph.node if node.op_type == "Conv"]:
+        second = readers.get(first.output[0], [])
+        if len(second) != 1 or second[0].op_type != "Conv":
+            continue
+        merged = _merge(first, second[0], weights)
+        if merged is not None:
+            second[0].CopyFrom(merged)
+            graph.node.remove(first)
+            if len(readers[first.input[1]]) == 1:
+                graph.initializer.remove(weights[first.input[1]])
+    del graph.value_info[:]  # shapes noted in passing, of which the kernel's is now another
+
+
+def _merge(first: onnx.NodeProto, second: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> onnx.NodeProto | None:
+    """The one node for both, its weights put in place of the second's; None if they are not such a pair."""
+    if not {first.input[1], second.input[1]} <= weights.keys():
+        return None
+    picks = numpy_helper.to_array(weights[first.input[1]])  # (C*r*r, 1, r, r)
+    kernel = numpy_helper.to_array(weights[second.input[1]])  # (O, C*r*r, k, k)
+    settings = {a.name: helper.get_attribute_value(a) for a in second.attribute}
+    r, (out, folded, *taps) = picks.shape[-1], kernel.shape
+    channels = picks.shape[0] // r**2
+    plain = settings.get("group", 1) == 1 and all(s == 1 for key in ("strides", "dilations") for s in settings.get(key, ()))
+    if picks.ndim != 4 or not plain or not np.array_equal(picks, _one_hot(channels, r)):
+        return None
+    parts = kernel.reshape(out, channels, r, r, *taps).transpose(0, 1, 4, 2, 5, 3)  # (O, C, k, r, k, r)
+    merged = np.ascontiguousarray(parts.reshape(out, channels, taps[0] * r, taps[1] * r))  # (O, C, k*r, k*r)
+    weights[second.input[1]].CopyFrom(numpy_helper.from_array(merged, second.input[1]))
+    return helper.make_node(
+        "Conv",
+        [first.input[0], *second.input[1:]],
+        second.output,
+        name=second.name,
+        strides=[r, r],
+        pads=[pad * r for pad in settings.get("pads", (0, 0, 0, 0))],
+    )
+
+
+def _one_hot(channels: int, r: int) -> np.ndarray:
+    """(C*r*r, 1, r, r): channel c*r*r + i*r + j of the result is pixel (i, j) of each block of channel c."""
+    return np.tile(np.eye(r * r, dtype=np.float32).reshape(r * r, 1, r, r), (channels, 1, 1, 1))
