@@ -48,7 +48,7 @@ def uniform(seed: int, *keys: np.ndarray | int) -> np.ndarray:
             value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             value = value ^ (value >> np.uint64(31))
-    return ((value >> np.uint64(40)).astype(np.float32)) * np.float32(2.0**-24)
+    return np.asarray(value >> np.uint64(40), np.float32) * np.float32(2.0**-24)
 
 
 class Wind:

@@ -73,23 +73,22 @@ class Rain:
         if s.rate == 0:
             return frame.copy()
         peak = float(np.iinfo(frame.dtype).max) if frame.dtype.kind == "u" else 1.0
-        light = cv2.multiply(frame, (1 / peak,) * 4, dtype=cv2.CV_32F)  # (H, W, 3) display values in [0, 1]
+        light = _scaled(frame, 1 / peak, cv2.CV_32F)  # (H, W, 3) display values in [0, 1]
         if s.linear_light:
-            light = cv2.multiply(light, light)  # a gamma of 2 is near enough to sRGB, and its inverse is cheap
+            light *= light  # a gamma of 2 is near enough to sRGB, and its inverse is cheap
         small, ambient = self._surroundings(light)
         if s.mist > 0:
-            light = _blend(light, self._veil(small, ambient, index), ambient)
-        hidden = self.opacity(index)
-        light = _blend(light, hidden, self._drop_light(small, ambient))
+            _blend(light, self._veil(small, ambient, index), ambient)
+        _blend(light, self.opacity(index), self._drop_light(small, ambient))
         if s.linear_light:
-            light = cv2.sqrt(cv2.max(light, 0.0))
+            np.sqrt(light, out=light)
         if s.noise > 0:
-            light = light + self._noise(index)
+            self._add_noise(light, index)
         if s.compression is not None:
             light = self._compressed(light, s.compression)
         if frame.dtype.kind == "f":
             return np.clip(light, 0, 1).astype(frame.dtype)
-        return cv2.multiply(light, (peak,) * 4, dtype=cv2.CV_8U if peak == 255 else cv2.CV_16U)
+        return _scaled(light, peak, cv2.CV_8U if peak == 255 else cv2.CV_16U)
 
     def opacity(self, index: int) -> np.ndarray:
         """How much of the background streaks and splashes hide: (H, W) float32 in [0, 1)."""
@@ -142,21 +141,23 @@ class Rain:
         veil = self.settings.mist * far * (1 + 0.12 * drift)
         return cv2.resize(np.clip(veil, 0, 0.95).astype(np.float32), self.size[::-1], interpolation=cv2.INTER_LINEAR)
 
-    def _noise(self, index: int) -> np.ndarray:
-        """Sensor noise, (H, W, 3) float32: a fixed tile, laid elsewhere in each frame."""
+    def _add_noise(self, light: np.ndarray, index: int) -> None:
+        """Sensor noise added in place to (H, W, 3) float32: a fixed tile, laid elsewhere in each frame."""
         shift = (uniform(self.seed, 8, index, np.arange(2)) * NOISE_TILE).astype(int)
-        rows = (np.arange(self.size[0]) + self.origin[0] + shift[0]) % NOISE_TILE
-        columns = (np.arange(self.size[1]) + self.origin[1] + shift[1]) % NOISE_TILE
-        return _noise_tile()[rows][:, columns] * np.float32(self.settings.noise / 255)
+        top, left = ((self.origin + shift) % NOISE_TILE).tolist()
+        tile = _noise_tile() * np.float32(self.settings.noise / 255)
+        for y in range(-top, self.size[0], NOISE_TILE):
+            for x in range(-left, self.size[1], NOISE_TILE):
+                part = light[max(y, 0) : y + NOISE_TILE, max(x, 0) : x + NOISE_TILE]
+                part += tile[max(-y, 0) :, max(-x, 0) :][: part.shape[0], : part.shape[1]]
 
     def _compressed(self, light: np.ndarray, quality: int) -> np.ndarray:
         """JPEG's error added; the blocks lie where they would in the whole frame."""
         top, left = self.origin[0] % 16, self.origin[1] % 16
-        before = cv2.multiply(light, (255.0,) * 4, dtype=cv2.CV_8U)
+        before = _scaled(light, 255.0, cv2.CV_8U)
         padded = cv2.copyMakeBorder(before, top, 0, left, 0, cv2.BORDER_REPLICATE)
-        # the order of the channels does not change: OpenCV reads blue first on both ways
         _, data = cv2.imencode(".jpg", padded[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        after = cv2.imdecode(data, cv2.IMREAD_COLOR)[top:, left:, ::-1]
+        after = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[top:, left:, ::-1]
         return light + (after.astype(np.float32) - before) * np.float32(1 / 255)
 
 
@@ -183,9 +184,16 @@ def rain_clip(
     return [rain.render(frame, index) for index, frame in enumerate(frames)]
 
 
-def _blend(light: np.ndarray, share: np.ndarray, over: np.ndarray) -> np.ndarray:
-    """light (1 - share) + over share: light (H, W, 3), share (H, W), over (H, W, 3) or (3,)."""
-    return light + share[..., None] * (over.astype(np.float32) - light)
+def _blend(light: np.ndarray, share: np.ndarray, over: np.ndarray) -> None:
+    """light becomes light (1 - share) + over share: light (H, W, 3), share (H, W), over (H, W, 3) or (3,)."""
+    change = over.astype(np.float32) - light
+    change *= share[..., None]
+    light += change
+
+
+def _scaled(picture: np.ndarray, factor: float, depth: int) -> np.ndarray:
+    """picture x factor, rounded and clipped to OpenCV's type ``depth``."""
+    return cv2.addWeighted(picture, factor, picture, 0, 0, dtype=depth)
 
 
 @lru_cache(maxsize=1)

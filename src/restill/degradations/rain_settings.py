@@ -109,12 +109,13 @@ class RainSettings(BaseModel):
 
         composited = rng.random() < 0.5
         near = spread(0.3, 1.2)
+        rate = spread(8, 120)
         return cls(
-            rate=spread(3, 150),
+            rate=rate,
             smallest_drop=float(rng.uniform(0.7, 1.4)),
             near=near,
-            far=near * spread(3, 10),
-            exposure=spread(1 / 1000, 1 / 40),
+            far=near * spread(3.5, 10),
+            exposure=spread(1 / 600, 1 / 50),
             field_of_view=spread(28, 75),
             pitch=sometimes(0.3, float(rng.uniform(-35, 25))),
             focus_distance=spread(1.0, 20.0),
@@ -124,13 +125,13 @@ class RainSettings(BaseModel):
             gust=spread(0.05, 1.2),
             gust_period=spread(1.0, 8.0),
             turbulence=spread(0.03, 0.5),
-            opacity=spread(0.12, 0.9),
+            opacity=min(spread(0.15, 0.9) * (30 / rate) ** 0.25, 0.95),  # dense or opaque, rarely both
             opacity_spread=float(rng.uniform(0.1, 0.7)),
             taper=float(rng.uniform(0, 1)),
             brightness=float(rng.uniform(0.8, 1.0)) if composited else spread(0.8, 2.0),
             whiteness=float(rng.uniform(0.6, 1.0)) if composited else float(rng.uniform(0, 0.7)),
             linear_light=not composited,
-            mist=sometimes(0.6, spread(0.02, 0.3)),
+            mist=sometimes(0.6, spread(0.02, 0.22)),
             splash=sometimes(0.25, float(rng.uniform(0.05, 0.5))),
             noise=sometimes(0.3, spread(0.3, 3.0)),
             compression=int(rng.integers(70, 98)) if rng.random() < 0.75 else None,

@@ -56,29 +56,30 @@ def _level(
     """The streaks of one level of the pyramid, (height, width) float32 of that level."""
     unit = 1 << k
     offset = np.array([corner[1], corner[0]])
-    start = ((streaks.start[some] - offset) / unit).astype(np.float32) - np.float32(0.5)  # in pixel centers
-    end = ((streaks.end[some] - offset) / unit).astype(np.float32) - np.float32(0.5)
-    width = streaks.width[some] / unit
+    start = ((streaks.start[some] - offset) / unit - 0.5).astype(np.float32)  # (N, 2), integers are pixel centers
+    end = ((streaks.end[some] - offset) / unit - 0.5).astype(np.float32)
+    width = streaks.width[some] / np.float32(unit)
     along = end - start
-    length = np.hypot(along[:, 0], along[:, 1])
+    length = np.maximum(np.hypot(along[:, 0], along[:, 1]), np.float32(1e-3))
     extent = length + width  # a drop at rest still covers itself
-    mass = streaks.opacity[some] * share[some] * width * extent
-    across = np.stack([-along[:, 1], along[:, 0]], 1) / np.maximum(length, 1e-3)[:, None]
+    along *= (extent / length)[:, None]
     rows = np.maximum(np.rint(width), 1).astype(np.int64)
-    steps = np.ceil(extent).astype(np.int64) + 1
-    count = rows * steps
-    which = np.repeat(np.arange(len(count)), count)
-    rank = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
-    row, step = np.divmod(rank, steps[which])
-    place = ((step + 0.5) / steps[which] - 0.5).astype(np.float32)  # -0.5 .. 0.5 along the streak
-    aside = (row - (rows[which] - 1) / 2).astype(np.float32)
-    fade = 1 - taper * (2 * place) ** 2
-    weight = (mass / count)[which] * fade / (1 - taper / 3)
-    stretch = np.where(length > 1e-3, extent / np.maximum(length, 1e-3), 1.0).astype(np.float32)
-    middle = (start + end) / 2
-    x = middle[which, 0] + (along[:, 0] * stretch)[which] * place + across[which, 0] * aside
-    y = middle[which, 1] + (along[:, 1] * stretch)[which] * place + across[which, 1] * aside
-    return splat(x, y, weight, shape)
+    weight = streaks.opacity[some] * share[some] * width * extent / (rows * (1 - taper / 3))
+    row = np.repeat(np.arange(len(rows)), rows)  # of each row, the streak that it belongs to
+    aside = np.arange(len(row)) - np.repeat(np.cumsum(rows) - rows, rows) - (rows[row] - 1) / 2
+    across = np.stack([-along[:, 1], along[:, 0]], 1) / extent[:, None]
+    first = (start + end)[row] / 2 - along[row] / 2 + across[row] * aside[:, None].astype(np.float32)
+    along, weight = along[row], weight[row]
+
+    points = np.ceil(extent).astype(np.int64)[row] + 1
+    rank = np.arange(points.sum(), dtype=np.float32) - np.repeat(
+        (np.cumsum(points) - points).astype(np.float32), points
+    )
+    place = (rank + np.float32(0.5)) * np.repeat((1 / points).astype(np.float32), points)  # 0..1 along the row
+    x = np.repeat(first[:, 0], points) + np.repeat(along[:, 0], points) * place
+    y = np.repeat(first[:, 1], points) + np.repeat(along[:, 1], points) * place
+    fade = 1 - np.float32(taper) * (2 * place - 1) ** 2
+    return splat(x, y, np.repeat((weight / points).astype(np.float32), points) * fade, shape)
 
 
 def splat(x: np.ndarray, y: np.ndarray, weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -94,13 +95,18 @@ def splat(x: np.ndarray, y: np.ndarray, weight: np.ndarray, shape: tuple[int, ..
     """
     height, width = shape
     inside = (x > -1) & (x < width) & (y > -1) & (y < height)
-    x, y, weight = x[inside] + 1, y[inside] + 1, weight[inside]
+    if not inside.all():
+        x, y, weight = x[inside], y[inside], weight[inside]
+    x, y, weight = x + 1, y + 1, weight.astype(np.float32)
     left, top = x.astype(np.int32), y.astype(np.int32)
-    fx, fy = x - left, y - top
+    fx, fy = x - left.astype(np.float32), y - top.astype(np.float32)
     stride = width + 3  # one more than the points need: adding 1 above may round up
-    base = top * stride + left
-    right_weight, left_weight = weight * fx, weight * (1 - fx)
-    index = np.concatenate([base, base + 1, base + stride, base + stride + 1])
-    parts = np.concatenate([left_weight * (1 - fy), right_weight * (1 - fy), left_weight * fy, right_weight * fy])
-    flat = np.bincount(index, parts, minlength=(height + 3) * stride)
+    corner = top * np.int32(stride) + left
+    right = weight * fx
+    weight = weight - right
+    flat = np.zeros((height + 3) * stride)
+    for shift, part in ((0, weight), (1, right)):
+        lower = part * fy
+        flat += np.bincount(corner + shift, part - lower, minlength=len(flat))
+        flat += np.bincount(corner + (shift + stride), lower, minlength=len(flat))
     return flat.reshape(height + 3, stride)[1 : height + 1, 1 : width + 1].astype(np.float32)
