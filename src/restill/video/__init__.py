@@ -1,0 +1,10 @@
+"""Video in and out: frames with their exact times, and every other stream of the file copied."""
+
+from __future__ import annotations
+
+from restill.video.decode import read_frames
+from restill.video.probe import VideoInfo, probe
+from restill.video.settings import CODECS, PRESETS, EncodeSettings
+from restill.video.transcode import Summary, transcode
+
+__all__ = ["CODECS", "PRESETS", "EncodeSettings", "Summary", "VideoInfo", "probe", "read_frames", "transcode"]

@@ -1,0 +1,152 @@
+"""Frames out of a video file, a folder of frames or a picture: one at a time, upright, with their times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+
+from restill.errors import RestillError
+from restill.video import pictures
+from restill.video.color import Converter
+from restill.video.probe import DEFAULT_FPS, describe, first_stream, kind_of, open_video, probe_pictures
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a frame carries from the input to the output beside its pixels.
+
+    Attributes:
+        pts: Time of presentation, in the source's time base.
+        duration: How long it is shown, in the same unit; 0 when nobody knows.
+        name: The stem of its file, for a folder of frames.
+    """
+
+    pts: int
+    duration: int
+    name: str
+
+
+class VideoSource:
+    """A video file opened for reading; frames come upright, packets of the other streams as they are."""
+
+    def __init__(self, path: Path) -> None:
+        with open_video(path) as container:
+            self.info = describe(path, container, first_stream(path, container))
+        self.container: InputContainer = open_video(path)
+        self.stream = first_stream(path, self.container)
+        self.stream.thread_type = "AUTO"
+
+    def frames(self, on_packet: Callable[[av.Packet], None] | None = None) -> Iterator[tuple[np.ndarray, Ticket]]:
+        """Every frame with its ticket, in the order of presentation.
+
+        Args:
+            on_packet: Given each packet of the other streams, when it comes by.
+
+        Raises:
+            RestillError: A part of the file cannot be decoded.
+        """
+        info = self.info
+        converter = Converter(info.color, info.coded_height, deep=info.bit_depth > 8)
+        step = max(1, round(1 / (info.fps * info.time_base))) if info.fps else 1
+        last, count = None, 0
+        for frame in self._decoded(on_packet):
+            if (frame.width, frame.height) != (info.coded_width, info.coded_height):
+                raise RestillError(
+                    f"'{info.path}' changes its size from {info.coded_width}x{info.coded_height} to "
+                    f"{frame.width}x{frame.height} at frame {count + 1}; split it there first"
+                )
+            pts = frame.pts if frame.pts is not None else frame.dts
+            if pts is None:
+                pts = 0 if last is None else last + step
+            if last is not None and pts <= last:  # broken times: no player shows two frames at once
+                pts = last + 1
+            last, count = pts, count + 1
+            yield info.orientation.upright(converter.to_rgb(frame)), Ticket(pts, frame.duration or 0, f"{count:06d}")
+
+    def _decoded(self, on_packet: Callable[[av.Packet], None] | None) -> Iterator[av.VideoFrame]:
+        if on_packet is None:
+            for stream in self.container.streams:
+                if stream is not self.stream:
+                    stream.discard = av.stream.Discard.all
+        try:
+            for packet in self.container.demux():
+                if packet.stream is self.stream:
+                    yield from packet.decode()
+                elif on_packet is not None and (packet.size or packet.dts is not None):
+                    on_packet(packet)
+        except (av.error.FFmpegError, OSError) as error:
+            raise RestillError(f"'{self.info.path}' is damaged: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self.container.close()
+
+
+class PictureSource:
+    """A folder of frames or one picture, as a source of frames."""
+
+    def __init__(self, path: Path, kind: str, fps: Fraction = DEFAULT_FPS) -> None:
+        self._files = pictures.list_pictures(path) if kind == "folder" else [path]
+        self.info = probe_pictures(path, kind, self._files, fps)
+
+    def frames(self, on_packet: Callable[[av.Packet], None] | None = None) -> Iterator[tuple[np.ndarray, Ticket]]:
+        """Every picture with its ticket; its time is its number.
+
+        Raises:
+            RestillError: A picture cannot be read, or differs from the first in size or depth.
+        """
+        info = self.info
+        for number, file in enumerate(self._files):
+            frame = pictures.read_picture(file)
+            depth = 16 if frame.dtype == np.uint16 else 8
+            if frame.shape[:2] != (info.height, info.width) or depth != info.bit_depth:
+                raise RestillError(
+                    f"'{file}' is {frame.shape[1]}x{frame.shape[0]} with {depth} bits, the first frame of its folder "
+                    f"{info.width}x{info.height} with {info.bit_depth}; a folder of frames holds one clip"
+                )
+            yield frame, Ticket(number, 1, file.stem)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+Source = VideoSource | PictureSource
+
+
+def open_source(path: str | Path, fps: Fraction = DEFAULT_FPS) -> Source:
+    """Open a video file, a folder of frames or a picture; the caller closes it.
+
+    Args:
+        path: What to open.
+        fps: Frames a second of a folder, which does not say.
+
+    Raises:
+        RestillError: It is missing, cannot be read, or has no picture in it.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    return VideoSource(path) if kind == "video" else PictureSource(path, kind, fps)
+
+
+def read_frames(path: str | Path) -> Iterator[np.ndarray]:
+    """Read frames one at a time, whatever they are stored in.
+
+    Args:
+        path: A video file, a folder of frames (natural order: frame2 before frame10) or one picture.
+
+    Yields:
+        (H, W, 3) RGB, upright; uint8, or uint16 at full scale (value / 65535) for more than 8 bits a channel.
+
+    Raises:
+        RestillError: It is missing, cannot be read, or has no picture in it.
+    """
+    with closing(open_source(path)) as source:
+        for frame, _ in source.frames():
+            yield frame

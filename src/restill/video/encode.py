@@ -1,0 +1,235 @@
+"""Where frames go: a video file, a folder of frames or one picture, always under a temporary name first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from restill.errors import RestillError
+from restill.video import color, pictures
+from restill.video.color import ColorTags, Converter
+from restill.video.copying import add_copied_stream, keep_metadata, others
+from restill.video.decode import Source, Ticket, VideoSource
+from restill.video.probe import VideoInfo
+from restill.video.settings import CODECS, SUFFIXES, EncodeSettings, choose_format
+
+_TURNING = (".mp4", ".m4v", ".mov", ".mkv")  # containers that hold a display matrix
+_MP4 = (".mp4", ".m4v", ".mov")
+
+
+class VideoSink:
+    """A video file with the picture encoded anew and everything else copied from the source.
+
+    Args:
+        final: The name the file will get; its extension chooses the container.
+        source: Where the frames come from.
+        settings: How to encode.
+
+    Raises:
+        RestillError: The settings do not fit the container or the input.
+    """
+
+    def __init__(self, final: Path, source: Source, settings: EncodeSettings) -> None:
+        if final.suffix.lower() not in SUFFIXES:
+            raise RestillError(f"'{final}' must end in {', '.join(SUFFIXES)}, a picture's extension, or be a folder")
+        self.final, self.temporary = final, _temporary(final)
+        self._source, self._info, self._settings = source, source.info, settings
+        self._codec = settings.choose_codec(final, source.info)
+        self._turns = final.suffix.lower() in _TURNING or self._info.matrix is None
+        self._output: OutputContainer | None = None
+        self._waiting: list[av.Packet] = []
+        self._durations: dict[int, int] = {}
+
+    def write(self, frame: np.ndarray, ticket: Ticket) -> None:
+        """Encode one frame (H, W, 3)."""
+        if self._turns:
+            frame = self._info.orientation.as_stored(frame)
+        if self._output is None:
+            self._start(*frame.shape[:2], deep=frame.dtype == np.uint16)
+        coded = self._converter.from_rgb(frame, self._format)
+        coded.pts, coded.time_base = ticket.pts, self._info.time_base
+        self._durations[ticket.pts] = ticket.duration
+        self._mux(self._stream.encode(coded))
+
+    def write_packet(self, packet: av.Packet) -> None:
+        """Copy a packet of another stream of the source."""
+        if self._output is None:
+            self._waiting.append(packet)
+        elif (copy := self._copies.get(packet.stream_index)) is not None:
+            packet.stream = copy
+            self._output.mux_one(packet)
+
+    def close(self) -> None:
+        """Write what is still inside the encoder, and the end of the file; it has its final name then."""
+        assert self._output is not None  # noqa: S101
+        self._mux(self._stream.encode(None))
+        self._output.close()
+        self.temporary.replace(self.final)
+
+    def abandon(self) -> None:
+        """Remove every trace."""
+        if self._output is not None:
+            with suppress(av.error.FFmpegError, ValueError):
+                self._output.close()
+        self.temporary.unlink(missing_ok=True)
+
+    def _start(self, height: int, width: int, deep: bool) -> None:
+        info, suffix = self._info, self.final.suffix.lower()
+        self._format, note = choose_format(self._codec, info, width, height)
+        if note:
+            warnings.warn(note, UserWarning, stacklevel=2)
+        options = {}
+        if suffix in _MP4:
+            options = {"movflags": "+faststart"}
+            if info.time_base.numerator == 1 and info.time_base.denominator >= 1000:
+                ticks = str(info.time_base.denominator)
+                options |= {"video_track_timescale": ticks, "movie_timescale": ticks}
+        self._output = av.open(str(self.temporary), "w", container_options=options)
+        self._output.metadata.update(keep_metadata(info.metadata))
+        if info.chapters:
+            self._output.set_chapters(info.chapters)
+        self._copies: dict[int, Stream] = {}
+        if isinstance(self._source, VideoSource):
+            container, picture = self._source.container, self._source.stream
+            before = [stream for stream in others(container, picture) if stream.index < picture.index]
+            after = [stream for stream in others(container, picture) if stream.index > picture.index]
+            self._copy_streams(before)
+            self._stream = self._add_picture(width, height)
+            self._stream.metadata.update(keep_metadata(picture.metadata))
+            self._stream.disposition = picture.disposition
+            self._copy_streams(after)
+        else:
+            self._stream = self._add_picture(width, height)
+        self._converter = Converter(info.color, info.coded_height, deep)
+        for packet in self._waiting:
+            self.write_packet(packet)
+        self._waiting.clear()
+
+    def _copy_streams(self, streams: list[Stream]) -> None:
+        assert self._output is not None  # noqa: S101
+        for stream in streams:
+            if (copy := add_copied_stream(self._output, stream)) is not None:
+                self._copies[stream.index] = copy
+
+    def _add_picture(self, width: int, height: int) -> VideoStream:
+        assert self._output is not None  # noqa: S101
+        info, codec = self._info, CODECS[self._codec]
+        stream = self._output.add_stream(
+            codec.encoder, rate=info.fps or 25, options=self._settings.encoder_options(self._codec)
+        )
+        assert isinstance(stream, VideoStream)  # noqa: S101
+        stream.width, stream.height, stream.pix_fmt = width, height, self._format
+        stream.time_base = stream.codec_context.time_base = info.time_base
+        stream.thread_count = 0
+        if info.sample_aspect:
+            turned = info.orientation.transpose and not self._turns
+            stream.codec_context.sample_aspect_ratio = 1 / info.sample_aspect if turned else info.sample_aspect
+        tags = output_tags(info, height)
+        stream.colorspace, stream.color_range = tags.matrix, tags.range
+        stream.color_primaries, stream.color_trc = tags.primaries, tags.transfer
+        if self._codec == "hevc" and self.final.suffix.lower() in _MP4:
+            stream.codec_context.codec_tag = "hvc1"  # the tag that Apple's players ask for
+        if info.matrix is not None and self._turns:
+            stream.set_display_matrix(info.matrix)
+        return stream
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        assert self._output is not None  # noqa: S101
+        for packet in packets:
+            duration = self._durations.pop(packet.pts, 0) if packet.pts is not None else 0
+            if duration:
+                packet.duration = duration
+            self._output.mux_one(packet)
+
+
+class FolderSink:
+    """A folder of PNG frames, named as the input's frames or by number."""
+
+    def __init__(self, final: Path) -> None:
+        self.final, self.temporary = final, _temporary(final)
+
+    def write(self, frame: np.ndarray, ticket: Ticket) -> None:
+        """Write one frame (H, W, 3)."""
+        self.temporary.mkdir(exist_ok=True)
+        pictures.write_picture(self.temporary / f"{ticket.name}.png", frame)
+
+    def write_packet(self, packet: av.Packet) -> None:
+        """A folder holds no other streams."""
+
+    def close(self) -> None:
+        """Give the frames their final place; other files that are there already stay."""
+        if self.final.is_dir():
+            for file in self.temporary.iterdir():
+                file.replace(self.final / file.name)
+            self.temporary.rmdir()
+        else:
+            self.temporary.replace(self.final)
+
+    def abandon(self) -> None:
+        """Remove every trace."""
+        shutil.rmtree(self.temporary, ignore_errors=True)
+
+
+class PictureSink:
+    """One picture."""
+
+    def __init__(self, final: Path, source: Source) -> None:
+        self.final, self.temporary = final, _temporary(final)
+        self._source, self._written = source.info.path, False
+
+    def write(self, frame: np.ndarray, ticket: Ticket) -> None:
+        """Write the frame (H, W, 3); there may be only one."""
+        if self._written:
+            raise RestillError(f"'{self.final}' holds one picture and '{self._source}' more; name a folder or a video")
+        self._written = True
+        pictures.write_picture(self.temporary, frame)
+
+    def write_packet(self, packet: av.Packet) -> None:
+        """A picture holds no other streams."""
+
+    def close(self) -> None:
+        """Give the picture its final name."""
+        self.temporary.replace(self.final)
+
+    def abandon(self) -> None:
+        """Remove every trace."""
+        self.temporary.unlink(missing_ok=True)
+
+
+Sink = VideoSink | FolderSink | PictureSink
+
+
+def open_sink(final: Path, source: Source, settings: EncodeSettings) -> Sink:
+    """Choose what to write by the output's name: a picture, a folder (no extension) or a video."""
+    if final.is_dir() or not final.suffix:
+        if source.info.kind == "picture":
+            return PictureSink(final / f"{source.info.path.stem}.png", source)
+        return FolderSink(final)
+    return PictureSink(final, source) if pictures.is_picture(final) else VideoSink(final, source, settings)
+
+
+def output_tags(info: VideoInfo, height: int) -> ColorTags:
+    """The color tags of the output: the input's, and where it had none what makes players show the same."""
+    if info.kind != "video":
+        return ColorTags(color.BT709, color.LIMITED, color.BT709, color.BT709)
+    tags = info.color
+    if info.is_rgb:
+        return replace(tags, matrix=color.BT709, range=color.LIMITED)
+    guess = color.guessed_matrix(info.coded_height)
+    if tags.matrix == color.UNSPECIFIED and guess != color.guessed_matrix(height):
+        return replace(tags, matrix=guess)
+    return tags
+
+
+def _temporary(final: Path) -> Path:
+    return final.with_name(f".{final.stem}.partial-{os.getpid()}{final.suffix}")

@@ -1,0 +1,85 @@
+"""Single pictures and folders of them, through OpenCV: RGB out, RGB in, 8 or 16 bits."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from restill.errors import RestillError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+_DEEP = (".png", ".tif", ".tiff")
+_OPTIONS = {
+    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
+    ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # over 100 is lossless
+    ".png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+}
+_OPTIONS[".jpeg"] = _OPTIONS[".jpg"]
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the name is that of a picture."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Sorts frame2 before frame10."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", path.name.lower())]
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder, in natural order.
+
+    Raises:
+        RestillError: There are none.
+    """
+    # a leading dot marks what copying tools and file managers leave behind
+    found = [entry for entry in folder.iterdir() if is_picture(entry) and not entry.name.startswith(".")]
+    if not found:
+        raise RestillError(f"'{folder}' holds no pictures; a folder of frames has {', '.join(SUFFIXES)} files")
+    return sorted(found, key=natural_key)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """A picture as (H, W, 3) RGB, uint8 or uint16, upright; gray becomes three channels and alpha is dropped.
+
+    Raises:
+        RestillError: The file is missing or is no picture.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise RestillError(f"'{path}' cannot be read: {error.strerror}") from error
+    picture = None
+    if data.size:
+        try:
+            picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        except cv2.error:
+            picture = None
+    if picture is None or picture.dtype not in (np.uint8, np.uint16):
+        raise RestillError(f"'{path}' cannot be read as a picture of 8 or 16 bits a channel")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def write_picture(path: Path, frame: np.ndarray, suffix: str | None = None) -> None:
+    """Write (H, W, 3) RGB, uint8 or uint16; a format of 8 bits gets the rounded upper half of 16.
+
+    Args:
+        path: Where to.
+        frame: The picture.
+        suffix: The format, when the name does not end in it.
+
+    Raises:
+        RestillError: The file cannot be written.
+    """
+    suffix = (suffix or path.suffix).lower()
+    if frame.dtype == np.uint16 and suffix not in _DEEP:
+        frame = ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    _, data = cv2.imencode(suffix, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _OPTIONS.get(suffix, []))
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise RestillError(f"'{path}' cannot be written: {error.strerror}") from error

@@ -1,0 +1,256 @@
+"""What a video file, a folder of frames or a picture holds, without decoding more than its first frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from restill.errors import RestillError
+from restill.video import color, orientation, pictures
+from restill.video.color import ColorTags
+from restill.video.orientation import Orientation
+
+DEFAULT_FPS = Fraction(25)
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a source holds.
+
+    Attributes:
+        path: The file or folder.
+        kind: "video", "folder" or "picture".
+        width: Pixels across, as displayed.
+        height: Lines, as displayed.
+        coded_width: Pixels across, as stored (differs when the picture is turned by a quarter).
+        coded_height: Lines, as stored.
+        frames: How many frames, when the file says so.
+        duration: Seconds, when the file says so.
+        fps: Frames a second on average, when it can be known.
+        time_base: The unit of the timestamps, in seconds.
+        codec: FFmpeg's name of the codec.
+        pix_fmt: FFmpeg's name of the pixel format.
+        bit_depth: Bits a channel.
+        chroma: "420", "422" or "444".
+        alpha: The picture has transparency.
+        interlaced: The first frame is made of two fields.
+        matrix: The display matrix, nine integers, or None.
+        orientation: How frames are turned to stand upright.
+        sample_aspect: Width of a pixel over its height, or None.
+        color: The color tags.
+        streams: How many streams of each other type there are, such as {"audio": 1}.
+        chapters: The chapters, as PyAV gives them.
+        metadata: The file's own tags.
+    """
+
+    path: Path
+    kind: str
+    width: int
+    height: int
+    coded_width: int
+    coded_height: int
+    frames: int | None
+    duration: float | None
+    fps: Fraction | None
+    time_base: Fraction
+    codec: str
+    pix_fmt: str
+    bit_depth: int
+    chroma: str = "444"
+    alpha: bool = False
+    interlaced: bool = False
+    matrix: tuple[int, ...] | None = None
+    orientation: Orientation = field(default_factory=Orientation)
+    sample_aspect: Fraction | None = None
+    color: ColorTags = field(default_factory=ColorTags)
+    streams: dict[str, int] = field(default_factory=dict)
+    chapters: list[Any] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rotation(self) -> int:
+        """By how many degrees clockwise a player turns the stored picture."""
+        return self.orientation.degrees
+
+    @property
+    def is_rgb(self) -> bool:
+        """Pixels are stored as RGB (or a palette of it), so the matrix and range tags say nothing."""
+        return self.pix_fmt == "pal8" or av.VideoFormat(self.pix_fmt).is_rgb
+
+    @property
+    def expected_frames(self) -> int | None:
+        """The number of frames, or an estimate of it from the duration."""
+        if self.frames is None and self.duration and self.fps:
+            return max(1, round(self.duration * self.fps))
+        return self.frames
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Describe a video file, a folder of frames or a picture.
+
+    Raises:
+        RestillError: It is missing, cannot be read, or has no picture in it.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    if kind != "video":
+        files = pictures.list_pictures(path) if kind == "folder" else [path]
+        return probe_pictures(path, kind, files, DEFAULT_FPS)
+    with open_video(path) as container:
+        return describe(path, container, first_stream(path, container))
+
+
+def kind_of(path: Path) -> str:
+    """ "video", "folder" or "picture".
+
+    Raises:
+        RestillError: There is nothing at the path.
+    """
+    if not path.exists():
+        raise RestillError(f"'{path}' does not exist; give a video, a folder of frames or a picture")
+    if path.is_dir():
+        return "folder"
+    return "picture" if pictures.is_picture(path) else "video"
+
+
+def probe_pictures(path: Path, kind: str, files: list[Path], fps: Fraction) -> VideoInfo:
+    """Describe pictures from the first of them."""
+    first = pictures.read_picture(files[0])
+    height, width = first.shape[:2]
+    depth = 16 if first.dtype == np.uint16 else 8
+    return VideoInfo(
+        path=path,
+        kind=kind,
+        width=width,
+        height=height,
+        coded_width=width,
+        coded_height=height,
+        frames=len(files),
+        duration=float(len(files) / fps),
+        fps=fps,
+        time_base=1 / fps,
+        codec=files[0].suffix.lower().lstrip("."),
+        pix_fmt="rgb24" if depth == 8 else "rgb48le",
+        bit_depth=depth,
+    )
+
+
+def open_video(path: Path) -> InputContainer:
+    """Open a file for reading; the caller closes it.
+
+    Raises:
+        RestillError: It is not a video that FFmpeg reads.
+    """
+    try:
+        container = av.open(str(path), metadata_errors="replace")
+    except (av.error.FFmpegError, OSError) as error:
+        raise RestillError(f"'{path}' cannot be read as a video: {error.strerror or error}") from error
+    if container.format.name == "tty":  # FFmpeg draws text files as video
+        container.close()
+        raise RestillError(f"'{path}' is a text file, not a video")
+    return container
+
+
+def first_stream(path: Path, container: InputContainer) -> VideoStream:
+    """The first video stream that is not a cover picture.
+
+    Raises:
+        RestillError: There is none, or nothing here decodes it.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise RestillError(f"'{path}' holds video in a format that cannot be decoded here")
+            return stream
+    raise RestillError(f"'{path}' has no video stream, only {_listed(container) or 'nothing that is known'}")
+
+
+def describe(path: Path, container: InputContainer, stream: VideoStream) -> VideoInfo:
+    """Describe an open file; this decodes its first frame, so open it anew to read it."""
+    frame = _first_frame(path, container, stream)
+    matrix = None
+    for side in frame.side_data:
+        if side.type.name == "DISPLAYMATRIX":
+            matrix = tuple(int(value) for value in np.frombuffer(bytes(side), np.int32))
+    turned = orientation.from_matrix(matrix)
+    context = stream.codec_context
+    width, height = frame.width, frame.height
+    components = frame.format.components
+    others: dict[str, int] = {}
+    for other in container.streams:
+        if other is not stream:
+            others[other.type] = others.get(other.type, 0) + 1
+    return VideoInfo(
+        path=path,
+        kind="video",
+        width=height if turned.transpose else width,
+        height=width if turned.transpose else height,
+        coded_width=width,
+        coded_height=height,
+        frames=stream.frames or None,
+        duration=_duration(container, stream),
+        fps=stream.average_rate or stream.guessed_rate,
+        time_base=stream.time_base or Fraction(1, 1000),
+        codec=context.name,
+        pix_fmt=frame.format.name,
+        bit_depth=max(component.bits for component in components),
+        chroma=_chroma(frame),
+        alpha=any(component.is_alpha for component in components),
+        interlaced=frame.interlaced_frame,
+        matrix=matrix,
+        orientation=turned,
+        sample_aspect=stream.sample_aspect_ratio or None,
+        color=_color_tags(frame),
+        streams=others,
+        chapters=list(container.chapters()),
+        metadata=dict(container.metadata),
+    )
+
+
+def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+    try:
+        frame = next(container.decode(stream), None)
+    except (av.error.FFmpegError, OSError) as error:
+        raise RestillError(f"'{path}' cannot be decoded: {error.strerror or error}") from error
+    if frame is None:
+        raise RestillError(f"'{path}' has a video stream without a single frame in it")
+    return frame
+
+
+def _listed(container: InputContainer) -> str:
+    return ", ".join(sorted({stream.type for stream in container.streams}))
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration is not None and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def _chroma(frame: av.VideoFrame) -> str:
+    layout = frame.format
+    if layout.name.startswith(("gray", "pal", "mono")) or len(layout.components) < 3:
+        return "420"  # no color worth more: what plays everywhere
+    if layout.is_rgb:
+        return "444"
+    across, down = 1024 // layout.chroma_width(1024), 1024 // layout.chroma_height(1024)
+    if across == 1:
+        return "444"
+    return "422" if (across, down) == (2, 1) else "420"
+
+
+def _color_tags(frame: av.VideoFrame) -> ColorTags:
+    full = frame.format.name.startswith("yuvj")
+    return ColorTags(
+        matrix=int(frame.colorspace),
+        range=color.FULL if full else int(frame.color_range),
+        primaries=int(frame.color_primaries),
+        transfer=int(frame.color_trc),
+    )

@@ -1,0 +1,216 @@
+"""One file to another with every frame sent through a function; decoding, the function and encoding overlap.
+
+    decode (thread) --frames--> process (the caller's thread) --frames--> encode (thread)
+
+The queues between are short, so memory does not grow with the length of the clip. An error in any of the three
+stops the others and is raised to the caller; Ctrl-C too.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from restill.errors import RestillError
+from restill.video.decode import Source, Ticket, open_source
+from restill.video.encode import Sink, open_sink
+from restill.video.settings import EncodeSettings
+
+Process = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
+FRAMES_BETWEEN = 4  # enough to ride out a keyframe; each holds a whole picture
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was done.
+
+    Attributes:
+        output: The file or folder that was written.
+        frames: How many frames it holds.
+        seconds: How long it took.
+    """
+
+    output: Path
+    frames: int
+    seconds: float
+
+    @property
+    def fps(self) -> float:
+        """Frames done in a second."""
+        return self.frames / max(self.seconds, 1e-9)
+
+
+class _Stopped(Exception):
+    """Another part of the pipeline has failed or been stopped."""
+
+
+class _Pipe:
+    """A short queue that lets go of whoever waits on it when everything stops."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._queue: queue.Queue[Any] = queue.Queue(FRAMES_BETWEEN)
+        self._stop = stop
+
+    def put(self, item: Any) -> None:
+        while not self._stop.is_set():
+            try:
+                return self._queue.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+        raise _Stopped
+
+    def __iter__(self) -> Iterator[Any]:
+        while not self._stop.is_set():
+            try:
+                item = self._queue.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if item is None:
+                return
+            yield item
+        raise _Stopped
+
+
+def transcode(
+    src: str | Path,
+    dst: str | Path,
+    process: Process,
+    settings: EncodeSettings | None = None,
+    *,
+    overwrite: bool = False,
+    on_frame: Callable[[], object] | None = None,
+) -> Summary:
+    """Send every frame of a source through a function and write the result with everything else of the source.
+
+    Times, sound, subtitles, chapters, metadata, rotation, pixel aspect, color tags and bit depth are kept. The
+    output appears under its name only when it is whole.
+
+    Args:
+        src: A video file, a folder of frames or a picture.
+        dst: A video file, a picture, or a folder (a name without extension) for PNG frames.
+        process: Takes an iterator of frames (H, W, 3) RGB, uint8, or uint16 for sources over 8 bits, upright, and
+            gives exactly one frame for each, in order. It may read ahead. The size may change, once for all frames.
+        settings: How to encode.
+        overwrite: Whether an output that exists may be replaced.
+        on_frame: Called after each frame.
+
+    Returns:
+        What was done.
+
+    Raises:
+        RestillError: The input cannot be read, the output not be written, or ``process`` loses or adds a frame.
+    """
+    began = time.monotonic()
+    settings = settings or EncodeSettings()
+    src, dst = Path(src), Path(dst)
+    source = open_source(src, settings.fps)
+    try:
+        check_output(src, dst, overwrite)
+        sink = open_sink(dst, source, settings)
+        try:
+            frames = _run(source, sink, process, on_frame)
+            sink.close()
+        except BaseException as error:
+            sink.abandon()
+            if isinstance(error, av.error.FFmpegError | OSError):
+                raise RestillError(f"'{dst}' cannot be written: {error.strerror or error}") from error
+            raise
+    finally:
+        source.close()
+    return Summary(sink.final, frames, time.monotonic() - began)
+
+
+def check_output(src: Path, dst: Path, overwrite: bool) -> None:
+    """Refuse an output that would harm a file or cannot be made.
+
+    Raises:
+        RestillError: It is the input, exists already, or its folder is missing.
+    """
+    if dst.exists() and dst.resolve() == src.resolve():
+        raise RestillError(f"'{dst}' is the input itself, which is never changed; name another output")
+    taken = any(dst.iterdir()) if dst.is_dir() else dst.exists()
+    if taken and not overwrite:
+        raise RestillError(f"'{dst}' exists already; add --overwrite to replace it, or name another output")
+    folder = dst.absolute().parent
+    if not folder.is_dir():
+        raise RestillError(f"the folder '{folder}' does not exist; make it first, or name another output")
+
+
+def _run(source: Source, sink: Sink, process: Process, on_frame: Callable[[], object] | None) -> int:
+    stop = threading.Event()
+    decoded, cleaned = _Pipe(stop), _Pipe(stop)
+    tickets: deque[Ticket] = deque()
+    packets: deque[av.Packet] = deque()
+    errors: list[BaseException] = []
+
+    def decode() -> None:
+        for frame, ticket in source.frames(packets.append):
+            tickets.append(ticket)
+            decoded.put(frame)
+        decoded.put(None)
+
+    def encode() -> None:
+        for frame, ticket in cleaned:
+            sink.write(frame, ticket)
+            while packets:
+                sink.write_packet(packets.popleft())
+        while packets:
+            sink.write_packet(packets.popleft())
+
+    def guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except _Stopped:
+            pass
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+
+    threads = [
+        threading.Thread(target=guarded, args=(work,), name=f"restill-{work.__name__}") for work in (decode, encode)
+    ]
+    for thread in threads:
+        thread.start()
+    frames = 0
+    try:
+        shape = None
+        for frame in process(iter(decoded)):
+            if not tickets:
+                raise RestillError(f"more frames came out than the {frames} of '{source.info.path}' that went in")
+            shape = shape or frame.shape
+            if (
+                frame.shape != shape
+                or frame.ndim != 3
+                or frame.shape[2] != 3
+                or frame.dtype not in (np.uint8, np.uint16)
+            ):
+                raise RestillError(
+                    f"frame {frames + 1} came out as {frame.dtype} {frame.shape}; frames are uint8 or uint16 RGB "
+                    "(H, W, 3) of one size"
+                )
+            cleaned.put((frame, tickets.popleft()))
+            frames += 1
+            if on_frame is not None:
+                on_frame()
+        if tickets or not frames:
+            raise RestillError(f"{frames} frames came out of the {frames + len(tickets)} or more that went in")
+        cleaned.put(None)
+        threads[1].join()
+    except _Stopped:
+        pass
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    if errors:
+        raise errors[0]
+    return frames
