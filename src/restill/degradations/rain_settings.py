@@ -46,10 +46,10 @@ class RainSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rate: float = Field(25.0, ge=0, le=500)
-    smallest_drop: float = Field(0.8, ge=0.2, le=4)
+    smallest_drop: float = Field(1.0, ge=0.2, le=4)
     near: float = Field(0.4, ge=0.05, le=20)
-    far: float = Field(4.0, ge=0.1, le=50)
-    exposure: float = Field(1 / 200, gt=0, le=0.1)
+    far: float = Field(3.5, ge=0.1, le=50)
+    exposure: float = Field(1 / 125, gt=0, le=0.1)
     field_of_view: float = Field(50.0, ge=5, le=130)
     pitch: float = Field(0.0, ge=-45, le=45)
     focus_distance: float = Field(5.0, gt=0)
@@ -59,9 +59,9 @@ class RainSettings(BaseModel):
     gust: float = Field(0.3, ge=0, le=15)
     gust_period: float = Field(3.0, gt=0.1)
     turbulence: float = Field(0.15, ge=0, le=5)
-    opacity: float | None = Field(0.35, ge=0, le=1)
-    opacity_spread: float = Field(0.4, ge=0, le=1.5)
-    taper: float = Field(0.4, ge=0, le=1)
+    opacity: float | None = Field(0.24, ge=0, le=1)
+    opacity_spread: float = Field(0.6, ge=0, le=1.5)
+    taper: float = Field(0.8, ge=0, le=1)
     brightness: float = Field(1.1, ge=0, le=10)
     whiteness: float = Field(0.3, ge=0, le=1)
     linear_light: bool = True
@@ -126,8 +126,8 @@ class RainSettings(BaseModel):
             gust_period=spread(1.0, 8.0),
             turbulence=spread(0.03, 0.5),
             opacity=min(spread(0.15, 0.9) * (30 / rate) ** 0.25, 0.95),  # dense or opaque, rarely both
-            opacity_spread=float(rng.uniform(0.1, 0.7)),
-            taper=float(rng.uniform(0, 1)),
+            opacity_spread=float(rng.uniform(0.1, 0.8)),
+            taper=float(rng.uniform(0.2, 1)),
             brightness=float(rng.uniform(0.8, 1.0)) if composited else spread(0.8, 2.0),
             whiteness=float(rng.uniform(0.6, 1.0)) if composited else float(rng.uniform(0, 0.7)),
             linear_light=not composited,
@@ -148,10 +148,10 @@ def _sentence(error: ValidationError) -> RestillError:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "light": {"rate": 8.0, "opacity": 0.3, "mist": 0.05, "splash": 0.05, "wind": 0.3},
-    "moderate": {"rate": 30.0, "mist": 0.12},
-    "heavy": {"rate": 80.0, "opacity": 0.45, "mist": 0.22, "wind": 1.0, "gust": 0.6, "splash": 0.4},
-    "storm": {"rate": 120.0, "opacity": 0.5, "mist": 0.3, "wind": 4.0, "gust": 1.5, "turbulence": 0.5, "splash": 0.5},
-    "curtain": {"rate": 200.0, "opacity": 0.6, "exposure": 0.01, "far": 6.0, "mist": 0.35, "splash": 0.4},
-    "drizzle": {"rate": 4.0, "smallest_drop": 0.4, "opacity": 0.3, "exposure": 0.01, "mist": 0.15, "splash": 0.0},
+    "drizzle": {"rate": 4.0, "smallest_drop": 0.5, "opacity": 0.2, "mist": 0.12, "splash": 0.0},
+    "light": {"rate": 8.0, "mist": 0.05, "splash": 0.05, "wind": 0.3},
+    "moderate": {"rate": 25.0},
+    "heavy": {"rate": 70.0, "opacity": 0.28, "mist": 0.18, "wind": 1.0, "gust": 0.6, "splash": 0.4},
+    "storm": {"rate": 110.0, "opacity": 0.28, "mist": 0.22, "wind": 4.0, "gust": 1.5, "turbulence": 0.5, "splash": 0.5},
+    "curtain": {"rate": 200.0, "opacity": 0.32, "exposure": 0.012, "far": 5.0, "mist": 0.3, "splash": 0.4},
 }

@@ -67,9 +67,11 @@ def _level(
     weight = streaks.opacity[some] * share[some] * width * extent / (rows * (1 - taper / 3))
     row = np.repeat(np.arange(len(rows)), rows)  # of each row, the streak that it belongs to
     aside = np.arange(len(row)) - np.repeat(np.cumsum(rows) - rows, rows) - (rows[row] - 1) / 2
+    round_off = np.sqrt(1 - (2 * aside / rows[row]) ** 2)  # a drop is a disc: it covers less toward its sides
+    round_off /= (np.bincount(row, round_off) / rows)[row]
     across = np.stack([-along[:, 1], along[:, 0]], 1) / extent[:, None]
     first = (start + end)[row] / 2 - along[row] / 2 + across[row] * aside[:, None].astype(np.float32)
-    along, weight = along[row], weight[row]
+    along, weight = along[row], weight[row] * round_off
 
     points = np.ceil(extent).astype(np.int64)[row] + 1
     rank = np.arange(points.sum(), dtype=np.float32) - np.repeat(
