@@ -26,12 +26,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, interpolate, l1_loss
+from torch.nn.functional import l1_loss
 
 from restill.distillation.cells import ConvLSTMCell, State, down, up
 from restill.distillation.cstd_options import ALTERNATE, CSTDOptions, Term
 from restill.distillation.method import Losses, Method, MethodOptions
-from restill.distillation.scales import Tapped, common_multiple, pad_to_multiple
+from restill.distillation.scales import Tapped, channel_map, common_multiple, like, pad_to_multiple
 from restill.distillation.windows import Batch, centre_targets, centre_windows
 from restill.losses.reconstruction import scale_losses
 
@@ -249,10 +249,8 @@ class CSTD(Method):
     def _reconstruction(self, pictures: list[Tensor], targets: Tensor, times: int = 1) -> dict[Term, Tensor]:
         """(7) L_recon = sum_p lambda_p * (-SSIM(I^p, J^p)), scale by scale, ``times`` over; (N, C, sH, sW)."""
         values = scale_losses(pictures, targets, self.options.reconstruction)
-        weights = self.options.recon_weights
-        return {
-            ("reconstruction", str(p + 1)): times * w * v for p, (w, v) in enumerate(zip(weights, values, strict=True))
-        }
+        weighted = zip(self.options.recon_weights, values, strict=True)
+        return {("reconstruction", f"{p}"): times * weight * v for p, (weight, v) in enumerate(weighted, start=1)}
 
     def _add_up(self, parts: Sequence[dict[Term, Tensor]], frames: int) -> Losses:
         """Terms summed by the name of their loss; the mean over the frames, or the sum."""
@@ -268,7 +266,7 @@ class CSTD(Method):
 
     def after_step(self, losses: dict[str, float]) -> None:
         """Freeze the cells for good once a distillation loss is below :data:`COLLAPSED`."""
-        if any(name != "reconstruction" and value < COLLAPSED for name, value in losses.items()):
+        if any(losses.get(name, 1.0) < COLLAPSED for name in ("spatial", "temporal")):
             self.cells_frozen.fill_(True)
             self._freeze_cells_if_told()
 
@@ -295,26 +293,9 @@ class CSTD(Method):
     def _teacher_maps(self, windows: Tensor) -> list[Tensor]:
         """F_T^p of every frame: [(B, L, 1, h, w), ...]; all B*L windows in one run."""
         features = self._teacher.features(windows.flatten(0, 1), SCALES, self.options.scale_source)
-        return [self._summary(f).unflatten(0, windows.shape[:2]) for f in features]
+        return [channel_map(f, self.options.agg).unflatten(0, windows.shape[:2]) for f in features]
 
     def _student_scales(self, windows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Pictures [(B*L, C, sH, sW), ...] and F_S^p [(B, L, 1, h, w), ...] of every frame."""
         pictures, features = self._student.scales(windows.flatten(0, 1), SCALES, self.options.scale_source)
-        return pictures, [self._summary(f).unflatten(0, windows.shape[:2]) for f in features]
-
-    def _summary(self, feature: Tensor) -> Tensor:
-        """From (N, C, h, w) to (N, 1, h, w): what channels of any number have in common (Gao et al., 2018)."""
-        feature = feature.float()
-        if self.options.agg == "mean_sq":
-            return feature.mean(dim=1, keepdim=True) ** 2
-        return feature.sum(dim=1, keepdim=True) ** 2
-
-
-def like(teachers: Tensor, students: Tensor) -> Tensor:
-    """The teacher's map (B, 1, h, w) at the size of the student's: areas averaged, or bilinear where it grows."""
-    size = (students.shape[-2], students.shape[-1])
-    if teachers.shape[-2:] == students.shape[-2:]:
-        return teachers
-    if teachers.shape[-1] > size[1]:
-        return adaptive_avg_pool2d(teachers, size)
-    return interpolate(teachers, size, mode="bilinear")
+        return pictures, [channel_map(f, self.options.agg).unflatten(0, windows.shape[:2]) for f in features]

@@ -7,7 +7,7 @@ from math import lcm
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, pad
 
 from restill.distillation.taps import Tap, find_module
 from restill.errors import RestillError
@@ -169,3 +169,28 @@ def pad_to_multiple(windows: Tensor, multiple: int) -> Tensor:
 def common_multiple(*networks: Tapped) -> int:
     """The size multiple that suits all of them, so that their features cover the same area."""
     return lcm(*(network.size_multiple for network in networks))
+
+
+def channel_map(feature: Tensor, agg: str) -> Tensor:
+    """One channel of many (Gao et al., 2018, as CSTD and STD read it), so that any two networks can be compared.
+
+    Args:
+        feature: (N, C, h, w).
+        agg: "mean_sq": (mean over C)^2. "sum_sq": (sum over C)^2, which grows with the square of C.
+
+    Returns:
+        (N, 1, h, w), float32.
+    """
+    feature = feature.float()
+    together = feature.mean(dim=1, keepdim=True) if agg == "mean_sq" else feature.sum(dim=1, keepdim=True)
+    return together**2
+
+
+def like(teachers: Tensor, students: Tensor) -> Tensor:
+    """The teacher's map (B, 1, h, w) at the size of the student's: areas averaged, or bilinear where it grows."""
+    size = (students.shape[-2], students.shape[-1])
+    if teachers.shape[-2:] == students.shape[-2:]:
+        return teachers
+    if teachers.shape[-1] > size[1]:
+        return adaptive_avg_pool2d(teachers, size)
+    return interpolate(teachers, size, mode="bilinear")
