@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -38,6 +39,77 @@ def _root(
 
 
 # --- journey 1: a clip is restored -------------------------------------------------------------------------------
+
+_Input = Annotated[Path, typer.Argument(metavar="IN", help="A video, a folder of frames, or a picture.")]
+_Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="OUT", help="A video, a picture, or a folder for frames; beside IN if left out."),
+]
+_Crf = Annotated[int | None, typer.Option(help="Quality: lower is better and larger. 18 (h264) is hard to tell from IN.")]
+_Preset = Annotated[str, typer.Option(help="Speed of the encoder, ultrafast to veryslow: slower makes smaller files.")]
+_Codec = Annotated[str | None, typer.Option(help="h264, hevc, vp9, av1, prores or ffv1; by default what suits OUT.")]
+_Fps = Annotated[str, typer.Option(help="Frames a second, when IN is a folder and OUT a video: 25 or 30000/1001.")]
+_Compare = Annotated[str | None, typer.Option(help="Show before and after: side (by side) or split (half and half).")]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")]
+_Backend = Annotated[str, typer.Option(help="What runs the network: onnxruntime or openvino.")]
+_Threads = Annotated[int | None, typer.Option(help="Threads of the network; by default those of the machine.")]
+_Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+
+
+@app.command()
+def derain(
+    source: _Input,
+    output: _Output = None,
+    model: Annotated[str | None, typer.Option(help="Another student for rain, or a .onnx file.")] = None,
+    crf: _Crf = None,
+    preset: _Preset = "veryfast",
+    codec: _Codec = None,
+    fps: _Fps = "25",
+    compare: _Compare = None,
+    overwrite: _Overwrite = False,
+    backend: _Backend = "onnxruntime",
+    threads: _Threads = None,
+    quiet: _Quiet = False,
+) -> None:
+    """Take the rain out of a video, a folder of frames or a picture."""
+    encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
+    running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
+    _restore("derained", source, output, model, encoding, running)
+
+
+@app.command()
+def restore(
+    source: _Input,
+    model: Annotated[str, typer.Option(help="A name of 'restill models', or a .onnx file of 'restill export'.")],
+    output: _Output = None,
+    crf: _Crf = None,
+    preset: _Preset = "veryfast",
+    codec: _Codec = None,
+    fps: _Fps = "25",
+    compare: _Compare = None,
+    overwrite: _Overwrite = False,
+    backend: _Backend = "onnxruntime",
+    threads: _Threads = None,
+    quiet: _Quiet = False,
+) -> None:
+    """Restore a video, a folder of frames or a picture with any student."""
+    encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
+    running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
+    _restore("restored", source, output, model, encoding, running)
+
+
+def _restore(
+    word: str, source: Path, output: Path | None, model: str | None, encoding: dict[str, Any], running: dict[str, Any]
+) -> None:
+    from restill.restore import default_output
+    from restill.restore import restore as run
+    from restill.video import EncodeSettings
+
+    warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}", err=True)
+    output = output or default_output(source, word)
+    done = run(source, output, model, settings=EncodeSettings(**encoding), **running)
+    typer.echo(f"{done.frames} frames in {done.seconds:.1f} s, {done.fps:.1f} fps: {done.output}")
+
 
 
 # --- journey 2: a student is born --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import av
 from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
 from av.stream import Stream
 
 # What a muxer writes itself, or what is no longer true once the picture is encoded anew.
@@ -49,10 +50,10 @@ def _can_hold(format_name: str, stream: Stream) -> bool:
     try:
         _add(trial, stream)
         trial.start_encoding()
-    except (ValueError, av.error.FFmpegError):
+    except (ValueError, FFmpegError):
         return False
     finally:
-        with suppress(ValueError, av.error.FFmpegError):  # a header that was refused
+        with suppress(ValueError, FFmpegError):  # a header that was refused
             trial.close()
     return True
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Discard
 
 from restill.errors import RestillError
 from restill.video import pictures
 from restill.video.color import Converter
-from restill.video.probe import DEFAULT_FPS, describe, first_stream, kind_of, open_video, probe_pictures
+from restill.video.probe import DEFAULT_FPS, describe, first_stream, kind_of, open_video, probe_pictures, reason
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,15 @@ class VideoSource:
         if on_packet is None:
             for stream in self.container.streams:
                 if stream is not self.stream:
-                    stream.discard = av.stream.Discard.all
+                    stream.discard = Discard.all
         try:
             for packet in self.container.demux():
                 if packet.stream is self.stream:
-                    yield from packet.decode()
+                    yield from self.stream.decode(packet)
                 elif on_packet is not None and (packet.size or packet.dts is not None):
                     on_packet(packet)
-        except (av.error.FFmpegError, OSError) as error:
-            raise RestillError(f"'{self.info.path}' is damaged: {error.strerror or error}") from error
+        except (FFmpegError, OSError) as error:
+            raise RestillError(f"'{self.info.path}' is damaged: {reason(error)}") from error
 
     def close(self) -> None:
         """Close the file."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import OutputContainer
+from av.error import FFmpegError
 from av.stream import Stream
 from av.video.stream import VideoStream
 
@@ -79,7 +80,7 @@ class VideoSink:
     def abandon(self) -> None:
         """Remove every trace."""
         if self._output is not None:
-            with suppress(av.error.FFmpegError, ValueError):
+            with suppress(FFmpegError, ValueError):
                 self._output.close()
         self.temporary.unlink(missing_ok=True)
 

@@ -10,6 +10,8 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from restill.errors import RestillError
@@ -150,8 +152,8 @@ def open_video(path: Path) -> InputContainer:
     """
     try:
         container = av.open(str(path), metadata_errors="replace")
-    except (av.error.FFmpegError, OSError) as error:
-        raise RestillError(f"'{path}' cannot be read as a video: {error.strerror or error}") from error
+    except (FFmpegError, OSError) as error:
+        raise RestillError(f"'{path}' cannot be read as a video: {reason(error)}") from error
     if container.format.name == "tty":  # FFmpeg draws text files as video
         container.close()
         raise RestillError(f"'{path}' is a text file, not a video")
@@ -165,7 +167,7 @@ def first_stream(path: Path, container: InputContainer) -> VideoStream:
         RestillError: There is none, or nothing here decodes it.
     """
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
+        if not stream.disposition & Disposition.attached_pic:
             if stream.codec_context is None:
                 raise RestillError(f"'{path}' holds video in a format that cannot be decoded here")
             return stream
@@ -176,9 +178,9 @@ def describe(path: Path, container: InputContainer, stream: VideoStream) -> Vide
     """Describe an open file; this decodes its first frame, so open it anew to read it."""
     frame = _first_frame(path, container, stream)
     matrix = None
-    for side in frame.side_data:
-        if side.type.name == "DISPLAYMATRIX":
-            matrix = tuple(int(value) for value in np.frombuffer(bytes(side), np.int32))
+    side_data: Any = frame.side_data
+    if "DISPLAYMATRIX" in {side.type.name for side in side_data}:
+        matrix = tuple(int(value) for value in np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), np.int32))
     turned = orientation.from_matrix(matrix)
     context = stream.codec_context
     width, height = frame.width, frame.height
@@ -214,11 +216,16 @@ def describe(path: Path, container: InputContainer, stream: VideoStream) -> Vide
     )
 
 
+def reason(error: BaseException) -> str:
+    """What FFmpeg or the system says went wrong, without error numbers."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
     try:
         frame = next(container.decode(stream), None)
-    except (av.error.FFmpegError, OSError) as error:
-        raise RestillError(f"'{path}' cannot be decoded: {error.strerror or error}") from error
+    except (FFmpegError, OSError) as error:
+        raise RestillError(f"'{path}' cannot be decoded: {reason(error)}") from error
     if frame is None:
         raise RestillError(f"'{path}' has a video stream without a single frame in it")
     return frame

@@ -49,13 +49,16 @@ class EncodeSettings:
         codec: A name of ``CODECS``; None takes what suits the container and the input's bit depth.
         crf: Quality: smaller is better and larger files; None is the codec's default, hard to tell from lossless.
         preset: Speed of the encoder, one of ``PRESETS``.
-        fps: Frames a second when the input is a folder of frames, which does not say.
+        fps: Frames a second when the input is a folder of frames, which does not say: a number or "30000/1001".
+
+    Raises:
+        RestillError: A value is not one of those.
     """
 
     codec: str | None = None
     crf: int | None = None
     preset: str = "veryfast"
-    fps: Fraction = DEFAULT_FPS
+    fps: Fraction | str = DEFAULT_FPS
 
     def __post_init__(self) -> None:
         if self.codec is not None and self.codec not in CODECS:
@@ -64,8 +67,16 @@ class EncodeSettings:
             raise RestillError(f"preset '{self.preset}' is unknown; from fast to thorough: {', '.join(PRESETS)}")
         if self.crf is not None and self.crf < 0:
             raise RestillError(f"crf {self.crf} is below 0, which is the best quality")
-        if not 0 < self.fps <= 1000:
-            raise RestillError(f"fps {self.fps} is not between 0 and 1000")
+        if not 0 < self.frame_rate <= 1000:
+            raise RestillError(f"fps {self.fps} is not above 0 and at most 1000")
+
+    @property
+    def frame_rate(self) -> Fraction:
+        """``fps`` as an exact number."""
+        try:
+            return Fraction(self.fps)
+        except (ValueError, ZeroDivisionError):
+            raise RestillError(f"fps '{self.fps}' is not a number such as 25 or 30000/1001") from None
 
     def choose_codec(self, path: Path, info: VideoInfo) -> str:
         """The codec's name for an output file.

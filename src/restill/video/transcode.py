@@ -19,10 +19,12 @@ from typing import Any
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from restill.errors import RestillError
 from restill.video.decode import Source, Ticket, open_source
 from restill.video.encode import Sink, open_sink
+from restill.video.probe import reason
 from restill.video.settings import EncodeSettings
 
 Process = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
@@ -112,7 +114,7 @@ def transcode(
     began = time.monotonic()
     settings = settings or EncodeSettings()
     src, dst = Path(src), Path(dst)
-    source = open_source(src, settings.fps)
+    source = open_source(src, settings.frame_rate)
     try:
         check_output(src, dst, overwrite)
         sink = open_sink(dst, source, settings)
@@ -121,8 +123,8 @@ def transcode(
             sink.close()
         except BaseException as error:
             sink.abandon()
-            if isinstance(error, av.error.FFmpegError | OSError):
-                raise RestillError(f"'{dst}' cannot be written: {error.strerror or error}") from error
+            if isinstance(error, FFmpegError | OSError):
+                raise RestillError(f"'{dst}' cannot be written: {reason(error)}") from error
             raise
     finally:
         source.close()

@@ -1,0 +1,134 @@
+"""Journey 1, whole: a clip goes in, an exported student restores it, and a clip comes out. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from restill import zoo
+from restill.errors import RestillError
+from restill.progress import track
+from restill.runtime import Model, load_model, stream
+from restill.video import EncodeSettings, Summary, transcode
+from restill.video.pictures import is_picture
+from restill.video.probe import probe
+from restill.video.settings import SUFFIXES
+from restill.video.transcode import Process, check_output
+
+Layout = Literal["side", "split"]
+LAYOUTS = ("side", "split")
+
+
+def restore(
+    src: str | os.PathLike[str],
+    dst: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Model | None = None,
+    *,
+    compare: Layout | None = None,
+    settings: EncodeSettings | None = None,
+    backend: str = "onnxruntime",
+    threads: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+    on_frame: Callable[[], object] | None = None,
+) -> Summary:
+    """Restore a video, a folder of frames or a picture.
+
+    Args:
+        src: What to restore: any file that FFmpeg reads, a folder of frames, or one picture.
+        dst: Where to: a video (its extension chooses the container), a picture, or a folder for PNG frames.
+        model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded model; by default the
+            student for rain.
+        compare: "side" writes before and after side by side; "split" the left half before, the right half after.
+        settings: How to encode.
+        backend: "onnxruntime" or "openvino".
+        threads: Threads of the network; by default those of the machine.
+        overwrite: Whether an output that exists may be replaced.
+        quiet: Show no progress.
+        on_frame: Called after each frame.
+
+    Returns:
+        The output, its number of frames, and the seconds it took.
+
+    Raises:
+        RestillError: The input, the model, the output or a setting is wrong; the sentence says which. Nothing is
+            left under the output's name then.
+    """
+    src, dst = Path(src), Path(dst)
+    if compare is not None and compare not in LAYOUTS:
+        raise RestillError(f"compare '{compare}' is unknown; it is one of {', '.join(LAYOUTS)}")
+    info = probe(src)
+    check_output(src, dst, overwrite)
+    if not isinstance(model, Model):
+        model = load_model(zoo.default("derain") if model is None else model, backend=backend, threads=threads)
+    network = model
+
+    def process(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        return stream(network, frames)
+
+    shown = process if compare is None else compared(process, compare)
+    with track(src.name, info.expected_frames, "frames", quiet=quiet) as advance:
+
+        def step() -> None:
+            advance()
+            if on_frame is not None:
+                on_frame()
+
+        return transcode(src, dst, shown, settings, overwrite=overwrite, on_frame=step)
+
+
+def default_output(src: str | os.PathLike[str], word: str) -> Path:
+    """Where a result goes when nobody said: beside the input, such as ``clip.derained.mp4`` for ``clip.mp4``.
+
+    A container that Restill does not write becomes a ``.mkv``, which holds every stream there is.
+    """
+    src = Path(src)
+    if src.is_dir():
+        return src.absolute().with_name(f"{src.absolute().name}-{word}")
+    writes = is_picture(src) or src.suffix.lower() in SUFFIXES
+    return src.with_name(f"{src.stem}.{word}{src.suffix if writes else '.mkv'}")
+
+
+def compared(process: Process, layout: Layout) -> Process:
+    """A process that shows its input beside its output.
+
+    Args:
+        process: What is compared.
+        layout: "side" or "split".
+
+    Returns:
+        A process with frames of twice the width ("side") or of the same size ("split").
+    """
+
+    def side_by_side(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        waiting: deque[np.ndarray] = deque()  # inputs that the process has read ahead
+
+        def remembered() -> Iterator[np.ndarray]:
+            for frame in frames:
+                waiting.append(frame)
+                yield frame
+
+        for after in process(remembered()):
+            yield join(waiting.popleft(), after, layout)
+
+    return side_by_side
+
+
+def join(before: np.ndarray, after: np.ndarray, layout: Layout) -> np.ndarray:
+    """Put two pictures (H, W, 3) of one moment together; the first is enlarged to the size of the second."""
+    height, width = after.shape[:2]
+    if before.shape != after.shape:
+        before = cv2.resize(before, (width, height), interpolation=cv2.INTER_CUBIC)
+    if layout == "side":
+        return np.concatenate([before, after], axis=1)
+    middle, line = width // 2, max(1, width // 640)
+    joined = after.copy()
+    joined[:, :middle] = before[:, :middle]
+    joined[:, middle : middle + line] = np.iinfo(after.dtype).max
+    return joined
