@@ -30,17 +30,17 @@ def dataset_class(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def open_source(name: str, root: str | Path, clips: Sequence[str] | None = None, **options: Any) -> ClipSource:
+def open_source(name: str, root: str | Path, clips: Sequence[str] | None = None, rain: Any = None) -> ClipSource:
     """A dataset's clips, to train on.
 
     Args:
         name: One of :data:`DATASETS`.
         root: Its folder.
         clips: Names of the clips to take; None for all.
-        options: What this dataset takes besides (``rain`` for clean-clips).
+        rain: A recipe's ``data.rain``: a preset's name or settings, for a dataset that renders its rain.
 
     Raises:
         RestillError: The dataset, the folder or a clip is not there.
     """
     cls = dataset_class(name)
-    return cls.training_source(Path(root), clips, **options)
+    return cls.training_source(Path(root), clips, rain)

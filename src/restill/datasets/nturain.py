@@ -120,10 +120,12 @@ class NTURain:
 
     @classmethod
     def training_source(
-        cls, root: str | Path, clips: Sequence[str] | Path | None = None, all25: bool = False
+        cls, root: str | Path, clips: Sequence[str] | Path | None = None, rain: object = None
     ) -> NTURain:
         """The clips to train on, as :func:`restill.datasets.open_source` asks for them."""
-        return cls(root, "train", clips, all25)
+        if rain is not None:
+            raise RestillError("data.rain is for a dataset that renders its rain; nturain brings its own")
+        return cls(root, "train", clips)
 
     def shape(self, clip: int) -> tuple[int, int, int]:
         """(frames, height, width) of a clip, the size from its first frame."""
