@@ -132,6 +132,23 @@ def networks(
 
 
 @app.command()
+def methods(as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects for machines.")] = False) -> None:
+    """List every distillation method, its paper and what it needs."""
+    from rich.table import Table
+
+    from restill.distillation import METHODS, method_class
+
+    rows = [{"name": name, "paper": cls.paper, "needs": cls.needs} for name in METHODS for cls in [method_class(name)]]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        table = Table("method", "paper", "needs")
+        for row in rows:
+            table.add_row(*row.values())
+        Console().print(table)
+
+
+@app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="YAML file: what to train, on what, how long. See docs/training.md.")],
     overrides: Annotated[

@@ -248,8 +248,9 @@ class CSTD(Method):
 
     def _reconstruction(self, pictures: list[Tensor], targets: Tensor, times: int = 1) -> dict[Term, Tensor]:
         """(7) L_recon = sum_p lambda_p * (-SSIM(I^p, J^p)), scale by scale, ``times`` over; (N, C, sH, sW)."""
-        values = scale_losses(pictures, targets, self.options.reconstruction)
-        weighted = zip(self.options.recon_weights, values, strict=True)
+        weights = self.options.recon_weights
+        values = scale_losses(pictures[: len(weights)], targets, self.options.reconstruction)
+        weighted = zip(weights, values, strict=True)
         return {("reconstruction", f"{p}"): times * weight * v for p, (weight, v) in enumerate(weighted, start=1)}
 
     def _add_up(self, parts: Sequence[dict[Term, Tensor]], frames: int) -> Losses:

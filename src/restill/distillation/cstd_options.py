@@ -31,7 +31,7 @@ class CSTDOptions(MethodOptions):
         alpha: Weight of the spatial loss.
         beta: Weight of the temporal loss.
         reconstruction: The loss on pictures.
-        recon_weights: lambda_p, finest scale first; the authors' code has (1, 0.5, 0.5).
+        recon_weights: lambda_p, finest scale first; the authors' code has (1, 0.5, 0.5). Fewer than three: fewer scales.
         agg: From C channels to one: "mean_sq" (mean)^2, or the code's "sum_sq" (sum)^2, which grows with C^2.
         hidden: D, channels of the cells.
         connector_shared: One cell for both passes; False: one each, as in the code.
@@ -53,7 +53,7 @@ class CSTDOptions(MethodOptions):
     alpha: Weight = 0.1
     beta: Weight = 0.1
     reconstruction: Kind = "neg_ssim"
-    recon_weights: tuple[Weight, Weight, Weight] = (0.6, 0.2, 0.2)
+    recon_weights: Annotated[tuple[Weight, ...], Field(min_length=1, max_length=3)] = (0.6, 0.2, 0.2)
     agg: Literal["mean_sq", "sum_sq"] = "mean_sq"
     hidden: Annotated[int, Field(ge=1)] = 16
     connector_shared: bool = True
