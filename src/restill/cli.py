@@ -43,9 +43,9 @@ def _root(
 _Input = Annotated[Path, typer.Argument(metavar="IN", help="A video, a folder of frames, or a picture.")]
 _Output = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="OUT", help="A video, a picture, or a folder for frames; beside IN if left out."),
+    typer.Option("-o", "--output", metavar="OUT", help="A video, a picture, or a folder of frames; by default beside IN."),
 ]
-_Crf = Annotated[int | None, typer.Option(help="Quality: lower is better and larger. 18 (h264) is hard to tell from IN.")]
+_Crf = Annotated[int | None, typer.Option(help="Quality: lower is better and larger; 18 (h264) is close to IN.")]
 _Preset = Annotated[str, typer.Option(help="Speed of the encoder, ultrafast to veryslow: slower makes smaller files.")]
 _Codec = Annotated[str | None, typer.Option(help="h264, hevc, vp9, av1, prores or ffv1; by default what suits OUT.")]
 _Fps = Annotated[str, typer.Option(help="Frames a second, when IN is a folder and OUT a video: 25 or 30000/1001.")]
@@ -112,6 +112,22 @@ def _restore(
 
 
 
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="All that is known about one student.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cards as a list of objects for machines.")] = False,
+) -> None:
+    """List the students that come with Restill."""
+    from restill import zoo
+    from restill.zoo.show import details, overview
+
+    cards = [zoo.card(name)] if name else zoo.cards()
+    if as_json:
+        typer.echo(json.dumps([card.model_dump() for card in cards], indent=2))
+    else:
+        Console(soft_wrap=not cards).print(details(cards[0]) if name else overview(cards))
+
+
 # --- journey 2: a student is born --------------------------------------------------------------------------------
 
 @app.command()
@@ -168,6 +184,60 @@ def train(
         raise typer.Exit(130)
     crops = "" if result.validation is None else f", {result.validation:.2f} dB RGB on the held-out crops"
     typer.echo(f"trained {result.steps} steps: loss {result.losses.get('total', float('nan')):.4g}{crops}; {result.folder}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(help="A name of the zoo, an .onnx file, a checkpoint, or none: the degraded input itself.")
+    ],
+    data: Annotated[Path, typer.Option(help="The data set's folder.")],
+    dataset: Annotated[str, typer.Option(help="nturain.")] = "nturain",
+    split: Annotated[str, typer.Option(help="Which part of it: test or train.")] = "test",
+    clips: Annotated[
+        str | None, typer.Option(help="Names with commas between, or a text file with one per line; all by default.")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="cstd, s2vd or all-frames. See docs/protocols.md.")] = "cstd",
+    backend: Annotated[str, typer.Option(help="onnxruntime or openvino.")] = "onnxruntime",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many frames of each clip.")] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the numbers for machines; - for the screen.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Score a model on clips whose clean frames are known: PSNR and SSIM under a named protocol."""
+    from restill.evaluation import evaluate as run
+
+    names = None if clips is None else Path(clips) if Path(clips).is_file() else clips.split(",")
+    report = run(
+        model,
+        dataset,
+        data,
+        split=split,
+        clips=names,
+        protocol=protocol,
+        backend=backend,
+        limit=limit,
+        quiet=quiet,
+    )
+    if json_file == "-":
+        typer.echo(json.dumps(report.as_dict(), indent=2))
+        return
+    Console().print(report.table())
+    if json_file is not None:
+        report.write_json(Path(json_file))
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="A student.safetensors, or the folder of the run that holds it.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The .onnx file to write.")],
+    name: Annotated[str | None, typer.Option(help="The student's name; by default the one its recipe gave it.")] = None,
+) -> None:
+    """Write a trained student as one ONNX file, which runs without PyTorch."""
+    from restill.training.export import export as run
+
+    typer.echo(f"written: {run(checkpoint, output, name=name)}")
 
 
 # Which extra brings a library that a command turned out to need.

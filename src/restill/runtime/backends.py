@@ -19,7 +19,8 @@ def with_onnxruntime(path: Path, threads: int, precision: str) -> Compute:
         raise RestillError(f"precision '{precision}' is not one of onnxruntime: it computes in f32; openvino has bf16")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
+    # Threads that wait must sleep: spinning gains nothing here and takes the cores from the decoder and the encoder.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = _session(path, options)
     return lambda window: session.run(["clean"], {"window": window})[0]  # type: ignore[return-value]
 

@@ -17,32 +17,34 @@ from restill.alignment import align_window, flow_picture, make_dis
 from restill.errors import RestillError
 from restill.runtime.model import Model, ModelInfo, load_model
 
-# One over what full white is. Numbers are multiplied by it in float32, here and in whole_clip alike.
 WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
 
 Entry = tuple[np.ndarray, np.ndarray | None]  # a frame (H, W, 3) and, for alignment, its small grey picture
 
 
-def stream(model: str | os.PathLike[str] | Model, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def stream(
+    model: str | os.PathLike[str] | Model, frames: Iterable[np.ndarray], *, output: type[np.generic] | None = None
+) -> Iterator[np.ndarray]:
     """Restore a clip of any length as it comes.
 
     Args:
         model: A name of the zoo, the path of an exported ``.onnx``, or a loaded :class:`Model`.
         frames: (H, W, 3) RGB, all of one size and type: uint8, uint16 (white is 65535) or float32 in [0, 1]. A frame
             is kept until its neighbours are done, so its memory must not be written over by the caller meanwhile.
+        output: Type of the restored frames, one of the same three; by default that of the frames.
 
     Returns:
-        One (scale*H, scale*W, 3) frame of the same type for each frame, in order. The first comes after
+        One (scale*H, scale*W, 3) frame of that type for each frame, in order. The first comes after
         ``info.frames_after`` more frames have been read; at both ends the edge frame stands in for what is missing.
 
     Raises:
         RestillError: The model cannot be loaded, or a frame is not like the others (the sentence says which).
     """
     model = model if isinstance(model, Model) else load_model(model)
-    return _stream(model, frames)
+    return _stream(model, frames, output)
 
 
-def _stream(model: Model, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def _stream(model: Model, frames: Iterable[np.ndarray], output: type[np.generic] | None) -> Iterator[np.ndarray]:
     info = model.info
     dis = make_dis() if info.align == "dis" else None
     buffer: np.ndarray | None = None  # (1, K, 3, H', W') float32: the network's input, filled anew for each window
@@ -57,7 +59,7 @@ def _stream(model: Model, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for slot, frame in zip(buffer[0], window, strict=True):  # (3, H', W') <- (H, W, 3)
             _fill(slot, frame)
         clean = model.run(buffer)[0]  # (3, s*H', s*W')
-        yield _to_frame(clean[:, : info.scale * height, : info.scale * width], window[0].dtype)
+        yield _to_frame(clean[:, : info.scale * height, : info.scale * width], np.dtype(output or window[0].dtype))
 
 
 def _entries(frames: Iterable[np.ndarray], info: ModelInfo) -> Iterator[Entry]:
@@ -77,6 +79,10 @@ def _entries(frames: Iterable[np.ndarray], info: ModelInfo) -> Iterator[Entry]:
             )
         frame = np.ascontiguousarray(frame)
         yield frame, flow_picture(frame) if info.align == "dis" else None
+
+
+def _describe(shape: tuple[int, ...], dtype: np.dtype) -> str:
+    return f"{shape[1]}x{shape[0]} {dtype}"
 
 
 def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list[Entry]]:

@@ -1,0 +1,122 @@
+"""The stream equals the whole clip bit for bit, whatever the context, the size and the type of the frames."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import restill
+from restill.errors import RestillError
+from restill.runtime import Model, load_model, stream, whole_clip
+
+
+def clip(count: int, height: int, width: int, dtype=np.uint8) -> list[np.ndarray]:
+    """A smooth texture under a moving camera, with noise: something that flow can follow."""
+    rng = np.random.default_rng(2)
+    y, x = np.mgrid[: height + count, : width + 2 * count]
+    waves = [np.sin(x / 3 + c) * np.cos(y / 4 - c) + np.sin(x * y / 90) for c in range(3)]
+    scene = 0.5 + 0.24 * np.stack(waves, axis=-1)
+    frames = [scene[t : t + height, 2 * t : 2 * t + width] + rng.normal(0, 0.02, (height, width, 3)) for t in range(count)]
+    white = {"uint8": 255, "uint16": 65535, "float32": 1}[np.dtype(dtype).name]
+    return [(np.clip(frame, 0, 1) * white).astype(dtype) for frame in frames]
+
+
+@pytest.mark.parametrize("align", ["none", "dis"])
+@pytest.mark.parametrize("count", [1, 2, 7])
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (1, 1), (2, 0), (1, 3)])
+def test_equals_whole_clip(tiny_model, align, count, before, after):
+    model = load_model(tiny_model(before, after, align=align), threads=1)
+    frames = clip(count, 37, 53)
+    streamed = list(stream(model, iter(frames)))
+    plain = whole_clip(model, frames)
+    assert len(streamed) == len(plain) == count
+    assert all(np.array_equal(a, b) for a, b in zip(streamed, plain, strict=True))
+    assert streamed[0].shape == (37, 53, 3)
+    assert streamed[0].dtype == np.uint8
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_types_and_scale(tiny_model, dtype, scale):
+    model = load_model(tiny_model(1, 1, scale=scale, align="dis"), threads=1)
+    frames = clip(4, 32, 41, dtype)
+    streamed = list(stream(model, frames))
+    assert streamed[0].dtype == dtype
+    assert streamed[0].shape == (32 * scale, 41 * scale, 3)
+    assert all(np.array_equal(a, b) for a, b in zip(streamed, whole_clip(model, frames), strict=True))
+
+
+def identity(info_of: Model) -> Model:
+    """The same description, and a network that returns the centre frame."""
+    centre = info_of.info.frames_before
+    return Model(info_of.info, Path(), "test", lambda window: window[:, centre])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_identity_keeps_every_value(tiny_model, dtype):
+    model = identity(load_model(tiny_model(1, 1), threads=1))
+    frames = clip(3, 30, 31, dtype)
+    assert all(np.array_equal(a, b) for a, b in zip(frames, stream(model, frames), strict=True))
+
+
+def test_alignment_brings_neighbours_onto_the_centre(tiny_model):
+    model = load_model(tiny_model(1, 1, align="dis"), threads=1)
+    model._compute = lambda window: window[:, 0]  # the frame before, as the network sees it
+    frames = clip(4, 96, 128, np.float32)
+    inside = np.s_[16:-16, 16:-16]
+    seen = list(stream(model, frames))
+    moved = np.abs(frames[1] - frames[2])[inside].mean()
+    assert np.abs(seen[2] - frames[2])[inside].mean() < 0.3 * moved
+
+
+def test_by_name_and_path(tiny_model):
+    frames = clip(2, 16, 16)
+    assert len(list(restill.stream(tiny_model(), frames))) == 2
+    with pytest.raises(RestillError, match="not known"):
+        restill.stream("nobody", frames)  # at once, not at the first frame
+
+
+def test_starts_before_the_end(tiny_model):
+    taken = []
+
+    def source():
+        for index, frame in enumerate(clip(9, 16, 16)):
+            taken.append(index)
+            yield frame
+
+    next(stream(load_model(tiny_model(1, 1), threads=1), source()))
+    assert len(taken) < 9
+
+
+def test_memory_is_constant(tiny_model):
+    model = identity(load_model(tiny_model(1, 1), threads=1))
+    frame = clip(1, 120, 160)[0]
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        for _ in stream(model, (frame.copy() for _ in range(count))):
+            pass
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(3)
+    assert peak(100) < 1.05 * peak(10)
+
+
+def test_empty(tiny_model):
+    assert list(stream(tiny_model(1, 1), [])) == []
+
+
+def test_frames_must_be_alike(tiny_model):
+    model = load_model(tiny_model(1, 1), threads=1)
+    frames = clip(3, 16, 16)
+    with pytest.raises(RestillError, match=r"frame 3 is 20x16 uint8, but the frames before it are 16x16 uint8"):
+        list(stream(model, [*frames, *clip(1, 16, 20)]))
+    with pytest.raises(RestillError, match="frame 1 is 16x16 uint16"):
+        list(stream(model, [frames[0], *clip(1, 16, 16, np.uint16)]))
+    with pytest.raises(RestillError, match=r"frame 0 .*must be \(height, width, 3\)"):
+        list(stream(model, [frames[0].astype(np.float64)]))
