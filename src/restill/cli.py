@@ -128,6 +128,38 @@ def models(
         Console(soft_wrap=not cards).print(details(cards[0]) if name else overview(cards))
 
 
+@app.command()
+def rain(
+    clean: Annotated[Path, typer.Argument(help="A video file, a folder of frames or a picture.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the rainy one goes; its suffix says as what.")],
+    strength: Annotated[str, typer.Option(help="drizzle, light, moderate, heavy, storm, curtain; or random.")] = "moderate",
+    wind: Annotated[float | None, typer.Option(help="Wind, m/s; negative blows to the left.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same rain.")] = 0,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting: --set exposure=0.02.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Let it rain on a clean video: drops in three dimensions, wind, mist; sound and times are kept."""
+    from restill.degradations.rain import rain_frames
+    from restill.degradations.rain_settings import named_rain, parse_values
+    from restill.progress import track
+    from restill.video import probe, transcode
+
+    settings = named_rain(strength, parse_values(changes or []), seed, wind)
+    info = probe(clean)
+    fps = float(info.fps or 25)
+    with track(clean.name, info.frames, "frames", quiet=quiet) as advance:
+        transcode(
+            clean,
+            output,
+            lambda frames: rain_frames(frames, settings, seed, fps),
+            overwrite=overwrite,
+            on_frame=advance,
+        )
+
+
 # --- journey 2: a student is born --------------------------------------------------------------------------------
 
 @app.command()

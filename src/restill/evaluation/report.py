@@ -2,10 +2,106 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
+
+from restill.errors import RestillError
+from restill.evaluation.protocols import Protocol
+
+DIGITS = {"psnr": 2, "ssim": 4}
+
+
+@dataclass
+class Report:
+    """What :func:`restill.evaluation.evaluate` found.
+
+    Attributes:
+        model: What was scored.
+        dataset: On what.
+        protocol: How; no number leaves here without it.
+        clips: By clip name: ``psnr`` (dB), ``ssim``, ``frames`` (how many were scored); with a protocol of two
+            colors also ``psnr_y`` and ``ssim_y``.
+        limit: If set, only the first so many frames of each clip were looked at.
+    """
+
+    model: str
+    dataset: str
+    protocol: Protocol
+    clips: dict[str, dict[str, float]]
+    limit: int | None = None
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Mean over clips of the clips' means."""
+        rows = list(self.clips.values())
+        return {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "frames"}
+
+    def __str__(self) -> str:
+        """The heading: model, data, and every choice of the protocol."""
+        only = "" if self.limit is None else f", of the first {self.limit} frames only"
+        return f"{self.model} on {self.dataset}, protocol {self.protocol}{only}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data; an infinite PSNR (equal pictures) becomes None, because JSON has no infinity."""
+        return {
+            "model": self.model,
+            "dataset": self.dataset,
+            "protocol": self.protocol.name,
+            "protocol_choices": str(self.protocol),
+            "limit": self.limit,
+            "clips": {name: _finite(row) for name, row in self.clips.items()},
+            "mean": _finite(self.mean),
+        }
+
+    def write_json(self, path: Path) -> None:
+        """Write :meth:`as_dict`; the file appears when it is whole.
+
+        Raises:
+            RestillError: It cannot be written there.
+        """
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            partial.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise RestillError(f"{path}: cannot be written: {error.strerror}") from error
+
+    def table(self) -> Table:
+        """A row per clip, and the mean if there is more than one."""
+        result = Table(title=str(self), title_justify="left", box=SIMPLE)
+        result.add_column("clip", no_wrap=True)
+        columns = list(self.mean)
+        for key in columns:
+            result.add_column(_column(key, self.protocol), justify="right")
+        result.add_column("frames", justify="right")
+        for name, row in self.clips.items():
+            result.add_row(name, *(_number(key, row[key]) for key in columns), str(row["frames"]))
+        if len(self.clips) > 1:
+            result.add_section()
+            result.add_row("mean of clips", *(_number(key, self.mean[key]) for key in columns), "")
+        return result
+
+
+def _column(key: str, rule: Protocol) -> str:
+    metric, _, suffix = key.partition("_")
+    color = suffix.upper() or rule.color.split(" and ")[0]
+    return f"{metric.upper()} {color} (dB)" if metric == "psnr" else f"{metric.upper()} {color}"
+
+
+def _number(key: str, value: float) -> str:
+    return f"{value:.{DIGITS[key.partition('_')[0]]}f}"
+
+
+def _finite(row: dict[str, float]) -> dict[str, float | None]:
+    return {key: value if math.isfinite(value) else None for key, value in row.items()}
 
 
 def complexity_table(rows: list[dict[str, Any]], asked: tuple[int, int]) -> Table:

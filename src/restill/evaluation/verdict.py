@@ -1,0 +1,156 @@
+"""The verdict over a data set: a model, a protocol, a number for each clip. Frames stream; memory stays flat."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from restill import zoo
+from restill.datasets import dataset_class
+from restill.errors import RestillError
+from restill.evaluation.protocols import Protocol
+from restill.evaluation.protocols import protocol as find_protocol
+from restill.evaluation.report import Report
+from restill.progress import Advance, track
+from restill.runtime import Model, ModelInfo, load_model, stream
+
+if TYPE_CHECKING:
+    from restill.datasets.nturain import PairedClip
+    from restill.networks import NetworkSpec
+
+PAIRED = ("nturain",)  # data sets that bring both sides
+NONE = "none"  # the "model" that leaves the degraded frames as they are
+
+
+def evaluate(
+    model: str | os.PathLike[str] | Model,
+    dataset: str = "nturain",
+    data: str | os.PathLike[str] = ".",
+    *,
+    split: str = "test",
+    clips: Sequence[str] | Path | None = None,
+    protocol: str = "cstd",
+    backend: str = "onnxruntime",
+    limit: int | None = None,
+    quiet: bool = False,
+) -> Report:
+    """Score a model on clips whose clean frames are known.
+
+    Args:
+        model: A zoo name, an ``.onnx`` file, a checkpoint (a run's folder or a ``.safetensors`` file), "none" for
+            the degraded input itself, or a loaded :class:`restill.runtime.Model`.
+        dataset: One of :data:`PAIRED`.
+        data: The data set's folder.
+        split: Which part of it.
+        clips: Names of clips, or the path of a text file with one name per line; None for all of the split.
+        protocol: Its name, one of :data:`restill.evaluation.protocols.PROTOCOLS`.
+        backend: What runs an exported model; a checkpoint always runs in PyTorch.
+        limit: Only the first so many frames of each clip, for a quick look (the report says so).
+        quiet: No progress.
+
+    Returns:
+        Scores of each clip and their mean.
+
+    Raises:
+        RestillError: A name or a file is wrong, or a clip is too short for the protocol.
+    """
+    chosen = find_protocol(protocol)
+    if limit is not None and limit < 1:
+        raise RestillError(f"limit must be 1 frame or more, not {limit}")
+    cls = dataset_class(dataset)
+    if dataset not in PAIRED:
+        raise RestillError(f"dataset '{dataset}' has no degraded side of its own; evaluate on: {', '.join(PAIRED)}")
+    paired: list[PairedClip] = cls(data, split, clips).clips
+    for clip in paired:
+        if clip.clean is None:
+            raise RestillError(f"clip '{clip.name}' has no clean frames to compare with")
+        chosen.frames(_length(clip, limit))  # too short is better known before an hour of work
+    loaded = _load(model, backend)
+    name = model.info.name if isinstance(model, Model) else os.fspath(model)
+    report = Report(name, dataset, chosen, {}, limit)
+    for clip in paired:
+        total = _length(clip, limit)
+        with track(f"{name} on {clip.name}", total, "frames", quiet=quiet) as advance:
+            report.clips[clip.name] = _score(loaded, clip, total, chosen, advance)
+    return report
+
+
+def _length(clip: PairedClip, limit: int | None) -> int:
+    return len(clip) if limit is None else min(len(clip), limit)
+
+
+def _score(model: Model | None, clip: PairedClip, total: int, rule: Protocol, advance: Advance) -> dict[str, float]:
+    """Means over the frames that count, and ``frames``, how many those are."""
+    truths: deque[np.ndarray] = deque()  # as many as the model looks ahead
+
+    def degraded() -> Iterator[np.ndarray]:
+        for index in range(total):
+            rainy, clean = clip.read(index)
+            if clean is not None:
+                truths.append(clean)
+            yield rainy
+
+    wanted = rule.frames(total)
+    scores: list[dict[str, float]] = []
+    # float32 out of the model: how it becomes 8 bits is the protocol's to say
+    outputs = degraded() if model is None else stream(model, degraded(), output=np.float32)
+    for index, output in enumerate(outputs):
+        truth = truths.popleft()
+        if index in wanted:
+            scores.append(rule.score(output, truth))
+        advance()
+    return {**{key: float(np.mean([score[key] for score in scores])) for key in scores[0]}, "frames": len(scores)}
+
+
+def _load(model: str | os.PathLike[str] | Model, backend: str) -> Model | None:
+    if isinstance(model, Model):
+        return model
+    if model == NONE:
+        return None
+    path = Path(model)
+    is_zoo_name = os.fspath(model) in [card.name for card in zoo.cards()]
+    if path.suffix == ".safetensors" or (path.is_dir() and not is_zoo_name):
+        return load_checkpoint(path)
+    return load_model(model, backend=backend)
+
+
+def load_checkpoint(path: Path) -> Model:
+    """A trained network that runs in PyTorch behind the interface of an exported one, so that one stream serves both.
+
+    Args:
+        path: A run's folder or a ``.safetensors`` file.
+
+    Raises:
+        RestillError: It is not a checkpoint of ours.
+    """
+    import torch
+
+    from restill.evaluation.complexity import count
+    from restill.training.checkpoint import load_network
+
+    network, header = load_network(path)
+    spec: NetworkSpec = network.spec  # type: ignore[assignment]
+    cost = count(network)
+    info = ModelInfo(
+        name=header.get("name") or header["network"],
+        task=spec.task,
+        network=header["network"],
+        frames_before=spec.frames_before,
+        frames_after=spec.frames_after,
+        scale=spec.scale,
+        size_multiple=spec.size_multiple,
+        align=header["align"],
+        parameters=cost.parameters,
+        macs_per_pixel=cost.macs_per_pixel,
+    )
+
+    @torch.inference_mode()
+    def compute(window: np.ndarray) -> np.ndarray:  # (1, K, 3, H, W) -> (1, 3, sH, sW)
+        return network(torch.from_numpy(window)).numpy()
+
+    return Model(info, path, "torch", compute)
