@@ -7,7 +7,7 @@ hardly ever darker than what it hides, and its motion makes it transparent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import cv2
@@ -18,7 +18,7 @@ from restill.degradations.rain_settings import PRESETS, RainSettings
 from restill.degradations.splash import splashes
 from restill.degradations.splat import GRID, coverage
 
-__all__ = ["PRESETS", "Rain", "RainSettings", "rain_clip"]
+__all__ = ["PRESETS", "Rain", "RainSettings", "rain_clip", "rain_frames"]
 
 THUMB = 16  # ambient light is looked at on pictures this many times smaller
 NOISE_TILE = 512
@@ -182,6 +182,16 @@ def rain_clip(
     size = frames[0].shape[0], frames[0].shape[1]
     rain = Rain(settings, size, seed, fps=fps, frame_size=frame_size, origin=origin, depth=depth)
     return [rain.render(frame, index) for index, frame in enumerate(frames)]
+
+
+def rain_frames(
+    frames: Iterable[np.ndarray], settings: RainSettings, seed: int = 0, fps: float = 25.0
+) -> Iterator[np.ndarray]:
+    """Rain on a stream of frames (H, W, 3) of one size, one by one."""
+    rain = None
+    for index, frame in enumerate(frames):
+        rain = rain or Rain(settings, (frame.shape[0], frame.shape[1]), seed, fps=fps)
+        yield rain.render(frame, index)
 
 
 def _blend(light: np.ndarray, share: np.ndarray, over: np.ndarray) -> None:

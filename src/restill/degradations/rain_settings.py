@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -90,7 +92,7 @@ class RainSettings(BaseModel):
             RestillError: For an unknown name, an unknown field or a value out of range.
         """
         if name not in PRESETS:
-            raise RestillError(f"there is no rain called '{name}': choose one of {', '.join(PRESETS)}")
+            raise RestillError(f"there is no rain called '{name}': choose one of {', '.join(PRESETS)}, random")
         return cls.make(**(PRESETS[name] | values))
 
     @classmethod
@@ -136,6 +138,40 @@ class RainSettings(BaseModel):
             noise=sometimes(0.3, spread(0.3, 3.0)),
             compression=int(rng.integers(70, 98)) if rng.random() < 0.75 else None,
         )
+
+
+def named_rain(name: str, values: dict[str, Any], seed: int, wind: float | None = None) -> RainSettings:
+    """A preset, or the word "random", with some values replaced; what ``restill rain`` takes.
+
+    Args:
+        name: One of :data:`PRESETS`, or "random".
+        values: Fields to replace.
+        seed: Of the random draw.
+        wind: m/s to the right, negative to the left; None leaves it.
+
+    Raises:
+        RestillError: For an unknown name, an unknown field or a value out of range.
+    """
+    if wind is not None:
+        values = {"wind": abs(wind), "wind_direction": math.copysign(90.0, wind)} | values
+    if name == "random":
+        return RainSettings.make(**(RainSettings.random(np.random.default_rng(seed)).model_dump() | values))
+    return RainSettings.preset(name, **values)
+
+
+def parse_values(items: Iterable[str]) -> dict[str, Any]:
+    """Fields of :class:`RainSettings` from words like ``wind=3`` or ``compression=none``.
+
+    Raises:
+        RestillError: For a word without an equals sign. Names and values are checked by the model.
+    """
+    values: dict[str, Any] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise RestillError(f"'{item}' is not a setting: write NAME=VALUE, such as wind=3")
+        values[name.strip()] = None if value.strip().lower() == "none" else value.strip()
+    return values
 
 
 def _sentence(error: ValidationError) -> RestillError:
