@@ -12,7 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-FLOW_SCALE = 2  # flow is estimated at half size: 0.65 ms a pair at 640x480 instead of 3, and the same quality to the eye
+# Flow is estimated at half size: 0.65 ms a pair at 640x480 instead of 3, and the same quality to the eye.
+FLOW_SCALE = 2
 
 
 def make_dis() -> Any:

@@ -19,7 +19,8 @@ def clip(count: int, height: int, width: int, dtype=np.uint8) -> list[np.ndarray
     y, x = np.mgrid[: height + count, : width + 2 * count]
     waves = [np.sin(x / 3 + c) * np.cos(y / 4 - c) + np.sin(x * y / 90) for c in range(3)]
     scene = 0.5 + 0.24 * np.stack(waves, axis=-1)
-    frames = [scene[t : t + height, 2 * t : 2 * t + width] + rng.normal(0, 0.02, (height, width, 3)) for t in range(count)]
+    views = [scene[t : t + height, 2 * t : 2 * t + width] for t in range(count)]
+    frames = [view + rng.normal(0, 0.02, view.shape) for view in views]
     white = {"uint8": 255, "uint16": 65535, "float32": 1}[np.dtype(dtype).name]
     return [(np.clip(frame, 0, 1) * white).astype(dtype) for frame in frames]
 

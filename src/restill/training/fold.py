@@ -21,7 +21,8 @@ def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
     """For torch's exporter: unshuffle as a grouped convolution with one-hot kernels; exact, and easy to find again."""
     r, channels = downscale_factor, x.shape[1]
     kernel = numpy_helper.from_array(_one_hot(channels, r))
-    return op.Conv(x, op.Constant(value=kernel), strides=[r, r], group=channels)
+    weight: Any = op.Constant(value=kernel)
+    return op.Conv(x, weight, strides=[r, r], group=channels)
 
 
 TRANSLATIONS: dict[Any, Any] = {torch.ops.aten.pixel_unshuffle.default: pixel_unshuffle}
@@ -53,17 +54,17 @@ def fold_unshuffle(model: onnx.ModelProto) -> None:
     del graph.value_info[:]  # shapes noted in passing, of which the kernel's is now another
 
 
-def _merge(first: onnx.NodeProto, second: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> onnx.NodeProto | None:
+def _merge(first: onnx.NodeProto, second: onnx.NodeProto, weights: dict[str, Any]) -> onnx.NodeProto | None:
     """The one node for both, its weights put in place of the second's; None if they are not such a pair."""
     if not {first.input[1], second.input[1]} <= weights.keys():
         return None
     picks = numpy_helper.to_array(weights[first.input[1]])  # (C*r*r, 1, r, r)
     kernel = numpy_helper.to_array(weights[second.input[1]])  # (O, C*r*r, k, k)
     settings = {a.name: helper.get_attribute_value(a) for a in second.attribute}
-    r, (out, folded, *taps) = picks.shape[-1], kernel.shape
+    out, taps, r = kernel.shape[0], kernel.shape[2:], picks.shape[-1]
     channels = picks.shape[0] // r**2
-    plain = settings.get("group", 1) == 1 and all(s == 1 for key in ("strides", "dilations") for s in settings.get(key, ()))
-    if picks.ndim != 4 or not plain or not np.array_equal(picks, _one_hot(channels, r)):
+    steps = {*settings.get("strides", ()), *settings.get("dilations", ()), settings.get("group", 1)}
+    if len(taps) != 2 or steps != {1} or not np.array_equal(picks, _one_hot(channels, r)):
         return None
     parts = kernel.reshape(out, channels, r, r, *taps).transpose(0, 1, 4, 2, 5, 3)  # (O, C, k, r, k, r)
     merged = np.ascontiguousarray(parts.reshape(out, channels, taps[0] * r, taps[1] * r))  # (O, C, k*r, k*r)

@@ -139,7 +139,7 @@ def find(model: str | os.PathLike[str]) -> Path:
     if path.is_file():
         return path
     if path.suffix == ".onnx" or path.parent != Path():
-        raise RestillError(f"the model file '{path}' is not there; give the path of an .onnx file, or a name of the zoo")
+        raise RestillError(f"the model file '{path}' is not there; give an .onnx file that is, or a name of the zoo")
     raise _unknown(str(model))
 
 
