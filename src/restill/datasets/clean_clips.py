@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from restill.degradations.rain import Rain, RainSettings
@@ -16,9 +17,10 @@ from restill.degradations.rain import Rain, RainSettings
 from restill.datasets.clips import Box, resample
 from restill.errors import RestillError
 from restill.progress import track
-from restill.video import VIDEO_SUFFIXES, read_frames
+from restill.video import read_frames
 
 MAX_FRAMES = 300
+VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv"}
 
 
 def cache_folder() -> Path:
@@ -61,6 +63,15 @@ class CleanClips:
                     advance()
         self._files = [_cached(found[name], max_frames) for name in self.names]
         self._shapes = [np.load(file, mmap_mode="r").shape[:3] for file in self._files]
+
+    @classmethod
+    def training_source(
+        cls, root: Path, clips: Sequence[str] | None = None, rain: dict[str, Any] | str | None = None
+    ) -> Self:
+        """From a recipe's fields: ``rain`` is a preset's name, a dict of settings, or None to draw them."""
+        if isinstance(rain, str):
+            return cls(root, clips, RainSettings.preset(rain))
+        return cls(root, clips, None if rain is None else RainSettings.make(**rain))
 
     def shape(self, clip: int) -> tuple[int, int, int]:
         """(frames, height, width) of a clip."""

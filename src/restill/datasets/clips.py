@@ -109,7 +109,8 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
 
         Returns:
             ``degraded`` (T, 3, crop, crop), ``clean`` the same, and with alignment ``windows``
-            (L, 2k+1, 3, crop, crop); float32 RGB in [0, 1].
+            (L, 2k+1, 3, crop, crop); uint8 RGB, a quarter of what would travel between processes as float
+            (:func:`to_float` makes the batch that methods take).
         """
         rng = np.random.default_rng([self.seed, index])
         clip = self.usable[int(rng.integers(len(self.usable)))]
@@ -170,6 +171,11 @@ def resample(region: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(region, size[::-1], interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
 
 
+def to_float(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """uint8 -> float32 in [0, 1], every tensor of a batch."""
+    return {key: value.float().div_(255) for key, value in batch.items()}
+
+
 def _tensor(frames: list[np.ndarray]) -> torch.Tensor:
-    """(T, H, W, 3) uint8 -> (T, 3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous().float().div_(255)
+    """T times (H, W, 3) -> (T, 3, H, W), uint8."""
+    return torch.from_numpy(np.ascontiguousarray(np.stack(frames).transpose(0, 3, 1, 2)))

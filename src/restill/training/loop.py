@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, SequentialSampler, Subset
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from restill.datasets import open_source
-from restill.datasets.clips import ClipSamples
+from restill.datasets.clips import ClipSamples, to_float
 from restill.distillation import create_method
 from restill.distillation.method import Method
 from restill.distillation.windows import centre_targets, centre_windows
@@ -98,7 +98,8 @@ def train(
 
     show = quiet or not accelerator.is_main_process
     with stop_on_signal() as stop, track(recipe.name, recipe.steps, "steps", start=start, quiet=show) as advance:
-        for batch in loader:
+        for sample in loader:
+            batch = to_float(sample)
             lr = recipe.schedule.lr(recipe.optimizer.lr, step, recipe.steps)
             for group in optimizer.param_groups:
                 group["lr"] = lr
@@ -271,7 +272,7 @@ def _held_out(recipe: Recipe, context: int) -> list[dict[str, Tensor]]:
     if not recipe.data.held_out:
         return []
     samples = _samples(recipe, recipe.data.held_out, recipe.validation.samples, recipe.seed + 1, context, plain=True)
-    return [{key: value[None] for key, value in samples[i].items()} for i in range(len(samples))]
+    return [{key: value[None] for key, value in to_float(samples[i]).items()} for i in range(len(samples))]
 
 
 def _forward(accelerator: Accelerator, groups: Iterator[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:

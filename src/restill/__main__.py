@@ -1,0 +1,5 @@
+"""``python -m restill``."""
+
+from restill.cli import main
+
+main()

@@ -1,0 +1,149 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from restill.errors import RestillError
+from restill.training.checkpoint import checkpoints, load_network
+from restill.training.loop import train
+from restill.training.recipe import parse_recipe
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """Two clips of moving texture, 12 frames of 72x80."""
+    root = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    for name in ("one", "two"):
+        texture = cv2.GaussianBlur(rng.integers(0, 255, (100, 120, 3)).astype(np.uint8), (0, 0), 2)
+        (root / name).mkdir()
+        for t in range(12):
+            cv2.imwrite(str(root / name / f"{t:05d}.png"), texture[t : t + 72, 2 * t : 2 * t + 80])
+    return root
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("RESTILL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def recipe(clips, tmp_path, **changes):
+    fields = {
+        "name": "run",
+        "seed": 1,
+        "steps": 6,
+        "batch": 2,
+        "student": {"network": "rill-s", "options": {"channels": 8, "pairs": 1}},
+        "data": {"root": str(clips), "crop": 32, "centres": 2, "align": "dis", "workers": 0, "held_out": ["two"]},
+        "validation": {"every": 3, "samples": 2},
+        "optimizer": {"lr": 1e-3},
+        "options": {"reconstruction": "mse"},
+        "threads": 1,
+        "log_every": 1,
+        "save_every": 3,
+        "output": str(tmp_path),
+    }
+    return parse_recipe(fields | changes, "test")
+
+
+def distilled(clips, tmp_path, **changes):
+    teacher = train(recipe(clips, tmp_path, name="teacher", steps=2), overwrite=True, quiet=True)
+    options = {"alpha": 0.1, "reconstruction": "mse"}
+    return recipe(
+        clips, tmp_path, method="cstd", teacher={"checkpoint": str(teacher.folder)}, options=options, **changes
+    )
+
+
+def test_pretraining_lowers_the_loss_and_writes_what_it_says(clips, tmp_path):
+    result = train(recipe(clips, tmp_path, steps=30), quiet=True)
+    lines = [json.loads(line) for line in (result.folder / "log.jsonl").read_text().splitlines()]
+    losses = [line["reconstruction"] for line in lines if "reconstruction" in line]
+    assert len(losses) == 30
+    assert np.mean(losses[-8:]) < np.mean(losses[:8])
+    assert any("validation_psnr_rgb_crops" in line for line in lines)
+    assert list((result.folder / "tensorboard").iterdir())
+    network, info = load_network(result.folder)
+    assert info == {"network": "rill-s", "options": {"channels": 8, "pairs": 1}, "align": "dis", "name": "run"}
+    assert len(checkpoints(result.folder)) == 2
+    assert not list(tmp_path.rglob("*.partial"))
+    assert network(torch.rand(1, 3, 3, 16, 16)).shape == (1, 3, 16, 16)
+
+
+@pytest.mark.parametrize("method", [None, "cstd"])
+def test_a_resumed_run_ends_in_the_same_weights_to_the_bit(clips, tmp_path, method):
+    make = recipe if method is None else distilled
+    whole = train(make(clips, tmp_path, name="whole"), quiet=True)
+    split = make(clips, tmp_path, name="split")
+    train(split, quiet=True)
+    newest = checkpoints(split.folder)[-1]
+    assert newest.name == "checkpoint-000006"
+    for file in newest.iterdir():
+        file.unlink()
+    newest.rmdir()
+    resumed = train(split, resume=True, quiet=True)
+    a, b = (load_file(run.folder / "student.safetensors") for run in (whole, resumed))
+    assert a.keys() == b.keys()
+    for key in a:
+        assert torch.equal(a[key], b[key]), key
+    steps = [json.loads(line)["step"] for line in (split.folder / "log.jsonl").read_text().splitlines()]
+    assert sorted(set(steps)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_workers_do_not_change_the_samples(clips, tmp_path):
+    a = train(recipe(clips, tmp_path, name="a", steps=3), quiet=True)
+    data = recipe(clips, tmp_path).data.model_dump() | {"workers": 2}
+    b = train(recipe(clips, tmp_path, name="b", steps=3, data=data), quiet=True)
+    first, second = (load_file(run.folder / "student.safetensors") for run in (a, b))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_an_earlier_run_is_not_lost_by_accident(clips, tmp_path):
+    train(recipe(clips, tmp_path, steps=1), quiet=True)
+    with pytest.raises(RestillError, match="--resume"):
+        train(recipe(clips, tmp_path, steps=1), quiet=True)
+    train(recipe(clips, tmp_path, steps=1), overwrite=True, quiet=True)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(clips, tmp_path):
+    train(recipe(clips, tmp_path, steps=3), quiet=True)
+    other = recipe(clips, tmp_path, student={"network": "rill-s", "options": {"channels": 4, "pairs": 1}})
+    with pytest.raises(RestillError, match="another recipe"):
+        train(other, resume=True, quiet=True)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_name(clips, tmp_path):
+    with pytest.raises(RestillError, match=r"step \d+: loss 'reconstruction' is not finite"):
+        train(recipe(clips, tmp_path, optimizer={"lr": 1e30}), quiet=True)
+
+
+def test_unknown_weight_names_the_losses(clips, tmp_path):
+    with pytest.raises(RestillError, match="reconstruction"):
+        train(recipe(clips, tmp_path, weights={"temporel": 1.0}), quiet=True)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(clips, tmp_path):
+    import yaml
+
+    file = tmp_path / "recipe.yaml"
+    long = recipe(clips, tmp_path, steps=100000, save_every=100000).model_dump(mode="json")
+    file.write_text(yaml.safe_dump(long))
+    command = [sys.executable, "-c", "from restill.cli import main; main()", "train", str(file)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+    log = tmp_path / "run" / "log.jsonl"
+    deadline = time.monotonic() + 60
+    while not (log.exists() and len(log.read_text().splitlines()) > 3) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert len(checkpoints(tmp_path / "run")) == 1
