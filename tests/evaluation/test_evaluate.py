@@ -113,6 +113,27 @@ def test_checkpoint_equals_its_network(data, tmp_path):
     assert report.clips["a1"]["psnr"] == pytest.approx(np.mean(scores), abs=1e-3)
 
 
+@pytest.mark.parametrize("align", ["none", "dis"])
+def test_exported_file_scores_as_its_checkpoint(data, tmp_path, align):
+    torch = pytest.importorskip("torch")
+    from restill.networks import create
+    from restill.training.checkpoint import save_network
+    from restill.training.export import export
+
+    torch.manual_seed(0)
+    network = create("rill-s", channels=4, pairs=1)
+    torch.nn.init.normal_(network.head[0].weight, std=0.1)
+    info = {"network": "rill-s", "options": {"channels": 4, "pairs": 1}, "align": align, "name": "tiny"}
+    save_network(tmp_path / "student.safetensors", network, info)
+    export(tmp_path, tmp_path / "tiny.onnx")
+    trained, shipped = (
+        evaluate(model, "nturain", data, clips=["a1"], quiet=True).clips["a1"]
+        for model in (tmp_path, tmp_path / "tiny.onnx")
+    )
+    assert shipped["psnr"] == pytest.approx(trained["psnr"], abs=0.01)
+    assert shipped["ssim"] == pytest.approx(trained["ssim"], abs=1e-3)
+
+
 def test_command_names_the_protocol_and_writes_json(data, tmp_path):
     target = tmp_path / "out.json"
     line = ["evaluate", "none", "--data", str(data), "--clips", "a2,a1", "--json", str(target)]

@@ -17,11 +17,10 @@ from restill.evaluation.protocols import Protocol
 from restill.evaluation.protocols import protocol as find_protocol
 from restill.evaluation.report import Report
 from restill.progress import Advance, track
-from restill.runtime import Model, ModelInfo, load_model, stream
+from restill.runtime import Model, load_model, stream
 
 if TYPE_CHECKING:
     from restill.datasets.nturain import PairedClip
-    from restill.networks import NetworkSpec
 
 PAIRED = ("nturain",)  # data sets that bring both sides
 NONE = "none"  # the "model" that leaves the degraded frames as they are
@@ -130,24 +129,11 @@ def load_checkpoint(path: Path) -> Model:
     """
     import torch
 
-    from restill.evaluation.complexity import count
     from restill.training.checkpoint import load_network
+    from restill.training.export import describe
 
     network, header = load_network(path)
-    spec: NetworkSpec = network.spec  # type: ignore[assignment]
-    cost = count(network)
-    info = ModelInfo(
-        name=header.get("name") or header["network"],
-        task=spec.task,
-        network=header["network"],
-        frames_before=spec.frames_before,
-        frames_after=spec.frames_after,
-        scale=spec.scale,
-        size_multiple=spec.size_multiple,
-        align=header["align"],
-        parameters=cost.parameters,
-        macs_per_pixel=cost.macs_per_pixel,
-    )
+    info = describe(network, header["name"], header["network"], header["align"])
 
     @torch.inference_mode()
     def compute(window: np.ndarray) -> np.ndarray:  # (1, K, 3, H, W) -> (1, 3, sH, sW)
