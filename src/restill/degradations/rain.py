@@ -138,7 +138,7 @@ class Rain:
         for n in range(6):
             turn = phase[n] + 2.4 * n
             drift += np.sin(2 * np.pi * (1 + 0.4 * n) * (x * np.cos(turn) + y * np.sin(turn)) + phase[n] + 0.6 * time)
-        veil = self.settings.mist * far * (1 + 0.12 * drift)
+        veil = self.settings.mist * far * (1 + 0.07 * drift)
         return cv2.resize(np.clip(veil, 0, 0.95).astype(np.float32), self.size[::-1], interpolation=cv2.INTER_LINEAR)
 
     def _add_noise(self, light: np.ndarray, index: int) -> None:

@@ -111,7 +111,7 @@ class RainSettings(BaseModel):
 
         composited = rng.random() < 0.5
         near = spread(0.3, 1.2)
-        rate = spread(8, 120)
+        rate = spread(10, 120)
         return cls(
             rate=rate,
             smallest_drop=float(rng.uniform(0.7, 1.4)),
@@ -121,7 +121,7 @@ class RainSettings(BaseModel):
             field_of_view=spread(28, 75),
             pitch=sometimes(0.3, float(rng.uniform(-35, 25))),
             focus_distance=spread(1.0, 20.0),
-            aperture=sometimes(0.7, spread(0.2, 5.0)),
+            aperture=sometimes(0.7, spread(0.2, 4.0)),
             wind=abs(float(rng.normal(0, 1.6))),
             wind_direction=float(rng.choice([-90.0, 90.0]) + rng.normal(0, 25)),
             gust=spread(0.05, 1.2),
@@ -133,8 +133,8 @@ class RainSettings(BaseModel):
             brightness=float(rng.uniform(0.8, 1.0)) if composited else spread(0.8, 2.0),
             whiteness=float(rng.uniform(0.6, 1.0)) if composited else float(rng.uniform(0, 0.7)),
             linear_light=not composited,
-            mist=sometimes(0.6, spread(0.02, 0.22)),
-            splash=sometimes(0.25, float(rng.uniform(0.05, 0.5))),
+            mist=sometimes(0.5, spread(0.02, 0.16)),
+            splash=sometimes(0.2, float(rng.uniform(0.05, 0.4))),
             noise=sometimes(0.3, spread(0.3, 3.0)),
             compression=int(rng.integers(70, 98)) if rng.random() < 0.75 else None,
         )
@@ -186,7 +186,7 @@ def _sentence(error: ValidationError) -> RestillError:
 PRESETS: dict[str, dict[str, Any]] = {
     "drizzle": {"rate": 4.0, "smallest_drop": 0.5, "opacity": 0.2, "mist": 0.12, "splash": 0.0},
     "light": {"rate": 8.0, "mist": 0.05, "splash": 0.05, "wind": 0.3},
-    "moderate": {"rate": 25.0},
+    "moderate": {},
     "heavy": {"rate": 70.0, "opacity": 0.28, "mist": 0.18, "wind": 1.0, "gust": 0.6, "splash": 0.4},
     "storm": {"rate": 110.0, "opacity": 0.28, "mist": 0.22, "wind": 4.0, "gust": 1.5, "turbulence": 0.5, "splash": 0.5},
     "curtain": {"rate": 200.0, "opacity": 0.32, "exposure": 0.012, "far": 5.0, "mist": 0.3, "splash": 0.4},

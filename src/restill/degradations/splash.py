@@ -56,6 +56,6 @@ def splashes(
     out = (0.4 + age)[:, None] * size[:, None]
     px = x[:, None] + out * np.cos(angle)
     py = y[:, None] + 0.35 * out * np.sin(angle) - (3.2 * age * (1 - age) * size)[:, None]
-    weight = (settings.opacity or 0.3) * (1 - age) * np.clip(size, 0.3, 4.0) * 0.6
+    weight = (settings.opacity or 0.3) * (1 - age) * np.clip(size, 0.2, 3.0) * 0.4
     weight = np.broadcast_to(weight[:, None], px.shape)
     return splat((px - area[1] - 0.5).ravel(), (py - area[0] - 0.5).ravel(), weight.ravel(), area[2:])
