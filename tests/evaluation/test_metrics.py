@@ -31,6 +31,11 @@ def test_psnr_by_hand():
     assert psnr(picture, clean) == pytest.approx(10 * math.log10(255**2 * 3), abs=1e-12)
 
 
+def test_psnr_of_a_large_picture_is_exact():
+    black = np.zeros((2160, 3840, 3), np.uint8)
+    assert psnr(black, ~black) == 0.0
+
+
 def test_ssim_by_hand():
     # Of one value changed by d in a flat picture only the windows around it see anything: in a 16x16 picture there are
     # 10x10 windows of 7x7 and 6x6 of 11x11; the value at (8, 8) lies in 49 of the former and in 36 of the latter.

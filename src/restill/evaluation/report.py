@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from restill.errors import RestillError
 from restill.evaluation.protocols import Protocol
@@ -74,9 +76,9 @@ class Report:
         except OSError as error:
             raise RestillError(f"{path}: cannot be written: {error.strerror}") from error
 
-    def table(self) -> Table:
-        """A row per clip, and the mean if there is more than one."""
-        result = Table(title=str(self), title_justify="left", box=SIMPLE)
+    def table(self) -> Group:
+        """The heading; a row per clip, and the mean if there is more than one."""
+        result = Table(box=SIMPLE)
         result.add_column("clip", no_wrap=True)
         columns = list(self.mean)
         for key in columns:
@@ -87,7 +89,7 @@ class Report:
         if len(self.clips) > 1:
             result.add_section()
             result.add_row("mean of clips", *(_number(key, self.mean[key]) for key in columns), "")
-        return result
+        return Group(Text(str(self)), result)
 
 
 def _column(key: str, rule: Protocol) -> str:
