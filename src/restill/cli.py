@@ -240,6 +240,8 @@ def evaluate(
     """Score a model on clips whose clean frames are known: PSNR and SSIM under a named protocol."""
     from restill.evaluation import evaluate as run
 
+    if json_file is not None and not Path(json_file).parent.is_dir():  # better known before an hour of work
+        raise RestillError(f"{json_file}: cannot be written, its folder is not there; make it first")
     names = None if clips is None else Path(clips) if Path(clips).is_file() else clips.split(",")
     report = run(
         model,

@@ -115,21 +115,21 @@ def complexity_table(rows: list[dict[str, Any]], asked: tuple[int, int]) -> Tabl
     """
     result = Table(
         title=f"Networks, one frame of {asked[1]}x{asked[0]}",
-        caption="G: 1e9 multiply-accumulates. +bias: one more per output element, as the CSTD paper counts.",
+        caption="GMACs: 1e9 multiply-accumulates. +bias: one more per output element, as the CSTD paper counts.",
         box=SIMPLE,
     )
     result.add_column("network", no_wrap=True)
-    result.add_column("from")
-    for heading in ("frames", "parameters", "MACs", "+bias", "MAC/pixel"):
+    result.add_column("from", no_wrap=True)
+    for heading in ("frames", "parameters", "GMACs", "+bias", "MAC/pixel"):
         result.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         result.add_row(
             row["name"],
-            row["paper"],
+            row["paper"].partition(",")[0],
             str(row["frames"]),
             f"{row['parameters']:,}",
-            f"{row['macs_conv'] / 1e9:.2f} G",
-            f"{row['macs'] / 1e9:.2f} G",
+            f"{row['macs_conv'] / 1e9:.2f}",
+            f"{row['macs'] / 1e9:.2f}",
             f"{row['macs_per_pixel']:,.0f}",
         )
     return result
