@@ -15,6 +15,27 @@ from av.stream import Stream
 # What a muxer writes itself, or what is no longer true once the picture is encoded anew.
 _STALE = {"major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id", "duration", "bps"}
 _STALE |= {"number_of_frames", "number_of_bytes"}
+# Tags for which MP4 has a place of its own; for any other, all are written in its newer, general form.
+_MP4_TAGS = {
+    "title",
+    "artist",
+    "album_artist",
+    "composer",
+    "album",
+    "date",
+    "comment",
+    "genre",
+    "copyright",
+    "grouping",
+}
+_MP4_TAGS |= {"lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords", "episode_sort", "track"}
+_MP4_TAGS |= {"season_number", "media_type", "hd_video", "gapless_playback", "compilation", "disc", "rating"}
+_MP4_TAGS |= {"creation_time", "location"}
+
+
+def knows_tags(tags: dict[str, str]) -> bool:
+    """Whether MP4 has a place of its own for each of these tags."""
+    return all(key.lower().partition("-")[0] in _MP4_TAGS for key in keep_metadata(tags))
 
 
 def keep_metadata(tags: dict[str, str]) -> dict[str, str]:

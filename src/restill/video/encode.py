@@ -19,13 +19,12 @@ from av.video.stream import VideoStream
 from restill.errors import RestillError
 from restill.video import color, pictures
 from restill.video.color import ColorTags, Converter
-from restill.video.copying import add_copied_stream, keep_metadata, others
+from restill.video.copying import add_copied_stream, keep_metadata, knows_tags, others
 from restill.video.decode import Source, Ticket, VideoSource
 from restill.video.probe import VideoInfo
-from restill.video.settings import CODECS, SUFFIXES, EncodeSettings, choose_format
+from restill.video.settings import CODECS, MP4, SUFFIXES, EncodeSettings, choose_format
 
 _TURNING = (".mp4", ".m4v", ".mov", ".mkv")  # containers that hold a display matrix
-_MP4 = (".mp4", ".m4v", ".mov")
 
 
 class VideoSink:
@@ -87,11 +86,12 @@ class VideoSink:
     def _start(self, height: int, width: int, deep: bool) -> None:
         info, suffix = self._info, self.final.suffix.lower()
         self._format, note = choose_format(self._codec, info, width, height)
-        if note:
-            warnings.warn(note, UserWarning, stacklevel=2)
-        options = {}
-        if suffix in _MP4:
-            options = {"movflags": "+faststart"}
+        for sentence in (*info.lost, *([note] if note else [])):
+            warnings.warn(sentence, UserWarning, stacklevel=2)
+        # a shift of all streams, only because sound starts a little before zero, would change every time
+        options = {"avoid_negative_ts": "disabled"}
+        if suffix in MP4:
+            options["movflags"] = "+faststart" if knows_tags(info.metadata) else "+faststart+use_metadata_tags"
             if info.time_base.numerator == 1 and info.time_base.denominator >= 1000:
                 ticks = str(info.time_base.denominator)
                 options |= {"video_track_timescale": ticks, "movie_timescale": ticks}
@@ -111,7 +111,7 @@ class VideoSink:
             self._copy_streams(after)
         else:
             self._stream = self._add_picture(width, height)
-        self._converter = Converter(info.color, info.coded_height, deep)
+        self._converter = Converter(output_tags(info, height), info.coded_height, deep)
         for packet in self._waiting:
             self.write_packet(packet)
         self._waiting.clear()
@@ -138,7 +138,9 @@ class VideoSink:
         tags = output_tags(info, height)
         stream.colorspace, stream.color_range = tags.matrix, tags.range
         stream.color_primaries, stream.color_trc = tags.primaries, tags.transfer
-        if self._codec == "hevc" and self.final.suffix.lower() in _MP4:
+        if self._codec == "av1":
+            os.environ.setdefault("SVT_LOG", "1")  # errors only; it talks to stderr on its own
+        if self._codec == "hevc" and self.final.suffix.lower() in MP4:
             stream.codec_context.codec_tag = "hvc1"  # the tag that Apple's players ask for
         if info.matrix is not None and self._turns:
             stream.set_display_matrix(info.matrix)

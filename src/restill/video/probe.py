@@ -41,8 +41,7 @@ class VideoInfo:
         pix_fmt: FFmpeg's name of the pixel format.
         bit_depth: Bits a channel.
         chroma: "420", "422" or "444".
-        alpha: The picture has transparency.
-        interlaced: The first frame is made of two fields.
+        lost: Sentences on what no output can keep of the picture, such as its transparency.
         matrix: The display matrix, nine integers, or None.
         orientation: How frames are turned to stand upright.
         sample_aspect: Width of a pixel over its height, or None.
@@ -66,8 +65,7 @@ class VideoInfo:
     pix_fmt: str
     bit_depth: int
     chroma: str = "444"
-    alpha: bool = False
-    interlaced: bool = False
+    lost: tuple[str, ...] = ()
     matrix: tuple[int, ...] | None = None
     orientation: Orientation = field(default_factory=Orientation)
     sample_aspect: Fraction | None = None
@@ -179,7 +177,8 @@ def describe(path: Path, container: InputContainer, stream: VideoStream) -> Vide
     frame = _first_frame(path, container, stream)
     matrix = None
     side_data: Any = frame.side_data
-    if "DISPLAYMATRIX" in {side.type.name for side in side_data}:
+    sides = {side.type.name for side in side_data}
+    if "DISPLAYMATRIX" in sides:
         matrix = tuple(int(value) for value in np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), np.int32))
     turned = orientation.from_matrix(matrix)
     context = stream.codec_context
@@ -203,9 +202,8 @@ def describe(path: Path, container: InputContainer, stream: VideoStream) -> Vide
         codec=context.name,
         pix_fmt=frame.format.name,
         bit_depth=max(component.bits for component in components),
-        chroma=_chroma(frame),
-        alpha=any(component.is_alpha for component in components),
-        interlaced=frame.interlaced_frame,
+        chroma="420" if context.name == "gif" else _chroma(frame),
+        lost=_lost(frame, context.name, sides),
         matrix=matrix,
         orientation=turned,
         sample_aspect=stream.sample_aspect_ratio or None,
@@ -251,6 +249,16 @@ def _chroma(frame: av.VideoFrame) -> str:
     if across == 1:
         return "444"
     return "422" if (across, down) == (2, 1) else "420"
+
+
+def _lost(frame: av.VideoFrame, codec: str, sides: set[str]) -> tuple[str, ...]:
+    sentences = {
+        "the picture's transparency is left out": codec != "gif" and any(c.is_alpha for c in frame.format.components),
+        "the picture is interlaced; its two fields are treated as one": frame.interlaced_frame,
+        "the HDR mastering description is left out (the color tags are kept)": "MASTERING_DISPLAY_METADATA" in sides,
+        "closed captions inside the picture are left out": "A53_CC" in sides,
+    }
+    return tuple(sentence for sentence, applies in sentences.items() if applies)
 
 
 def _color_tags(frame: av.VideoFrame) -> ColorTags:

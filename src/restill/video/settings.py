@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,8 @@ from restill.errors import RestillError
 from restill.video.probe import DEFAULT_FPS, VideoInfo
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts")
+MP4 = (".mp4", ".m4v", ".mov")
+SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ class EncodeSettings:
         if self.codec is None:
             for name in ("vp9", "av1") if path.suffix.lower() == ".webm" else ("h264", "hevc", "ffv1"):
                 if _holds(path, name) and max(depths(name)) >= needed:
-                    return name
-            raise RestillError(f"no codec of '{path.suffix}' holds the input's {needed} bits; write a .mkv")
+                    return replace(self, codec=name).choose_codec(path, info)
+            raise RestillError(f"no codec of a {path.suffix} file holds the input's {needed} bits; write a .mkv")
         if not _holds(path, self.codec):
             fitting = ", ".join(name for name in CODECS if _holds(path, name))
             raise RestillError(f"a {path.suffix} file cannot hold {self.codec}; it holds {fitting}, a .mkv holds all")
@@ -100,6 +101,12 @@ class EncodeSettings:
                 f"choose --codec from {fitting}"
             )
         codec = CODECS[self.codec]
+        in_stream = self.codec in ("h264", "hevc")  # Matroska could note it too, but PyAV cannot tell it to
+        if info.sample_aspect not in (None, 1) and not in_stream and path.suffix.lower() not in MP4:
+            raise RestillError(
+                f"{self.codec} in a {path.suffix} cannot keep the input's pixel aspect {info.sample_aspect}; "
+                "write a .mp4, or choose --codec h264"
+            )
         if self.crf is not None and self.crf > codec.worst_crf:
             if codec.crf is None:
                 raise RestillError(f"{self.codec} has no crf, its quality is fixed; leave --crf out")
@@ -119,7 +126,7 @@ class EncodeSettings:
             deadline = "realtime" if cpu > 5 else "good"
             return {"crf": crf, "b": "0", "cpu-used": str(cpu), "deadline": deadline, "row-mt": "1"}
         if name == "av1":
-            return {"crf": crf, "preset": str(12 - speed)}
+            return {"crf": crf, "preset": str(10 - speed)}
         return {"profile": "3"} if name == "prores" else {"level": "3", "slicecrc": "1"}
 
 

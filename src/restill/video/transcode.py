@@ -8,6 +8,7 @@ stops the others and is raised to the caller; Ctrl-C too.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -145,6 +146,8 @@ def check_output(src: Path, dst: Path, overwrite: bool) -> None:
     folder = dst.absolute().parent
     if not folder.is_dir():
         raise RestillError(f"the folder '{folder}' does not exist; make it first, or name another output")
+    if not os.access(folder, os.W_OK):
+        raise RestillError(f"the folder '{folder}' may not be written to; name an output elsewhere")
 
 
 def _run(source: Source, sink: Sink, process: Process, on_frame: Callable[[], object] | None) -> int:
