@@ -42,7 +42,7 @@ def test_onnx_equals_torch(name, tmp_path):
         with torch.no_grad():
             expected = network(torch.from_numpy(window)).numpy()
         assert np.abs(model.run(window) - expected).max() < 1 / 255
-        assert np.abs(model.run(window) - expected).max() < 1e-5  # in truth far below a grey level
+        assert np.abs(model.run(window) - expected).max() < 1e-5  # in truth far below a gray level
 
 
 def test_the_file(tmp_path):

@@ -19,7 +19,7 @@ from restill.runtime.model import Model, ModelInfo, load_model
 
 WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
 
-Entry = tuple[np.ndarray, np.ndarray | None]  # a frame (H, W, 3) and, for alignment, its small grey picture
+Entry = tuple[np.ndarray, np.ndarray | None]  # a frame (H, W, 3) and, for alignment, its small gray picture
 
 
 def stream(
