@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from types import ModuleType
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -132,3 +134,13 @@ def join(before: np.ndarray, after: np.ndarray, layout: Layout) -> np.ndarray:
     joined[:, :middle] = before[:, :middle]
     joined[:, middle : middle + line] = np.iinfo(after.dtype).max
     return joined
+
+
+class _CallableModule(ModuleType):
+    """Lets ``restill.restore(...)`` work after this file is imported, which puts it in the function's place there."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Summary:
+        return restore(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule

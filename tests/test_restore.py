@@ -1,0 +1,183 @@
+"""Journey 1, whole: with a network that does nothing but is fed and read as every other."""
+
+from __future__ import annotations
+
+import warnings
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import restill
+from restill import zoo
+from restill.cli import app
+from restill.errors import RestillError
+from restill.restore import compared, default_output, join, restore
+from restill.runtime import Model, ModelInfo
+from restill.video import EncodeSettings, probe, read_frames
+from restill.video.pictures import write_picture
+
+
+def model(scale: int = 1, context: int = 1, darker: float = 0.0) -> Model:
+    """A model that gives back the centre frame, darker and enlarged."""
+    info = ModelInfo(
+        name="none",
+        task="derain",
+        network="none",
+        frames_before=context,
+        frames_after=context,
+        scale=scale,
+        size_multiple=4,
+        align="none",
+        parameters=0,
+        macs_per_pixel=0,
+    )
+
+    def compute(window: np.ndarray) -> np.ndarray:
+        return (window[:, context] - darker).repeat(scale, axis=2).repeat(scale, axis=3)
+
+    return Model(info, Path("none.onnx"), "test", compute)
+
+
+def moving(folder: Path, count: int = 7, width: int = 50, height: int = 38, dtype: type = np.uint8) -> Path:
+    """A folder of frames in which a bright column moves."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        frame = np.full((height, width, 3), 0.3 * np.iinfo(dtype).max, dtype)
+        frame[:, 5 * number : 5 * number + 8] = int(0.7 * np.iinfo(dtype).max)
+        write_picture(folder / f"{number + 1}.png", frame)
+    return folder
+
+
+@pytest.mark.parametrize("context", [0, 1, 2])
+def test_every_frame_comes_back_in_its_place(tmp_path, context):
+    src = moving(tmp_path / "in")
+    done = restore(src, tmp_path / "out", model(context=context), quiet=True)
+    assert (done.frames, done.output) == (7, tmp_path / "out")
+    assert done.fps > 0
+    for before, after in zip(read_frames(src), read_frames(done.output), strict=True):
+        assert np.array_equal(before, after)
+
+
+def test_one_picture_of_16_bits(tmp_path):
+    src = moving(tmp_path / "in", 1, dtype=np.uint16) / "1.png"
+    restore(src, tmp_path / "out.png", model(), quiet=True)
+    assert np.array_equal(next(read_frames(src)), next(read_frames(tmp_path / "out.png")))
+
+
+def test_a_larger_picture(tmp_path):
+    restore(moving(tmp_path / "in"), tmp_path / "out.mp4", model(scale=2), quiet=True)
+    info = probe(tmp_path / "out.mp4")
+    assert (info.width, info.height, info.frames) == (100, 76, 7)
+
+
+@pytest.mark.parametrize("context", [0, 2])
+def test_compare_shows_the_same_moment_twice(tmp_path, context):
+    src = moving(tmp_path / "in")
+    network = model(context=context, darker=0.1)
+    restore(src, tmp_path / "side", network, compare="side", quiet=True)
+    restore(src, tmp_path / "split", network, compare="split", quiet=True)
+    dark = round(0.1 * 255)
+    for before, side, split in zip(*map(read_frames, (src, tmp_path / "side", tmp_path / "split")), strict=True):
+        assert np.array_equal(side[:, :50], before)
+        assert np.abs(side[:, 50:].astype(int) - before + dark).max() <= 1
+        assert np.array_equal(split[:, :25], before[:, :25])
+        assert (split[:, 25] == 255).all()
+        assert np.abs(split[:, 26:].astype(int) - before[:, 26:] + dark).max() <= 1
+
+
+def test_compare_enlarges_the_input_of_a_larger_output():
+    before, after = np.zeros((4, 6, 3), np.uint8), np.full((8, 12, 3), 9, np.uint8)
+    assert join(before, after, "side").shape == (8, 24, 3)
+    assert join(before, after, "split")[0, :, 0].tolist() == [0] * 6 + [255] + [9] * 5
+    assert len(list(compared(lambda frames: frames, "side")(iter([before] * 3)))) == 3
+
+
+def test_wrong_choices(tmp_path):
+    src = moving(tmp_path / "in")
+    with pytest.raises(RestillError, match="compare 'over' is unknown; it is one of side, split"):
+        restore(src, tmp_path / "out", model(), compare="over", quiet=True)  # type: ignore[arg-type]
+    with pytest.raises(RestillError, match=r"none\.mp4' does not exist"):
+        restore(tmp_path / "none.mp4", tmp_path / "out", model(), quiet=True)
+    with pytest.raises(RestillError, match="no-such"):
+        restore(src, tmp_path / "out", "no-such", quiet=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_default_outputs_stand_beside_the_input(tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    assert default_output(folder, "derained") == tmp_path / "frames-derained"
+    names = {"a.mp4": "a.derained.mp4", "b.avi": "b.derained.mkv", "c.JPG": "c.derained.JPG", "d": "d.derained.mkv"}
+    for name, beside in names.items():
+        assert default_output(tmp_path / name, "derained") == tmp_path / beside
+
+
+def test_the_public_name_takes_callers_code(tmp_path):
+    steps = []
+    src = moving(tmp_path / "in", 3)
+    settings = EncodeSettings(codec="ffv1", fps="30000/1001")
+    done = restill.restore(
+        src, tmp_path / "a.mkv", model(), settings=settings, on_frame=lambda: steps.append(1), quiet=True
+    )
+    assert len(steps) == done.frames == 3
+    assert probe(done.output).codec == "ffv1"
+
+
+def run(*arguments: str | Path):
+    with warnings.catch_warnings():
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_commands(tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "default", lambda task: f"default-{task}")
+    monkeypatch.setattr(
+        "restill.restore.load_model", lambda name, **_: model(darker={"default-derain": 0.1}.get(name, 0.2))
+    )
+    src = moving(tmp_path / "in")
+    done = run("derain", src, "--quiet")
+    assert done.exit_code == 0, done.output
+    assert "7 frames in" in done.output
+    assert "in-derained" in done.output
+    levels = [next(read_frames(path))[20, 40, 0] for path in (src, tmp_path / "in-derained")]
+    assert levels[0] - levels[1] in (25, 26)
+    done = run("restore", src, "-o", tmp_path / "b.mkv", "--model", "x", "--codec", "ffv1", "--fps", "10", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert probe(tmp_path / "b.mkv").fps == Fraction(10)
+    for wrong in (["--codec", "h266"], ["--crf", "99"], ["--compare", "up"], ["--preset", "warp"], ["--fps", "x"]):
+        assert isinstance(run("derain", src, "-o", tmp_path / "c.mp4", "--quiet", *wrong).exception, RestillError)
+    assert not (tmp_path / "c.mp4").exists()
+
+
+def test_the_sound_of_a_clip_is_kept(tmp_path):
+    src = tmp_path / "a.mp4"
+    with av.open(str(src), "w") as container:
+        video, sound = container.add_stream("libx264", rate=25), container.add_stream("aac", rate=48000)
+        video.width, video.height = 48, 32
+        for number in range(5):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 48, 3), 40 * number, np.uint8), format="rgb24")
+            frame.pts = number
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        for number in range(8):
+            chunk = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+            chunk.sample_rate, chunk.pts = 48000, 1024 * number
+            container.mux(sound.encode(chunk))
+        container.mux(sound.encode(None))
+    restore(src, tmp_path / "b.mp4", model(), quiet=True)
+    assert probe(tmp_path / "b.mp4").streams == {"audio": 1}
+    assert probe(tmp_path / "b.mp4").frames == 5
+
+
+@pytest.mark.slow
+def test_a_real_clip(shared_data, tmp_path):
+    src = shared_data / "test_only" / "real_rain" / "yard.mp4"
+    done = restore(src, tmp_path / "yard.mp4", model(context=0), quiet=True)
+    assert done.frames == probe(src).frames == 376
+    middle = [frame for number, frame in enumerate(read_frames(src)) if number == 100]
+    again = [frame for number, frame in enumerate(read_frames(done.output)) if number == 100]
+    assert cv2.PSNR(middle[0], again[0]) > 36  # joint RGB, 8 bits: near-lossless coding, nothing turned or shifted
