@@ -13,7 +13,7 @@ from restill.errors import RestillError
 from restill.runtime import Model, load_model, stream, whole_clip
 
 
-def clip(count: int, height: int, width: int, dtype=np.uint8) -> list[np.ndarray]:
+def clip(count: int, height: int, width: int, dtype: type[np.generic] = np.uint8) -> list[np.ndarray]:
     """A smooth texture under a moving camera, with noise: something that flow can follow."""
     rng = np.random.default_rng(2)
     y, x = np.mgrid[: height + count, : width + 2 * count]
