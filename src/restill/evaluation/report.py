@@ -117,6 +117,8 @@ def complexity_table(rows: list[dict[str, Any]], asked: tuple[int, int]) -> Tabl
         title=f"Networks, one frame of {asked[1]}x{asked[0]}",
         caption="GMACs: 1e9 multiply-accumulates. +bias: one more per output element, as the CSTD paper counts.",
         box=SIMPLE,
+        pad_edge=False,
+        collapse_padding=True,
     )
     result.add_column("network", no_wrap=True)
     result.add_column("from", no_wrap=True)
