@@ -106,7 +106,7 @@ class CSTD(Method):
     """
 
     name = "cstd"
-    paper = "Collaborative Spatial-Temporal Distillation for Efficient Video Deraining, ICME 2023"
+    paper = "Collaborative Spatial-Temporal Distillation, ICME 2023"
     needs = "teacher and student: one feature map each, by module path; clips of several frames"
     Options: ClassVar[type[MethodOptions]] = CSTDOptions
 
@@ -173,15 +173,13 @@ class CSTD(Method):
         for t in range(targets.shape[1]):
             after = before
             for group in ALTERNATE:
-                wanted = [term for term in group if self.options.has(term)]
-                if not wanted:
-                    continue
                 pictures, f_s = self._student_scales(windows[:, t : t + 1])  # [(B, C, sH, sW)], [(B, 1, 1, h, w)]
                 terms, *status = self._frame([f[:, t] for f in f_t], [f[:, 0] for f in f_s], *before)
                 terms |= self._reconstruction(pictures, targets[:, t])
                 if group is ALTERNATE[0]:
                     after = status[0].detached(), status[1].detached()
-                yield self._add_up([{term: terms[term] for term in wanted}], targets.shape[1])
+                if wanted := {term: terms[term] for term in group if term in terms}:
+                    yield self._add_up([wanted], targets.shape[1])
             before = after
 
     def _frame(

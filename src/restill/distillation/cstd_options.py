@@ -31,7 +31,7 @@ class CSTDOptions(MethodOptions):
         alpha: Weight of the spatial loss.
         beta: Weight of the temporal loss.
         reconstruction: The loss on pictures.
-        recon_weights: lambda_p, finest scale first; the authors' code has (1, 0.5, 0.5). Fewer than three: fewer scales.
+        recon_weights: lambda_p, finest scale first; the code's are (1, 0.5, 0.5); fewer than three: fewer scales.
         agg: From C channels to one: "mean_sq" (mean)^2, or the code's "sum_sq" (sum)^2, which grows with C^2.
         hidden: D, channels of the cells.
         connector_shared: One cell for both passes; False: one each, as in the code.
@@ -83,9 +83,3 @@ class CSTDOptions(MethodOptions):
     def hints(self) -> bool:
         """Whether the two modules give each other hints."""
         return self.sta and self.adaptor == "both"
-
-    def has(self, term: Term) -> bool:
-        """Whether a term is in the loss."""
-        kind = term[1].rstrip("123")
-        on = {"": True, "l2g": self.csc, "g2l": self.csc, "raw": self.ms and not self.csc}
-        return (on | {"ita": self.ita, "cta": self.cta})[kind]

@@ -45,6 +45,7 @@ class Method(nn.Module):
     student: nn.Module
     teacher: nn.Module | None
     default_weights: dict[str, float]
+    context: int
 
     def __init__(self, student: nn.Module, teacher: nn.Module | None = None) -> None:
         super().__init__()
