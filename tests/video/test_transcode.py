@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -277,7 +278,8 @@ def test_the_size_may_change(clip):
 @pytest.mark.parametrize(
     ("process", "sentence"),
     [
-        (lambda frames: (frame for n, frame in enumerate(frames) if n != 3), "frames came out of the"),
+        (lambda frames: (frame for n, frame in enumerate(frames) if n != 3), "9 frames came out of the 10 of"),
+        (lambda frames: itertools.islice(frames, 4), "4 frames came out of the 10 of"),
         (lambda frames: (frame for frame in frames for _ in range(2)), "more frames came out"),
         (lambda frames: (frame.astype(np.float32) for frame in frames), "frame 1 came out as float32"),
     ],
@@ -337,6 +339,22 @@ def test_ctrl_c_leaves_nothing(clip, tmp_path):
     assert time.monotonic() - began < 5
     assert b"KeyboardInterrupt" in errors
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.mp4"]
+
+
+def test_sound_whose_times_slip_does_not_stop_the_job(clip, tmp_path):
+    src = clip("a.mkv", audio="aac")
+    slipped = tmp_path / "slipped.mkv"
+    with av.open(str(src)) as container, av.open(str(slipped), "w") as copy:
+        streams = [copy.add_stream_from_template(stream, opaque=True) for stream in container.streams]
+        for packet in container.demux():
+            if not packet.size:
+                continue
+            if packet.stream_index == 1 and 100 < packet.pts < 200:
+                packet.pts = packet.dts = 101
+            packet.stream = streams[packet.stream_index]
+            copy.mux(packet)
+    out = go(slipped, ".mp4")
+    assert [data for *_, data in packets(out, "audio")] == [data for *_, data in packets(slipped, "audio")]
 
 
 MEASURE = """

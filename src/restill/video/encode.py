@@ -49,6 +49,7 @@ class VideoSink:
         self._output: OutputContainer | None = None
         self._waiting: list[av.Packet] = []
         self._durations: dict[int, int] = {}
+        self._last_dts: dict[int, int] = {}
 
     def write(self, frame: np.ndarray, ticket: Ticket) -> None:
         """Encode one frame (H, W, 3)."""
@@ -66,6 +67,14 @@ class VideoSink:
         if self._output is None:
             self._waiting.append(packet)
         elif (copy := self._copies.get(packet.stream_index)) is not None:
+            last = self._last_dts.get(packet.stream_index)
+            if packet.dts is None:
+                packet.dts = packet.pts
+            if copy.type == "audio" and last is not None and packet.dts is not None and packet.dts <= last:
+                packet.dts = last + 1  # a recorder's slip, at which the muxer would give up
+                packet.pts = max(packet.pts or 0, packet.dts)
+            if packet.dts is not None:
+                self._last_dts[packet.stream_index] = packet.dts
             packet.stream = copy
             self._output.mux_one(packet)
 

@@ -62,6 +62,7 @@ class _Pipe:
     def __init__(self, stop: threading.Event) -> None:
         self._queue: queue.Queue[Any] = queue.Queue(FRAMES_BETWEEN)
         self._stop = stop
+        self._ended = False
 
     def put(self, item: Any) -> None:
         while not self._stop.is_set():
@@ -72,15 +73,16 @@ class _Pipe:
         raise _Stopped
 
     def __iter__(self) -> Iterator[Any]:
-        while not self._stop.is_set():
+        while not self._ended:
+            if self._stop.is_set():
+                raise _Stopped
             try:
                 item = self._queue.get(timeout=0.1)
             except queue.Empty:
                 continue
-            if item is None:
-                return
-            yield item
-        raise _Stopped
+            self._ended = item is None
+            if item is not None:
+                yield item
 
 
 def transcode(
@@ -206,8 +208,10 @@ def _run(source: Source, sink: Sink, process: Process, on_frame: Callable[[], ob
             frames += 1
             if on_frame is not None:
                 on_frame()
-        if tickets or not frames:
-            raise RestillError(f"{frames} frames came out of the {frames + len(tickets)} or more that went in")
+        for _ in decoded:
+            pass  # a process that stopped reading early: the tickets count what it left
+        if tickets:
+            raise RestillError(f"{frames} frames came out of the {frames + len(tickets)} of '{source.info.path}'")
         cleaned.put(None)
         threads[1].join()
     except _Stopped:
