@@ -43,7 +43,7 @@ def _root(
 _Input = Annotated[Path, typer.Argument(metavar="IN", help="A video, a folder of frames, or a picture.")]
 _Output = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="OUT", help="A video, a picture, or a folder of frames; by default beside IN."),
+    typer.Option("-o", "--output", metavar="OUT", help="A video, a picture or a folder; beside IN if left out."),
 ]
 _Crf = Annotated[int | None, typer.Option(help="Quality: lower is better and larger; 18 (h264) is close to IN.")]
 _Preset = Annotated[str, typer.Option(help="Speed of the encoder, ultrafast to veryslow: slower makes smaller files.")]
