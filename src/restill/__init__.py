@@ -13,9 +13,9 @@ _PUBLIC = {
     "restore": "restill.restore",
     "stream": "restill.runtime",
     "load_model": "restill.runtime",
-    "train": "restill.training",
+    "train": "restill.training.loop",
     "evaluate": "restill.evaluation",
-    "export": "restill.training",
+    "export": "restill.training.export",
 }
 
 __all__ = ["RestillError", "__version__", "evaluate", "export", "load_model", "restore", "stream", "train"]
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from restill.evaluation import evaluate
     from restill.restore import restore
     from restill.runtime import load_model, stream
-    from restill.training import export, train
+    from restill.training.export import export
+    from restill.training.loop import train
 
 
 def __getattr__(name: str) -> Any:

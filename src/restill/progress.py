@@ -85,4 +85,6 @@ def _count(total: int | None) -> str:
 
 
 def _format(shown: dict[str, float | str]) -> str:
-    return " ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items())
+    return " ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items()
+    )

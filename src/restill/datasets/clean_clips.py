@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from restill.degradations.rain import Rain, RainSettings
 
 from restill.datasets.clips import Box, resample
+from restill.degradations.rain import Rain, RainSettings
 from restill.errors import RestillError
 from restill.progress import track
 from restill.video import read_frames

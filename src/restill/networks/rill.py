@@ -32,12 +32,13 @@ class Rill(nn.Module):
         n = self.pairs if pairs is None else pairs
         self.first = same2d(self.spec.frames * 3 * FOLD**2, c)
         self.body = nn.Sequential(*(ResidualPair(same2d, c) for _ in range(n)))
-        self.head = nn.Sequential(same2d(c, 3 * FOLD**2), nn.PixelShuffle(FOLD))
+        last = same2d(c, 3 * FOLD**2)
+        self.head = nn.Sequential(last, nn.PixelShuffle(FOLD))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        nn.init.normal_(self.head[0].weight, std=1e-3)  # starts at the identity, but not with dead gradients
+        nn.init.normal_(last.weight, std=1e-3)  # starts at the identity, but not with dead gradients
 
     def forward(self, window: torch.Tensor) -> torch.Tensor:
         """Clean centre frame.
@@ -68,9 +69,12 @@ def _spec(frames: int) -> NetworkSpec:
 
 
 class RillS(Rill):
-    """24 channels, 2 pairs, 3 frames: 62 K parameters, 3,888 MAC per pixel. Real time."""
+    """32 channels, 2 pairs, 3 frames: 92 K parameters, 5,760 MAC per pixel. Real time.
 
-    spec, channels, pairs = _spec(3), 24, 2
+    Runtimes work on blocks of 16 channels: 24 would cost as much.
+    """
+
+    spec, channels, pairs = _spec(3), 32, 2
 
 
 class RillL(Rill):

@@ -61,7 +61,9 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         network = create(info["network"], **info["options"])
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise RestillError(f"{path}: is not a checkpoint of restill (a .safetensors file with its network's name)") from error
+        raise RestillError(
+            f"{path}: is not a checkpoint of restill (a .safetensors file with its network's name)"
+        ) from error
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
@@ -70,7 +72,12 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def save_state(
-    folder: Path, step: int, method: nn.Module, optimizer: torch.optim.Optimizer, student: nn.Module, info: dict[str, Any]
+    folder: Path,
+    step: int,
+    method: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    student: nn.Module,
+    info: dict[str, Any],
 ) -> Path:
     """Write everything a resumed run needs; the folder appears only when it is whole.
 
@@ -113,7 +120,9 @@ def load_state(checkpoint: Path, method: nn.Module, optimizer: torch.optim.Optim
     saved = {key.removeprefix("method/"): value for key, value in state.items() if key.startswith("method/")}
     own = _own(method)
     if saved.keys() != own.keys() or any(saved[key].shape != own[key].shape for key in own):
-        raise RestillError(f"{checkpoint}: belongs to another recipe (its weights do not fit); give the run another 'name'")
+        raise RestillError(
+            f"{checkpoint}: belongs to another recipe (its weights do not fit); give the run another 'name'"
+        )
     method.load_state_dict(saved, strict=False)
     slots: dict[str, dict[str, torch.Tensor]] = {}
     for key, value in state.items():
@@ -141,4 +150,9 @@ def _own(method: nn.Module) -> dict[str, torch.Tensor]:
 
 def _slots(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, torch.Tensor]]:
     names = {parameter: name for name, parameter in method.named_parameters()}
-    return {names[p]: slots for group in optimizer.param_groups for p in group["params"] if (slots := optimizer.state.get(p))}
+    return {
+        names[p]: slots
+        for group in optimizer.param_groups
+        for p in group["params"]
+        if (slots := optimizer.state.get(p))
+    }

@@ -30,7 +30,7 @@ from restill.distillation import create_method
 from restill.distillation.method import Method
 from restill.distillation.windows import centre_targets, centre_windows
 from restill.errors import RestillError
-from restill.networks import create
+from restill.networks import NetworkSpec, create
 from restill.progress import track
 from restill.training.checkpoint import STUDENT, checkpoints, load_network, load_state, save_network, save_state
 from restill.training.recipe import NetworkPart, Recipe, load_recipe
@@ -108,7 +108,7 @@ def train(
                 optimizer.zero_grad(set_to_none=True)
                 accelerator.backward(total)
                 norm = _gradients(accelerator, parameters, recipe.optimizer.clip_norm)
-                losses |= {name: float(value.detach()) for name, value in parts.items()} | {"total": float(total.detach())}
+                losses |= {name: float(value.detach()) for name, value in {**parts, "total": total}.items()}
                 _check_finite(losses, norm, step)
                 optimizer.step()
             method.after_step(losses)
@@ -133,13 +133,15 @@ def build(recipe: Recipe) -> tuple[Method, dict[str, Any]]:
     """The method a recipe asks for, with its networks, and what the student's checkpoints say of themselves."""
     student, info = _network(recipe.student)
     teacher = _network(recipe.teacher)[0] if recipe.teacher else None
-    specs = [n.spec for n in (student, teacher) if n is not None]
+    specs: list[NetworkSpec] = [n.spec for n in (student, teacher) if n is not None]  # type: ignore[misc]
     context = max(max(s.frames_before, s.frames_after) for s in specs)
     method = create_method(recipe.method or "plain", teacher, student, context, **recipe.options)
     unknown = set(recipe.weights) - set(method.default_weights)
     if unknown:
         known = ", ".join(method.default_weights)
-        raise RestillError(f"recipe {recipe.name}: field 'weights' names {sorted(unknown)[0]!r}; the losses are: {known}")
+        raise RestillError(
+            f"recipe {recipe.name}: field 'weights' names {sorted(unknown)[0]!r}; the losses are: {known}"
+        )
     return method, {**info, "align": recipe.data.align, "name": recipe.name}
 
 
@@ -202,7 +204,9 @@ def _network(part: NetworkPart) -> tuple[torch.nn.Module, dict[str, Any]]:
         return create(part.network, **part.options), {"network": part.network, "options": part.options}
     network, info = load_network(part.checkpoint)
     if part.network not in (None, info["network"]):
-        raise RestillError(f"{part.checkpoint}: holds network '{info['network']}', not '{part.network}' as the recipe says")
+        raise RestillError(
+            f"{part.checkpoint}: holds network '{info['network']}', not '{part.network}' as the recipe says"
+        )
     return network, {"network": info["network"], "options": info["options"]}
 
 
@@ -218,7 +222,9 @@ def _prepare_folder(folder: Path, resume: bool, overwrite: bool) -> Path | None:
     if resume:
         return found[-1] if found else None
     if (found or (folder / STUDENT).exists()) and not overwrite:
-        raise RestillError(f"{folder}: holds an earlier run; go on with --resume, start anew with --overwrite, or set another name")
+        raise RestillError(
+            f"{folder}: holds an earlier run; go on with --resume, start anew with --overwrite, or set another name"
+        )
     for old in found:
         for file in old.iterdir():
             file.unlink()
@@ -298,7 +304,9 @@ def _check_finite(losses: dict[str, float], norm: Tensor | None, step: int) -> N
     bad = [name for name, value in losses.items() if not math.isfinite(value)]
     if bad or (norm is not None and not torch.isfinite(norm)):
         name = bad[0] if bad else "the gradient's norm"
-        raise RestillError(f"step {step + 1}: loss '{name}' is not finite; try a smaller optimizer.lr or optimizer.clip_norm")
+        raise RestillError(
+            f"step {step + 1}: loss '{name}' is not finite; try a smaller optimizer.lr or optimizer.clip_norm"
+        )
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,9 +20,11 @@ class _Part(BaseModel):
 class NetworkPart(_Part):
     """A network and where its weights come from."""
 
-    network: str | None = Field(None, description="a name of `restill networks`; not needed when a checkpoint says it")
-    options: dict[str, Any] = Field({}, description="the network's own options, such as channels")
-    checkpoint: Path | None = Field(None, description="run folder or .safetensors file to start from")
+    network: str | None = Field(
+        default=None, description="a name of `restill networks`; not needed when a checkpoint says it"
+    )
+    options: dict[str, Any] = Field(default={}, description="the network's own options, such as channels")
+    checkpoint: Path | None = Field(default=None, description="run folder or .safetensors file to start from")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> NetworkPart:
@@ -32,45 +36,43 @@ class NetworkPart(_Part):
 class DataPart(_Part):
     """Where the clips come from and how samples are cut from them."""
 
-    dataset: str = Field("clean-clips", description="clean-clips or nturain")
+    dataset: str = Field(default="clean-clips", description="clean-clips or nturain")
     root: Path = Field(description="folder of the dataset")
-    clips: list[str] | None = Field(None, description="names of the clips to take; all if not given")
-    held_out: list[str] = Field([], description="names of clips to keep out of training and validate on")
+    clips: list[str] | None = Field(default=None, description="names of the clips to take; all if not given")
+    held_out: list[str] = Field(default=[], description="names of clips to keep out of training and validate on")
     rain: dict[str, Any] | str | None = Field(
         None, description="rain settings or a preset's name (clean-clips); drawn anew for each sample if not given"
     )
-    crop: int = Field(96, ge=16, description="height and width of a sample")
-    centres: int = Field(5, ge=1, description="L: frames restored in one sample")
-    align: Literal["none", "dis"] = Field("none", description="how neighbours are brought onto the centre")
-    scale: tuple[float, float] = Field((1.0, 1.0), description="range of random resampling")
-    augment: bool = Field(True, description="flip left-right and reverse time at random")
+    crop: int = Field(default=96, ge=16, description="height and width of a sample")
+    centres: int = Field(default=5, ge=1, description="L: frames restored in one sample")
+    align: Literal["none", "dis"] = Field(default="none", description="how neighbours are brought onto the centre")
+    scale: tuple[float, float] = Field(default=(1.0, 1.0), description="range of random resampling")
+    augment: bool = Field(default=True, description="flip left-right and reverse time at random")
     position: Literal["random", "topleft"] = "random"
-    workers: int = Field(1, ge=0, description="processes that make samples")
+    workers: int = Field(default=1, ge=0, description="processes that make samples")
 
 
 class OptimizerPart(_Part):
     """Adam or AdamW."""
 
     name: Literal["adam", "adamw"] = "adam"
-    lr: float = Field(1e-4, gt=0)
+    lr: float = Field(default=1e-4, gt=0)
     betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = Field(0.0, ge=0)
-    clip_norm: float | None = Field(None, gt=0, description="limit of the gradient's norm")
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip_norm: float | None = Field(default=None, gt=0, description="limit of the gradient's norm")
 
 
 class SchedulePart(_Part):
-    """The learning rate over time: linear warm-up, then constant, cosine to the floor, or times factor every so often."""
+    """The learning rate over time: linear warm-up, then constant, cosine to the floor, or stepwise."""
 
     name: Literal["constant", "cosine", "step"] = "constant"
-    warmup: int = Field(0, ge=0, description="steps")
-    every: int = Field(3000, ge=1, description="step: multiply after so many steps")
-    factor: float = Field(0.5, gt=0, le=1)
-    floor: float = Field(1e-6, ge=0, description="lowest learning rate")
+    warmup: int = Field(default=0, ge=0, description="steps")
+    every: int = Field(default=3000, ge=1, description="step: multiply after so many steps")
+    factor: float = Field(default=0.5, gt=0, le=1)
+    floor: float = Field(default=1e-6, ge=0, description="lowest learning rate")
 
     def lr(self, base: float, step: int, steps: int) -> float:
         """Learning rate of a step (0-based) of so many."""
-        import math
-
         if step < self.warmup:
             return base * (step + 1) / self.warmup
         if self.name == "cosine":
@@ -84,8 +86,8 @@ class SchedulePart(_Part):
 class ValidationPart(_Part):
     """PSNR on fixed crops of the held-out clips while training."""
 
-    every: int = Field(500, ge=1, description="steps")
-    samples: int = Field(16, ge=1)
+    every: int = Field(default=500, ge=1, description="steps")
+    samples: int = Field(default=16, ge=1)
 
 
 class Recipe(_Part):
@@ -94,21 +96,23 @@ class Recipe(_Part):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the run's folder")
     seed: int = 9487
     steps: int = Field(ge=1)
-    batch: int = Field(4, ge=1, description="samples in a step, over all processes")
+    batch: int = Field(default=4, ge=1, description="samples in a step, over all processes")
     student: NetworkPart
     teacher: NetworkPart | None = None
-    method: str | None = Field(None, description="a name of `restill methods`; absent: the student trains alone")
-    options: dict[str, Any] = Field({}, description="the method's options")
-    weights: dict[str, float] = Field({}, description="weight of a named loss, instead of the method's default")
+    method: str | None = Field(
+        default=None, description="a name of `restill methods`; absent: the student trains alone"
+    )
+    options: dict[str, Any] = Field(default={}, description="the method's options")
+    weights: dict[str, float] = Field(default={}, description="weight of a named loss, instead of the method's default")
     data: DataPart
     optimizer: OptimizerPart = OptimizerPart()
     schedule: SchedulePart = SchedulePart()
     validation: ValidationPart = ValidationPart()
     precision: Literal["fp32", "bf16"] = "fp32"
-    threads: int | None = Field(None, ge=1, description="CPU threads of PyTorch; all cores if not given")
-    log_every: int = Field(20, ge=1, description="steps")
-    save_every: int = Field(500, ge=1, description="steps")
-    output: Path = Field(Path("runs"), description="the run's folder is made in here")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads of PyTorch; all cores if not given")
+    log_every: int = Field(default=20, ge=1, description="steps")
+    save_every: int = Field(default=500, ge=1, description="steps")
+    output: Path = Field(default=Path("runs"), description="the run's folder is made in here")
 
     @model_validator(mode="after")
     def _teacher_with_method(self) -> Recipe:
@@ -160,15 +164,18 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or model.__name__.lower()
     if first["type"] == "extra_forbidden":
-        owner: Any = model
-        for part in first["loc"][:-1]:
-            field = owner.model_fields.get(part) if isinstance(owner, type) else None
-            owner = next((a for a in (getattr(field.annotation, "__args__", ()) or (field.annotation,))
-                          if isinstance(a, type) and issubclass(a, BaseModel)), None) if field else None
-        known = f"; the fields are: {', '.join(owner.model_fields)}" if owner else ""
-        return f"field '{place}' is not known{known}"
+        return f"field '{place}' is not known; the fields are: {', '.join(_owner(first['loc'], model).model_fields)}"
     text = first["msg"].removeprefix("Value error, ")
-    return f"field '{place}': {text[0].lower()}{text[1:]}" + (f", not {first['input']!r}" if first["loc"] and first["type"] != "missing" else "")
+    given = "" if first["type"] == "missing" or not first["loc"] else f", not {first['input']!r}"
+    return f"field '{place}': {text[0].lower()}{text[1:]}{given}"
+
+
+def _owner(place: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseModel]:
+    """The model that a field's place leads into."""
+    for part in place[:-1]:
+        annotation = model.model_fields[str(part)].annotation
+        model = next(a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel))
+    return model
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
@@ -209,10 +216,8 @@ def _set(fields: dict[str, Any], override: str) -> None:
     except yaml.YAMLError as error:
         raise RestillError(f"--set {override}: the value is not YAML") from error
     if isinstance(value, str):
-        try:  # YAML 1.1 reads 1e-4 as text
+        with suppress(ValueError):  # YAML 1.1 reads 1e-4 as text
             value = float(value)
-        except ValueError:
-            pass
     *parents, last = key.split(".")
     place = fields
     for parent in parents:
