@@ -1,0 +1,248 @@
+"""``make demo``: a clip is restored, a student is born, in a few minutes; then a page that shows it.
+
+Everything goes through what Restill offers to everyone; see :mod:`demo.clips` for the clips and :mod:`demo.report` for
+the page. The recipes beside this file can be run again by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from demo import clips, report
+from rich.console import Console
+
+from restill.errors import RestillError
+
+HERE = Path(__file__).parent
+OUT = Path("demo_out")
+HELD_OUT, RUNS = OUT / "held_out", OUT / "runs"
+RAIN, SEED = "heavy", 5
+FRAMES, SHOWN = 48, 30
+REACH = 4  # frames on either side that decide what a student makes of one
+SMOOTH = 9  # logged points in the moving mean of a curve
+console = Console(highlight=False)
+
+
+class Stages:
+    """Says what is going on and about how long it all takes, from how long each stage took where this was written."""
+
+    def __init__(self, expected: dict[str, float]) -> None:
+        self.expected, self.done, self.began = expected, 0.0, time.monotonic()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        number = list(self.expected).index(name) + 1
+        passed = time.monotonic() - self.began
+        pace = passed / self.done if self.done > 5 else 1.0
+        left = (sum(self.expected.values()) - self.done) * pace
+        console.print(f"[bold]\\[{number}/{len(self.expected)}] {name}[/bold]  about {report.clock(left)} to go")
+        yield
+        self.done += self.expected[name]
+
+
+def main(steps: float = 1.0, frames: int = FRAMES) -> Path:
+    """Run the demo.
+
+    Args:
+        steps: Share of the recipes' steps to train.
+        frames: Length of the clips.
+
+    Returns:
+        The report.
+    """
+    os.environ["RESTILL_CACHE"] = str((OUT / "cache").resolve())
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir()
+    cv2.setNumThreads(1)  # OpenCV's threads would not survive in the processes that make samples
+    teacher = shipped_teacher()
+    stages = Stages(
+        {
+            "a camera moves over photographs, and it rains": 10,
+            "the shipped student cleans the clip": 8,
+            "a start for two twins": 30,
+            **({} if teacher else {"a teacher": 70}),
+            "one twin goes on alone": 40,
+            "the other is taught, by CSTD": 60,
+            "both are measured on clips they never saw": 15,
+        }
+    )
+    with stages.stage("a camera moves over photographs, and it rains"):
+        make_clips(frames)
+    with stages.stage("the shipped student cleans the clip"):
+        restored = restore_clip()
+    with stages.stage("a start for two twins"):
+        run_recipe("start", steps)
+    if teacher is None:
+        with stages.stage("a teacher"):
+            run_recipe("teacher", steps)
+        teacher = RUNS / "teacher"
+    with stages.stage("one twin goes on alone"):
+        alone = run_recipe("alone", steps, f"teacher.checkpoint={teacher}")
+    with stages.stage("the other is taught, by CSTD"):
+        cstd = run_recipe("cstd", steps, f"teacher.checkpoint={teacher}")
+    with stages.stage("both are measured on clips they never saw"):
+        distilled = compare(teacher, alone, cstd)
+    page = OUT / "report.html"
+    everything = report.Report(machine(), time.monotonic() - stages.began, restored, distilled)
+    page.write_text(report.build(everything), encoding="utf-8")
+    console.print(f"\n{report.verdict(distilled.alone.score, distilled.cstd.score)}")
+    console.print(f"The report, which opens offline: [bold]{page.resolve()}[/bold]", soft_wrap=True)
+    return page
+
+
+def make_clips(frames: int) -> None:
+    """Clean training clips, and held-out clips clean and rainy, in the layouts that the data sets read."""
+    from restill.degradations.rain import rain_clip
+    from restill.degradations.rain_settings import RainSettings
+
+    for seed, name in enumerate(clips.TRAINING):
+        clips.write_frames(clips.make_clip(clips.photograph(name), frames, seed), OUT / "clips" / name)
+    for seed, name in enumerate(clips.HELD_OUT, len(clips.TRAINING)):
+        clean = clips.make_clip(clips.photograph(name), frames, seed)
+        clips.write_frames(clean, HELD_OUT / name / "gt")
+        clips.write_frames(rain_clip(clean, RainSettings.preset(RAIN), SEED + seed), HELD_OUT / name / "rain")
+
+
+def restore_clip() -> report.Restored | None:
+    """The shipped student on the first held-out clip."""
+    from restill import zoo
+
+    name = clips.HELD_OUT[0]
+    try:
+        model = zoo.default("derain")
+    except RestillError as error:
+        console.print(f"  left out: {error}")
+        return None
+    return _restore(model, name)
+
+
+def _restore(model: str, name: str) -> report.Restored:
+    from restill.restore import restore
+    from restill.video import read_frames
+
+    rainy = list(read_frames(HELD_OUT / name / "rain"))
+    began = time.monotonic()
+    restore(HELD_OUT / name / "rain", OUT / "restored", model=model)
+    seconds = time.monotonic() - began
+    clean = list(read_frames(OUT / "restored"))
+    video = OUT / "before_after.mp4"
+    restore(HELD_OUT / name / "rain", video, model=model, compare="split")
+    shown = min(SHOWN, len(rainy) - 1)
+    before, after = (evaluate(what, what, [name]) for what in ("none", model))
+    return report.Restored(model, rainy[shown], clean[shown], before, after, len(rainy), seconds, video.read_bytes())
+
+
+def run_recipe(name: str, share: float, *overrides: str) -> report.Run:
+    """Train by a recipe beside this file; the score is filled in later."""
+    from restill.training.loop import train
+    from restill.training.recipe import load_recipe
+
+    recipe = load_recipe(HERE / f"{name}.yaml", list(overrides))
+    recipe.steps = max(1, round(recipe.steps * share))
+    began = time.monotonic()
+    result = train(recipe)
+    if result.interrupted:
+        sys.exit(130)
+    seconds = time.monotonic() - began
+    return report.Run(report.Score(name, 0, 0), result.steps, seconds, curves(result.folder / "log.jsonl"))
+
+
+def curves(log: Path) -> dict[str, report.Points]:
+    """Moving means of the losses in a run's log."""
+    points: dict[str, report.Points] = {}
+    for line in log.read_text().splitlines():
+        values = json.loads(line)
+        for key in ("reconstruction", "spatial", "temporal"):
+            if key in values:
+                points.setdefault(key, []).append((values["step"], values[key]))
+    return {key: smooth(line) for key, line in points.items()}
+
+
+def smooth(line: report.Points) -> report.Points:
+    """Each value replaced by the mean of those around it."""
+    values = np.array([y for _, y in line])
+    half = SMOOTH // 2
+    return [(x, float(values[max(0, i - half) : i + half + 1].mean())) for i, (x, _) in enumerate(line)]
+
+
+def compare(teacher: Path, alone: report.Run, cstd: report.Run) -> report.Distilled:
+    """Score everyone on the held-out clips, and cut the same piece out of one frame of each."""
+    from restill.training.checkpoint import load_network
+
+    names = clips.HELD_OUT
+    alone.score = evaluate(RUNS / "alone", "went on alone", names)
+    cstd.score = evaluate(RUNS / "cstd", "taught by CSTD", names)
+    student, info = load_network(RUNS / "cstd")
+    taught_by = load_network(teacher)[1]["network"]
+    return report.Distilled(
+        student=info["network"] + "".join(f", {key} {value}" for key, value in info["options"].items()),
+        teacher=taught_by,
+        parameters=sum(p.numel() for p in student.parameters()),
+        rainy=evaluate("none", "rainy input", names),
+        start=evaluate(RUNS / "start", "the start of both", names),
+        alone=alone,
+        cstd=cstd,
+        teacher_score=evaluate(teacher, f"the teacher, {taught_by}", names),
+        crops=crops(names[0]),
+    )
+
+
+def crops(name: str) -> dict[str, np.ndarray]:
+    """The same piece of one frame: rain, what each twin made of it, and the truth."""
+    from restill.evaluation.verdict import load_checkpoint
+    from restill.runtime import stream
+    from restill.video import read_frames
+
+    rainy, clean = (list(read_frames(HELD_OUT / name / side)) for side in ("rain", "gt"))
+    shown = min(SHOWN, len(rainy) - 1)
+    around = slice(max(0, shown - REACH), shown + REACH + 1)
+    pictures = {"rain": rainy[shown]}
+    for run, caption in (("alone", "went on alone"), ("cstd", "taught by CSTD")):
+        restored = list(stream(load_checkpoint(RUNS / run), rainy[around]))
+        pictures[caption] = restored[shown - around.start]
+    pictures["clean"] = clean[shown]
+    height, width = clean[shown].shape[:2]
+    piece = (slice(height // 3, height // 3 + height // 4), slice(width * 2 // 5, width * 2 // 5 + width // 4))
+    return {caption: picture[piece] for caption, picture in pictures.items()}
+
+
+def evaluate(model: str | Path, label: str, names: Sequence[str]) -> report.Score:
+    """Mean over the held-out clips."""
+    from restill.evaluation import evaluate as run
+
+    verdict = run(str(model), dataset="nturain", data=HELD_OUT, clips=names, protocol=report.PROTOCOL, quiet=True)
+    return report.Score(label, verdict.mean["psnr"], verdict.mean["ssim"])
+
+
+def shipped_teacher() -> Path | None:
+    """A teacher that comes with Restill, if one does."""
+    from restill import zoo
+
+    return next(iter(sorted(zoo.FOLDER.glob("*/teacher.safetensors"))), None)
+
+
+def machine() -> str:
+    """The processor's name, and how many cores there are."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    try:
+        main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
+    except RestillError as problem:
+        sys.exit(f"error: {problem}")
