@@ -26,7 +26,7 @@ from restill.errors import RestillError
 HERE = Path(__file__).parent
 OUT = Path("demo_out")
 HELD_OUT, RUNS = OUT / "held_out", OUT / "runs"
-RAIN, SEED = "heavy", 5
+SEED = 5
 FRAMES, SHOWN = 48, 30
 REACH = 4  # frames on either side that decide what a student makes of one
 SMOOTH = 9  # logged points in the moving mean of a curve
@@ -69,11 +69,11 @@ def main(steps: float = 1.0, frames: int = FRAMES) -> Path:
         {
             "a camera moves over photographs, and it rains": 10,
             "the shipped student cleans the clip": 8,
-            "a start for two twins": 30,
-            **({} if teacher else {"a teacher": 70}),
-            "one twin goes on alone": 40,
-            "the other is taught, by CSTD": 60,
-            "both are measured on clips they never saw": 15,
+            "a start for two twins": 30 * steps,
+            "a teacher": 75 * steps if teacher is None else 1,
+            "one twin goes on alone": 45 * steps,
+            "the other is taught, by CSTD": 60 * steps,
+            "both are measured on clips they never saw": 25,
         }
     )
     with stages.stage("a camera moves over photographs, and it rains"):
@@ -82,16 +82,18 @@ def main(steps: float = 1.0, frames: int = FRAMES) -> Path:
         restored = restore_clip()
     with stages.stage("a start for two twins"):
         run_recipe("start", steps)
-    if teacher is None:
-        with stages.stage("a teacher"):
+    with stages.stage("a teacher"):
+        if teacher is None:
             run_recipe("teacher", steps)
-        teacher = RUNS / "teacher"
+        else:  # where the recipe of the twins looks for it
+            (RUNS / "teacher").mkdir()
+            shutil.copy(teacher, RUNS / "teacher" / "student.safetensors")
     with stages.stage("one twin goes on alone"):
-        alone = run_recipe("alone", steps, f"teacher.checkpoint={teacher}")
+        alone = run_recipe("alone", steps)
     with stages.stage("the other is taught, by CSTD"):
-        cstd = run_recipe("cstd", steps, f"teacher.checkpoint={teacher}")
+        cstd = run_recipe("cstd", steps)
     with stages.stage("both are measured on clips they never saw"):
-        distilled = compare(teacher, alone, cstd)
+        distilled = compare(alone, cstd)
     page = OUT / "report.html"
     everything = report.Report(machine(), time.monotonic() - stages.began, restored, distilled)
     page.write_text(report.build(everything), encoding="utf-8")
@@ -104,13 +106,16 @@ def make_clips(frames: int) -> None:
     """Clean training clips, and held-out clips clean and rainy, in the layouts that the data sets read."""
     from restill.degradations.rain import rain_clip
     from restill.degradations.rain_settings import RainSettings
+    from restill.training.recipe import load_recipe
 
+    settings = load_recipe(HERE / "start.yaml").data.rain
+    rain = RainSettings.make(**settings) if isinstance(settings, dict) else RainSettings.preset(settings or "heavy")
     for seed, name in enumerate(clips.TRAINING):
         clips.write_frames(clips.make_clip(clips.photograph(name), frames, seed), OUT / "clips" / name)
     for seed, name in enumerate(clips.HELD_OUT, len(clips.TRAINING)):
         clean = clips.make_clip(clips.photograph(name), frames, seed)
         clips.write_frames(clean, HELD_OUT / name / "gt")
-        clips.write_frames(rain_clip(clean, RainSettings.preset(RAIN), SEED + seed), HELD_OUT / name / "rain")
+        clips.write_frames(rain_clip(clean, rain, SEED + seed), HELD_OUT / name / "rain")
 
 
 def restore_clip() -> report.Restored | None:
@@ -142,12 +147,12 @@ def _restore(model: str, name: str) -> report.Restored:
     return report.Restored(model, rainy[shown], clean[shown], before, after, len(rainy), seconds, video.read_bytes())
 
 
-def run_recipe(name: str, share: float, *overrides: str) -> report.Run:
+def run_recipe(name: str, share: float) -> report.Run:
     """Train by a recipe beside this file; the score is filled in later."""
     from restill.training.loop import train
     from restill.training.recipe import load_recipe
 
-    recipe = load_recipe(HERE / f"{name}.yaml", list(overrides))
+    recipe = load_recipe(HERE / f"{name}.yaml")
     recipe.steps = max(1, round(recipe.steps * share))
     began = time.monotonic()
     result = train(recipe)
@@ -175,7 +180,7 @@ def smooth(line: report.Points) -> report.Points:
     return [(x, float(values[max(0, i - half) : i + half + 1].mean())) for i, (x, _) in enumerate(line)]
 
 
-def compare(teacher: Path, alone: report.Run, cstd: report.Run) -> report.Distilled:
+def compare(alone: report.Run, cstd: report.Run) -> report.Distilled:
     """Score everyone on the held-out clips, and cut the same piece out of one frame of each."""
     from restill.training.checkpoint import load_network
 
@@ -183,7 +188,7 @@ def compare(teacher: Path, alone: report.Run, cstd: report.Run) -> report.Distil
     alone.score = evaluate(RUNS / "alone", "went on alone", names)
     cstd.score = evaluate(RUNS / "cstd", "taught by CSTD", names)
     student, info = load_network(RUNS / "cstd")
-    taught_by = load_network(teacher)[1]["network"]
+    taught_by = load_network(RUNS / "teacher")[1]["network"]
     return report.Distilled(
         student=info["network"] + "".join(f", {key} {value}" for key, value in info["options"].items()),
         teacher=taught_by,
@@ -192,7 +197,7 @@ def compare(teacher: Path, alone: report.Run, cstd: report.Run) -> report.Distil
         start=evaluate(RUNS / "start", "the start of both", names),
         alone=alone,
         cstd=cstd,
-        teacher_score=evaluate(teacher, f"the teacher, {taught_by}", names),
+        teacher_score=evaluate(RUNS / "teacher", f"the teacher, {taught_by}", names),
         crops=crops(names[0]),
     )
 

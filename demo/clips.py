@@ -14,7 +14,7 @@ TILT = 1.2  # degrees
 # Trembling of a hand: (amplitude in pixels, cycles per frame at 25 fps) from a slow sway to a fast shake.
 TREMBLE = ((2.0, 0.03), (0.7, 0.09), (0.25, 0.27))
 
-TRAINING = ("astronaut", "coffee", "rocket")
+TRAINING = ("astronaut", "coffee", "rocket", "camera", "brick", "grass", "gravel")
 HELD_OUT = ("motorcycle", "cat")
 
 
@@ -22,14 +22,9 @@ def photograph(name: str) -> np.ndarray:
     """(H, W, 3) uint8 RGB, one of :data:`TRAINING` or :data:`HELD_OUT`."""
     from skimage import data
 
-    makers = {
-        "astronaut": data.astronaut,
-        "coffee": data.coffee,
-        "rocket": data.rocket,
-        "motorcycle": lambda: data.stereo_motorcycle()[0],
-        "cat": data.chelsea,
-    }
-    return makers[name]()[..., :3]
+    makers = {"motorcycle": lambda: data.stereo_motorcycle()[0], "cat": data.chelsea}
+    photo = makers[name]() if name in makers else getattr(data, name)()
+    return photo if photo.ndim == 3 else np.dstack([photo] * 3)  # some are gray
 
 
 def make_clip(photo: np.ndarray, frames: int, seed: int) -> list[np.ndarray]:

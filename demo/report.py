@@ -170,8 +170,7 @@ One seed and a few hundred steps say little about a method; <code>recipes/cstd</
 <th>SSIM<br>{PROTOCOL}, RGB</th><th>training</th></tr></thead><tbody>{table}</tbody></table></div>
 <div class="crops">{crops}</div>
 <div class="grid">{_charts(d)}</div>
-<p class="note">Loss curves as logged, each point the mean of the steps since the point before.
-Only losses of the same name can be compared.</p>
+<p class="note">Losses over the steps, as moving means. Only losses of the same name can be compared.</p>
 </section>"""
 
 
@@ -186,12 +185,18 @@ def _next() -> str:
     return """<section>
 <h2>What to type next</h2>
 <pre>. .venv/bin/activate
-restill derain your-video.mp4 -o clean.mp4             # your own video; a folder of frames or one picture does too
-restill derain your-video.mp4 -o both.mp4 --compare    # before and after in one picture
-restill models                                         # the students that are shipped, and their scores
-restill networks                                       # every network, its parameters and its cost
-restill train demo/cstd.yaml --set steps=5000          # a longer distillation; any field of a recipe can be set
-restill --help</pre>
+
+<i># your own video; a folder of frames or one picture does too</i>
+restill derain your-video.mp4 -o clean.mp4
+restill derain your-video.mp4 -o both.mp4 --compare split
+
+<i># the students that are shipped and their scores; every network and its cost</i>
+restill models
+restill networks
+
+<i># the distillation above, longer; any field of a recipe can be set</i>
+restill train demo/cstd.yaml --set name=longer --set steps=5000
+restill evaluate demo_out/runs/longer --data demo_out/held_out --protocol all-frames</pre>
 </section>"""
 
 

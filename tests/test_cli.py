@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -18,7 +21,7 @@ COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-def
 def restill(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """The real command, as a shell would start it."""
     return subprocess.run(
-        [sys.executable, "-m", "restill.cli", *map(str, arguments)], capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "restill", *map(str, arguments)], capture_output=True, text=True, timeout=120
     )
 
 
@@ -27,3 +30,96 @@ def test_help(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0
     assert "Usage" in result.output
+
+
+def fails(*arguments: str | Path, naming: str) -> None:
+    """The command ends with one sentence on stderr that names what is wrong, and no traceback."""
+    done = restill(*arguments)
+    assert done.returncode not in (0, None)
+    assert done.stderr.startswith("error: "), done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert naming in done.stderr
+
+
+@pytest.fixture
+def text_file(tmp_path: Path) -> Path:
+    path = tmp_path / "notes.mp4"
+    path.write_text("this is no video\n" * 50)
+    return path
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "in.png"
+    cv2.imwrite(str(path), np.full((32, 32, 3), 90, np.uint8))
+    return path
+
+
+def test_missing_input(tmp_path: Path) -> None:
+    fails("derain", tmp_path / "absent.mp4", "-o", tmp_path / "out.mp4", naming="absent.mp4")
+
+
+def test_text_named_mp4(text_file: Path, tmp_path: Path) -> None:
+    fails("derain", text_file, "-o", tmp_path / "out.mp4", naming="notes.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_unknown_model(picture: Path, tmp_path: Path) -> None:
+    fails("restore", picture, "-o", tmp_path / "out.png", "--model", "no-such-model", naming="no-such-model")
+
+
+def test_output_in_a_file(picture: Path, text_file: Path) -> None:
+    fails("derain", picture, "-o", text_file / "out.png", naming="notes.mp4")
+
+
+def test_rain_on_text(text_file: Path, tmp_path: Path) -> None:
+    fails("rain", text_file, "-o", tmp_path / "out.mp4", naming="notes.mp4")
+
+
+@pytest.mark.parametrize(
+    ("text", "naming"),
+    [
+        ("name: a\nsteps: 3\nstepz: 3\nstudent: {network: rill-s}\ndata: {root: .}\n", "stepz"),
+        ("name: a\nsteps: many\nstudent: {network: rill-s}\ndata: {root: .}\n", "steps"),
+        ("name: [\n", "YAML"),
+        ("name: a\nsteps: 1\nstudent: {network: rill-xxl}\ndata: {root: .}\n", "rill-xxl"),
+    ],
+)
+def test_wrong_recipe(tmp_path: Path, text: str, naming: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    fails("train", path, "--set", f"output={tmp_path}", naming=naming)
+
+
+def test_missing_recipe(tmp_path: Path) -> None:
+    fails("train", tmp_path / "absent.yaml", naming="absent.yaml")
+
+
+def test_evaluate_unknown_protocol(tmp_path: Path) -> None:
+    fails("evaluate", "none", "--data", tmp_path, "--protocol", "best", naming="best")
+
+
+def test_evaluate_empty_folder(tmp_path: Path) -> None:
+    fails("evaluate", "none", "--data", tmp_path, "--protocol", "all-frames", naming=str(tmp_path))
+
+
+def test_export_no_checkpoint(tmp_path: Path) -> None:
+    fails("export", tmp_path / "absent", "-o", tmp_path / "model.onnx", naming="absent")
+
+
+def test_unknown_command() -> None:
+    done = restill("fly")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["networks", "models", "methods"])
+def test_json_is_a_list_of_objects(command: str) -> None:
+    done = restill(command, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert isinstance(rows, list)
+    assert all(isinstance(row, dict) for row in rows)
+    if command == "networks":
+        assert all(row.keys() >= {"name", "parameters", "macs", "size"} for row in rows)

@@ -82,3 +82,14 @@ def test_chart_survives_odd_numbers() -> None:
     assert report.chart("flat", {"a": [(0, 1.0), (10, 1.0)]}).startswith("<svg")
     assert "nan" not in report.chart("broken", {"a": [(0, float("nan")), (10, 1.0)]})
     assert report.chart("none", {"a": []}) == ""
+
+
+@pytest.mark.slow
+def test_whole_demo_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from demo.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESTILL_CACHE", "set anew by the demo, put back by the test")
+    page = main(steps=0.02, frames=10).read_text()
+    assert "<svg" in page
+    assert "taught by CSTD" in page
