@@ -86,7 +86,7 @@ def main(steps: float = 1.0, frames: int = FRAMES) -> Path:
         if teacher is None:
             run_recipe("teacher", steps)
         else:  # where the recipe of the twins looks for it
-            (RUNS / "teacher").mkdir()
+            (RUNS / "teacher").mkdir(parents=True)
             shutil.copy(teacher, RUNS / "teacher" / "student.safetensors")
     with stages.stage("one twin goes on alone"):
         alone = run_recipe("alone", steps)

@@ -132,7 +132,7 @@ def _restored(r: Restored) -> str:
 <h2>A clip is restored</h2>
 <p><code>{escape(r.model)}</code> restored {r.frames} frames in {r.seconds:.1f} s, decoding and encoding included:
 {r.frames / r.seconds:.0f} frames a second. The result is {abs(gain):.2f} dB {change}
-({r.before.psnr:.2f} dB before, {r.after.psnr:.2f} dB after, {PROTOCOL}).</p>
+({r.before.psnr:.2f} dB before, {r.after.psnr:.2f} dB after; protocol {PROTOCOL}, RGB).</p>
 {slider(r.rainy, r.clean, "rain", "restored")}
 {video}
 </section>"""
