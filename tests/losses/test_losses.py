@@ -70,7 +70,9 @@ def test_each_kind_on_numbers_worked_by_hand():
     assert reconstruction("l1")(x, y).item() == pytest.approx(0.25)
     assert reconstruction("charbonnier")(x, y).item() == pytest.approx((0.250001**0.5 + 1e-3) / 2, abs=1e-7)
     assert reconstruction("neg_ssim")(x, x).item() == pytest.approx(-1)
-    with pytest.raises(RestillError, match=r"'psnr' is not known; it must be one of: neg_ssim, mse"):
+    two = torch.tensor([[[[0.1]]], [[[0.0]]]])  # 20 dB, and a perfect picture that counts as 50 dB
+    assert reconstruction("neg_psnr")(two, torch.zeros(2, 1, 1, 1)).item() == pytest.approx(-0.35, abs=1e-4)
+    with pytest.raises(RestillError, match=r"'psnr' is not known; it must be one of: neg_ssim, neg_psnr"):
         reconstruction("psnr")
 
 

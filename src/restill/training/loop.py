@@ -103,12 +103,14 @@ def train(
             lr = recipe.schedule.lr(recipe.optimizer.lr, step, recipe.steps)
             for group in optimizer.param_groups:
                 group["lr"] = lr
+            losses = {}
             for parts in _forward(accelerator, method.loss_groups(batch, step)):  # nearly every method has one group
                 total = sum_losses(parts, method.default_weights | recipe.weights)
                 optimizer.zero_grad(set_to_none=True)
                 accelerator.backward(total)
                 norm = _gradients(accelerator, parameters, recipe.optimizer.clip_norm)
-                losses |= {name: float(value.detach()) for name, value in {**parts, "total": total}.items()}
+                for name, value in {**parts, "total": total}.items():
+                    losses[name] = losses.get(name, 0.0) + float(value.detach())
                 _check_finite(losses, norm, step)
                 optimizer.step()
             method.after_step(losses)
