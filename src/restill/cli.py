@@ -111,7 +111,6 @@ def _restore(
     typer.echo(f"{done.frames} frames in {done.seconds:.1f} s, {done.fps:.1f} fps: {done.output}")
 
 
-
 @app.command()
 def models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="All that is known about one student.")] = None,
@@ -132,7 +131,9 @@ def models(
 def rain(
     clean: Annotated[Path, typer.Argument(help="A video file, a folder of frames or a picture.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the rainy one goes; its suffix says as what.")],
-    strength: Annotated[str, typer.Option(help="drizzle, light, moderate, heavy, storm, curtain; or random.")] = "moderate",
+    strength: Annotated[
+        str, typer.Option(help="drizzle, light, moderate, heavy, storm, curtain, random.")
+    ] = "moderate",
     wind: Annotated[float | None, typer.Option(help="Wind, m/s; negative blows to the left.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same rain.")] = 0,
     changes: Annotated[
@@ -162,6 +163,7 @@ def rain(
 
 # --- journey 2: a student is born --------------------------------------------------------------------------------
 
+
 @app.command()
 def networks(
     size: Annotated[str, typer.Option(help="Frame to count at, WIDTHxHEIGHT in pixels.")] = "128x128",
@@ -180,7 +182,9 @@ def networks(
 
 
 @app.command()
-def methods(as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects for machines.")] = False) -> None:
+def methods(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects for machines.")] = False,
+) -> None:
     """List every distillation method, its paper and what it needs."""
     from rich.table import Table
 
@@ -212,10 +216,14 @@ def train(
     result = run(recipe, overrides, resume=resume, overwrite=overwrite, quiet=quiet)
     if result.interrupted:
         again = " ".join(["restill train", str(recipe), *(f"--set {item}" for item in overrides or []), "--resume"])
-        typer.echo(f"stopped after {result.steps} steps; all is saved in {result.folder}; go on with: {again}", err=True)
+        typer.echo(
+            f"stopped after {result.steps} steps; all is saved in {result.folder}; go on with: {again}", err=True
+        )
         raise typer.Exit(130)
     crops = "" if result.validation is None else f", {result.validation:.2f} dB RGB on the held-out crops"
-    typer.echo(f"trained {result.steps} steps: loss {result.losses.get('total', float('nan')):.4g}{crops}; {result.folder}")
+    typer.echo(
+        f"trained {result.steps} steps: loss {result.losses.get('total', float('nan')):.4g}{crops}; {result.folder}"
+    )
 
 
 @app.command()
@@ -276,7 +284,7 @@ def export(
 
 # Which extra brings a library that a command turned out to need.
 _EXTRAS = {
-    **dict.fromkeys(("torch", "accelerate", "safetensors", "yaml", "skimage", "onnx", "onnxscript", "tensorboard"), "train"),
+    **{name: "train" for name in "torch accelerate safetensors yaml skimage onnx onnxscript tensorboard".split()},
     "openvino": "openvino",
 }
 

@@ -1,4 +1,4 @@
-"""Progress for everything that takes longer than two seconds: a live bar on a terminal, a line now and then elsewhere."""
+"""Progress for whatever takes longer than two seconds: a live bar on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import torch
 from foreign_networks import clip, foreign, total
 
 from restill.distillation.cstd import CSTD, CSTDOptions
+from restill.distillation.scales import channel_map
 from restill.networks import create
 from restill.training.recipe import load_recipe
 
@@ -54,6 +55,7 @@ def test_the_terms_of_table_5_add_up():
 
 OPTIONS = [
     {"agg": "sum_sq"},
+    {"agg": "unit_mean_sq"},
     {"hidden": 3},
     {"connector_shared": False},
     {"g2l_init": "zeros"},
@@ -67,6 +69,7 @@ OPTIONS = [
     {"recon_weights": (1.0, 0.5, 0.5)},
     {"recon_weights": (1.0,)},
     {"reconstruction": "mse"},
+    {"reconstruction": "neg_psnr"},
     {"reconstruction": "charbonnier"},
     {"reconstruction": "l1"},
 ]
@@ -135,3 +138,11 @@ def test_each_recipe_of_table_5_is_its_setting(setting: int):
     assert options.model_dump(exclude={"ms", "csc", "ita", "cta", "sta"}) == CSTDOptions().model_dump(
         exclude={"ms", "csc", "ita", "cta", "sta"}
     )
+
+
+def test_a_unit_map_does_not_know_the_scale_of_its_feature():
+    feature = torch.rand(2, 3, 4, 5)
+    one, other = channel_map(feature, "unit_mean_sq"), channel_map(100 * feature, "unit_mean_sq")
+    assert torch.allclose(one, other, rtol=1e-4)
+    assert one.mean().item() == pytest.approx(1, abs=1e-4)
+    assert not channel_map(torch.zeros(1, 3, 4, 4), "unit_mean_sq").any()

@@ -176,14 +176,17 @@ def channel_map(feature: Tensor, agg: str) -> Tensor:
 
     Args:
         feature: (N, C, h, w).
-        agg: "mean_sq": (mean over C)^2. "sum_sq": (sum over C)^2, which grows with the square of C.
+        agg: "mean_sq": (mean over C)^2. "sum_sq": (sum over C)^2, which grows with the square of C. "unit_mean_sq":
+            the first over its own mean over (h, w), which no scale of the feature changes.
 
     Returns:
         (N, 1, h, w), float32.
     """
     feature = feature.float()
-    together = feature.mean(dim=1, keepdim=True) if agg == "mean_sq" else feature.sum(dim=1, keepdim=True)
-    return together**2
+    squared = (feature.sum(dim=1, keepdim=True) if agg == "sum_sq" else feature.mean(dim=1, keepdim=True)) ** 2
+    if agg == "unit_mean_sq":
+        return squared / (squared.mean(dim=(2, 3), keepdim=True) + 1e-6)
+    return squared
 
 
 def like(teachers: Tensor, students: Tensor) -> Tensor:
