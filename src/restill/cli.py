@@ -284,7 +284,9 @@ def export(
 
 # Which extra brings a library that a command turned out to need.
 _EXTRAS = {
-    **{name: "train" for name in "torch accelerate safetensors yaml skimage onnx onnxscript tensorboard".split()},
+    **dict.fromkeys(
+        ["torch", "accelerate", "safetensors", "yaml", "skimage", "onnx", "onnxscript", "tensorboard"], "train"
+    ),
     "openvino": "openvino",
 }
 
