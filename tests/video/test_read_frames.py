@@ -154,3 +154,14 @@ def test_deep_pictures_become_a_deep_video(tmp_path):
     transcode(folder, tmp_path / "a.mp4", lambda frames: frames)
     assert probe(tmp_path / "a.mp4").bit_depth == 10
     assert probe(tmp_path / "a.mp4").fps == Fraction(25)
+
+
+def test_a_folder_around_the_folder_of_frames_will_do(tmp_path):
+    frame = np.full((8, 8, 3), 7, np.uint8)
+    (tmp_path / "clip" / "rain").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "clip" / "rain" / "1.png"), frame)
+    assert len(list(read_frames(tmp_path / "clip"))) == 1
+    (tmp_path / "clip" / "gt").mkdir()
+    cv2.imwrite(str(tmp_path / "clip" / "gt" / "1.png"), frame)
+    with pytest.raises(RestillError, match="several folders of pictures; give one of them: 'gt', 'rain'"):
+        list(read_frames(tmp_path / "clip"))

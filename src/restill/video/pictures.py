@@ -31,16 +31,26 @@ def natural_key(path: Path) -> list[tuple[int, int, str]]:
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder, in natural order.
+    """The pictures of a folder, in natural order; if it has none, those of its only folder that has.
 
     Raises:
-        RestillError: There are none.
+        RestillError: There are none, or several folders in it have some.
     """
-    # a leading dot marks what copying tools and file managers leave behind
-    found = [entry for entry in folder.iterdir() if is_picture(entry) and not entry.name.startswith(".")]
+    found = _pictures(folder)
     if not found:
-        raise RestillError(f"'{folder}' holds no pictures; a folder of frames has {', '.join(SUFFIXES)} files")
+        inside = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and _pictures(entry)]
+        if len(inside) > 1:
+            names = ", ".join(f"'{entry.name}'" for entry in inside)
+            raise RestillError(f"'{folder}' holds several folders of pictures; give one of them: {names}")
+        if not inside:
+            raise RestillError(f"'{folder}' holds no pictures; a folder of frames has {', '.join(SUFFIXES)} files")
+        found = _pictures(inside[0])
     return sorted(found, key=natural_key)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    # a leading dot marks what copying tools and file managers leave behind
+    return [entry for entry in folder.iterdir() if is_picture(entry) and not entry.name.startswith(".")]
 
 
 def read_picture(path: Path) -> np.ndarray:
