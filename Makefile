@@ -3,8 +3,6 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Where the CPU build of PyTorch is; for CUDA: make setup TORCH_INDEX=https://download.pytorch.org/whl/cu128
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.restill-setup
@@ -24,12 +22,11 @@ help:
 
 setup: $(STAMP)
 
-# PyTorch goes first and alone: on Linux the plain index has the CUDA build, ten times the size, and asking a second
-# index about every other package would be slow. Where that index cannot be reached, pip takes what it is offered.
+# On Linux pip's own index has PyTorch's CUDA build, ten times the size of the one for CPUs; PIP_EXTRA_INDEX_URL, which
+# pip reads, is where to point at PyTorch's index of CPU builds.
 $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV), a minute or two ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) --retries 1 --timeout 30 --no-deps --extra-index-url $(TORCH_INDEX) torch
 	@$(PIP) -e '.[train,openvino,dev]'
 	@touch $@
 
