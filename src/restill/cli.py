@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -220,6 +221,8 @@ def train(
             f"stopped after {result.steps} steps; all is saved in {result.folder}; go on with: {again}", err=True
         )
         raise typer.Exit(130)
+    if os.environ.get("RANK", "0") != "0":  # torchrun: the first process speaks for all
+        return
     crops = "" if result.validation is None else f", {result.validation:.2f} dB RGB on the held-out crops"
     typer.echo(
         f"trained {result.steps} steps: loss {result.losses.get('total', float('nan')):.4g}{crops}; {result.folder}"

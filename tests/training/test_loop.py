@@ -148,3 +148,20 @@ def test_ctrl_c_saves_and_says_how_to_go_on(clips, tmp_path):
     assert "--resume" in said
     assert "Traceback" not in said
     assert len(checkpoints(tmp_path / "run")) == 1
+
+
+def test_two_processes_train_as_one_does(clips, tmp_path):
+    import yaml
+
+    one = train(recipe(clips, tmp_path, name="one", steps=3), quiet=True)
+    file = tmp_path / "two.yaml"
+    file.write_text(yaml.safe_dump(recipe(clips, tmp_path, name="two", steps=3).model_dump(mode="json")))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    run = subprocess.run(
+        [*torchrun, "-m", "restill", "train", str(file), "--quiet"], capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("trained 3 steps") == 1
+    a, b = (load_file(folder / "student.safetensors") for folder in (one.folder, tmp_path / "two"))
+    for key in a:
+        assert torch.allclose(a[key], b[key], atol=1e-6), key

@@ -75,6 +75,7 @@ def train(
     torch.set_num_threads(recipe.threads or os.cpu_count() or 1)
     torch.manual_seed(recipe.seed)
     accelerator = Accelerator(
+        cpu="RANK" in os.environ and not torch.cuda.is_available(),  # torchrun without a GPU: gloo
         mixed_precision="no" if recipe.precision == "fp32" else recipe.precision,
         dataloader_config=DataLoaderConfiguration(split_batches=True),
     )
