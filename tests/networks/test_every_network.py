@@ -1,0 +1,79 @@
+"""What must hold for every network; its export is held to PyTorch in tests/training/test_export.py."""
+
+import pytest
+import torch
+
+from restill.distillation.scales import pad_to_multiple
+from restill.distillation.taps import Tap
+from restill.errors import RestillError
+from restill.networks import NETWORKS, NetworkSpec, create
+from restill.training.checkpoint import load_network, save_network
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(params=sorted(NETWORKS))
+def network(request):
+    torch.manual_seed(0)
+    small = {"channels": 8} if request.param == "prednet-teacher" else {}
+    network = create(request.param, **small)
+    network.name, network.options = request.param, small
+    return network
+
+
+def spec(network) -> NetworkSpec:
+    return network.spec
+
+
+@pytest.mark.parametrize("size", [(16, 24), (19, 33)])
+def test_a_window_becomes_its_centre_frame(network, size):
+    window = torch.rand(2, spec(network).frames, 3, *size)
+    padded = pad_to_multiple(window, spec(network).size_multiple)
+    clean = network(padded)
+    assert clean.shape == (2, 3, *(spec(network).scale * side for side in padded.shape[-2:]))
+    assert torch.allclose(network(padded[:1]), clean[:1], atol=1e-5)  # pictures of a batch do not mix
+
+
+def test_gradients_reach_every_weight_and_every_frame(network):
+    window = torch.rand(1, spec(network).frames, 3, 16, 16, requires_grad=True)
+    network(window).square().mean().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+    assert window.grad is not None
+    assert (window.grad.abs().amax(dim=(0, 2, 3, 4)) > 0).all()
+
+
+def test_the_head_makes_the_picture_of_the_feature(network):
+    window = torch.rand(1, spec(network).frames, 3, 16, 16)
+    with torch.no_grad(), Tap(network, spec(network).feature) as tap:
+        clean = network(window)
+        picture = network.get_submodule(spec(network).head)(tap.value)
+    picture = picture[:, :, 0] if picture.ndim == 5 else picture
+    residual = window[:, spec(network).frames_before] if spec(network).residual else 0
+    assert torch.equal(picture + residual, clean)
+
+
+def test_a_saved_network_is_the_same(network, tmp_path):
+    info = {"network": network.name, "options": network.options, "align": "none", "name": "x"}
+    save_network(tmp_path / "student.safetensors", network, info)
+    loaded, read = load_network(tmp_path)
+    assert read == info
+    window = torch.rand(1, spec(network).frames, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(loaded(window), network(window))
+
+
+def test_unknown_names_and_options_are_named():
+    with pytest.raises(RestillError, match="'rill-xl' is not known; the networks are: prednet-teacher"):
+        create("rill-xl")
+    with pytest.raises(RestillError, match="chanels"):
+        create("rill-s", chanels=3)
+
+
+def test_rill_starts_near_the_identity_and_sees_darker_medians():
+    from restill.networks.rill import darker_median
+
+    values = [torch.tensor([v]) for v in (0.2, 0.9, 0.4)]
+    assert darker_median(*values).item() == pytest.approx(0.4)  # the median of rain on the centre
+    assert darker_median(values[1], values[0], values[2]).item() == pytest.approx(0.2)  # a darker centre stays
+    window = torch.rand(1, 3, 3, 16, 16)
+    assert (create("rill-s")(window) - window[:, 1]).abs().max() < 0.1
