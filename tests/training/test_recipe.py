@@ -45,6 +45,7 @@ def test_a_base_is_shared_and_overridden(tmp_path):
         (MINIMAL, ["data.cropp=3"], ["data.cropp", "crop", "centres"]),
         (MINIMAL, ["steps=many"], ["steps", "integer", "many"]),
         (MINIMAL, ["data.align=flownet"], ["data.align", "'none'", "'dis'"]),
+        (MINIMAL, ["data.align=spynet"], ["data.aligner", ".safetensors", "spynet"]),
         (MINIMAL, ["method=cstd"], ["cstd", "teacher"]),
         (MINIMAL, ["lr"], ["--set lr", "FIELD=VALUE"]),
         (MINIMAL, ["name=../x"], ["name"]),

@@ -21,6 +21,7 @@ from restill.runtime import Model, load_model, stream
 
 if TYPE_CHECKING:
     from restill.datasets.nturain import PairedClip
+    from restill.networks.spynet import SPyNet
 
 PAIRED = ("nturain",)  # data sets that bring both sides
 NONE = "none"  # the "model" that leaves the degraded frames as they are
@@ -125,18 +126,37 @@ def load_checkpoint(path: Path) -> Model:
         path: A run's folder or a ``.safetensors`` file.
 
     Raises:
-        RestillError: It is not a checkpoint of ours.
+        RestillError: It is not a checkpoint of ours, or the weights of the SPyNet it was trained with are gone.
     """
     import torch
 
+    from restill.networks.spynet import align_window
     from restill.training.checkpoint import load_network
     from restill.training.export import describe
 
     network, header = load_network(path)
-    info = describe(network, header["name"], header["network"], header["align"])
+    aligner = _aligner(path) if header["align"] == "spynet" else None
+    # the stream knows no SPyNet: it hands out the frames as they are, and they are aligned here
+    info = describe(network, header["name"], header["network"], header["align"] if aligner is None else "none")
 
     @torch.inference_mode()
     def compute(window: np.ndarray) -> np.ndarray:  # (1, K, 3, H, W) -> (1, 3, sH, sW)
-        return network(torch.from_numpy(window)).numpy()
+        frames = torch.from_numpy(window)
+        if aligner is not None:
+            frames = align_window(aligner, frames, info.frames_before)
+        return network(frames).numpy()
 
     return Model(info, path, "torch", compute)
+
+
+def _aligner(checkpoint: Path) -> SPyNet:
+    """The SPyNet of a run, from its folder."""
+    from restill.networks.spynet import WEIGHTS, load_spynet
+
+    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    for place in (folder, folder.parent):  # checkpoint-NNNNNN/ lies in the run's folder
+        if (place / WEIGHTS).is_file():
+            return load_spynet(place / WEIGHTS)
+    raise RestillError(
+        f"{checkpoint}: was trained on frames aligned by SPyNet, whose weights {WEIGHTS} must lie beside it"
+    )

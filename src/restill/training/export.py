@@ -7,7 +7,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import onnx
 import torch
@@ -50,7 +50,16 @@ def export(checkpoint: str | os.PathLike[str], output: str | os.PathLike[str], *
 
 
 def describe(network: nn.Module, name: str, network_name: str, align: Any) -> ModelInfo:
-    """What the runtime must know of a network, from its spec."""
+    """What the runtime must know of a network, from its spec.
+
+    Raises:
+        RestillError: It was trained on frames aligned as the runtime cannot.
+    """
+    if align not in (known := get_args(ModelInfo.model_fields["align"].annotation)):
+        raise RestillError(
+            f"'{name}' was trained with data.align {align}, but the runtime has only {' and '.join(known)}; "
+            "train with data.align dis to ship it"
+        )
     spec, cost = network.spec, count(network)  # type: ignore[attr-defined]
     return ModelInfo(
         name=name,

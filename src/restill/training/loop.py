@@ -31,9 +31,10 @@ from restill.distillation.method import Method
 from restill.distillation.windows import centre_targets, centre_windows
 from restill.errors import RestillError
 from restill.networks import NetworkSpec, create
+from restill.networks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, spynet_windows
 from restill.progress import track
 from restill.training.checkpoint import STUDENT, checkpoints, load_network, load_state, save_network, save_state
-from restill.training.recipe import NetworkPart, Recipe, load_recipe
+from restill.training.recipe import DataPart, NetworkPart, Recipe, load_recipe
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,16 @@ def train(
     folder = recipe.folder
     method, info = build(recipe)
     method.to(accelerator.device)
+    aligner = _aligner(recipe.data, accelerator.device)
     parameters = [p for p in method.parameters() if p.requires_grad]
     optimizer = _optimizer(recipe, parameters)
     done = _prepare_folder(folder, resume, overwrite)
     start = load_state(done, method, optimizer) if done else 0
     loader = accelerator.prepare(_loader(recipe, method.context, start))
-    held_out = _held_out(recipe, method.context)
+    held_out = [_aligned(aligner, batch, method.context) for batch in _held_out(recipe, method.context)]
     log = RunLog(folder, recipe, start, accelerator.is_main_process)
+    if aligner is not None and accelerator.is_main_process:
+        save_spynet(aligner, folder / WEIGHTS)
     losses: dict[str, float] = {}
     validation: float | None = None
     step = start
@@ -100,7 +104,7 @@ def train(
     show = quiet or not accelerator.is_main_process
     with stop_on_signal() as stop, track(recipe.name, recipe.steps, "steps", start=start, quiet=show) as advance:
         for sample in loader:
-            batch = to_float(sample)
+            batch = _aligned(aligner, to_float(sample), method.context)
             lr = recipe.schedule.lr(recipe.optimizer.lr, step, recipe.steps)
             for group in optimizer.param_groups:
                 group["lr"] = lr
@@ -244,7 +248,7 @@ def _samples(recipe: Recipe, clips: list[str] | None, length: int, seed: int, co
         crop=data.crop,
         centres=data.centres,
         context=context,
-        align=data.align,
+        align="dis" if data.align == "dis" else "none",  # SPyNet's windows are made in the loop, on its device
         scale=(1.0, 1.0) if plain else data.scale,
         augment=data.augment and not plain,
         position="random" if plain else data.position,
@@ -282,6 +286,17 @@ def _held_out(recipe: Recipe, context: int) -> list[dict[str, Tensor]]:
         return []
     samples = _samples(recipe, recipe.data.held_out, recipe.validation.samples, recipe.seed + 1, context, plain=True)
     return [{key: value[None] for key, value in to_float(samples[i]).items()} for i in range(len(samples))]
+
+
+def _aligner(data: DataPart, device: torch.device) -> SPyNet | None:
+    return load_spynet(data.aligner).to(device) if data.align == "spynet" and data.aligner else None
+
+
+def _aligned(aligner: SPyNet | None, batch: dict[str, Tensor], context: int) -> dict[str, Tensor]:
+    """The batch, with ``windows`` (B, L, K, 3, H, W) where there is an aligner to make them."""
+    if aligner is None:
+        return batch
+    return {**batch, "windows": spynet_windows(aligner, batch["degraded"].to(aligner.mean.device), context)}
 
 
 def _forward(accelerator: Accelerator, groups: Iterator[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from restill.errors import RestillError
 
@@ -45,11 +45,23 @@ class DataPart(_Part):
     )
     crop: int = Field(default=96, ge=16, description="height and width of a sample")
     centres: int = Field(default=5, ge=1, description="L: frames restored in one sample")
-    align: Literal["none", "dis"] = Field(default="none", description="how neighbours are brought onto the centre")
+    align: Literal["none", "dis", "spynet"] = Field(
+        default="none", description="how neighbours are brought onto the centre"
+    )
+    aligner: Path | None = Field(
+        default=None, validate_default=True, description=".safetensors file of SPyNet's weights, for align spynet"
+    )
     scale: tuple[float, float] = Field(default=(1.0, 1.0), description="range of random resampling")
     augment: bool = Field(default=True, description="flip left-right and reverse time at random")
     position: Literal["random", "topleft"] = "random"
     workers: int = Field(default=1, ge=0, description="processes that make samples")
+
+    @field_validator("aligner")
+    @classmethod
+    def _aligner_with_spynet(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+        if path is None and others.data.get("align") == "spynet":
+            raise ValueError("must name a .safetensors file of SPyNet's weights where align is spynet")
+        return path
 
 
 class OptimizerPart(_Part):
