@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -27,9 +28,13 @@ HERE = Path(__file__).parent
 OUT = Path("demo_out")
 HELD_OUT, RUNS = OUT / "held_out", OUT / "runs"
 SEED = 5
+RAIN = {"rate": 25, "opacity": 0.4, "wind": 1.0, "gust": 0.5, "mist": 0.02, "splash": 0.05}  # on the held-out clips
 FRAMES, SHOWN = 48, 30
 REACH = 4  # frames on either side that decide what a student makes of one
 SMOOTH = 9  # logged points in the moving mean of a curve
+if TYPE_CHECKING:
+    from torch import nn
+
 console = Console(highlight=False)
 
 
@@ -106,10 +111,8 @@ def make_clips(frames: int) -> None:
     """Clean training clips, and held-out clips clean and rainy, in the layouts that the data sets read."""
     from restill.degradations.rain import rain_clip
     from restill.degradations.rain_settings import RainSettings
-    from restill.training.recipe import load_recipe
 
-    settings = load_recipe(HERE / "start.yaml").data.rain
-    rain = RainSettings.make(**settings) if isinstance(settings, dict) else RainSettings.preset(settings or "heavy")
+    rain = RainSettings.make(**RAIN)
     for seed, name in enumerate(clips.TRAINING):
         clips.write_frames(clips.make_clip(clips.photograph(name), frames, seed), OUT / "clips" / name)
     for seed, name in enumerate(clips.HELD_OUT, len(clips.TRAINING)):
@@ -188,18 +191,24 @@ def compare(alone: report.Run, cstd: report.Run) -> report.Distilled:
     alone.score = evaluate(RUNS / "alone", "went on alone", names)
     cstd.score = evaluate(RUNS / "cstd", "taught by CSTD", names)
     student, info = load_network(RUNS / "cstd")
-    taught_by = load_network(RUNS / "teacher")[1]["network"]
+    teacher, taught_by = load_network(RUNS / "teacher")
     return report.Distilled(
         student=info["network"] + "".join(f", {key} {value}" for key, value in info["options"].items()),
-        teacher=taught_by,
-        parameters=sum(p.numel() for p in student.parameters()),
+        teacher=taught_by["network"],
+        parameters=parameters(student),
+        teacher_parameters=parameters(teacher),
         rainy=evaluate("none", "rainy input", names),
         start=evaluate(RUNS / "start", "the start of both", names),
         alone=alone,
         cstd=cstd,
-        teacher_score=evaluate(RUNS / "teacher", f"the teacher, {taught_by}", names),
+        teacher_score=evaluate(RUNS / "teacher", f"the teacher, {taught_by['network']}", names),
         crops=crops(names[0]),
     )
+
+
+def parameters(network: nn.Module) -> int:
+    """How many weights a network has."""
+    return sum(p.numel() for p in network.parameters())
 
 
 def crops(name: str) -> dict[str, np.ndarray]:

@@ -60,6 +60,7 @@ class Distilled:
     student: str
     teacher: str
     parameters: int
+    teacher_parameters: int
     rainy: Score
     start: Score
     alone: Run
@@ -139,19 +140,14 @@ def _restored(r: Restored) -> str:
 
 
 def _distilled(d: Distilled) -> str:
-    rows = [
-        (d.rainy, ""),
-        (d.start, ""),
-        (d.alone.score, clock(d.alone.seconds)),
-        (d.cstd.score, clock(d.cstd.seconds)),
-    ]
+    rows = [(d.rainy, 0), (d.start, d.parameters), (d.alone.score, d.parameters), (d.cstd.score, d.parameters)]
     if d.teacher_score:
-        rows.append((d.teacher_score, ""))
+        rows.append((d.teacher_score, d.teacher_parameters))
     best = max(d.alone.score.psnr, d.cstd.score.psnr)
     table = "".join(
-        f"<tr{' class=best' if score.psnr == best else ''}><td>{escape(score.label)}</td><td>{score.psnr:.2f}</td>"
-        f"<td>{score.ssim:.4f}</td><td>{time}</td></tr>"
-        for score, time in rows
+        f"<tr{' class=best' if score.psnr == best else ''}><td>{escape(score.label)}</td>"
+        f"<td>{f'{parameters:,}' if parameters else ''}</td><td>{score.psnr:.2f}</td><td>{score.ssim:.4f}</td></tr>"
+        for score, parameters in rows
     )
     crops = "".join(
         f"<figure><img alt='{escape(name)}' src='{picture(crop, '.png')}'>"
@@ -161,13 +157,12 @@ def _distilled(d: Distilled) -> str:
     return f"""<section>
 <h2>A student is born</h2>
 <p class="verdict">{verdict(d.alone.score, d.cstd.score)}</p>
-<p>Two twins of a student with {d.parameters:,} parameters ({escape(d.student)}) went on from the same weights, over the
-same samples in the same order, for the same {d.cstd.steps} steps. One saw only the clean frames. The other was also
-taught by {escape(d.teacher)} through CSTD, whose steps cost more: {clock(d.cstd.seconds)} against
-{clock(d.alone.seconds)}. They were then measured on clips that neither had seen.
-One seed and a few hundred steps say little about a method; <code>recipes/cstd</code> has the paper's experiments.</p>
-<div class="wide"><table><thead><tr><th>held-out clips</th><th>PSNR, dB<br>{PROTOCOL}, RGB</th>
-<th>SSIM<br>{PROTOCOL}, RGB</th><th>training</th></tr></thead><tbody>{table}</tbody></table></div>
+<p>Two twins ({escape(d.student)}) went on from the same weights, over the same samples in the same order, for the same
+{d.cstd.steps} steps. One saw only the clean frames. The other was also taught by {escape(d.teacher)} through CSTD. They
+were then measured on clips that neither had seen. One seed and a few hundred steps say little about a method;
+<code>recipes/cstd</code> has the paper's experiments.</p>
+<div class="wide"><table><thead><tr><th>held-out clips</th><th>parameters</th><th>PSNR, dB<br>{PROTOCOL}, RGB</th>
+<th>SSIM<br>{PROTOCOL}, RGB</th></tr></thead><tbody>{table}</tbody></table></div>
 <div class="crops">{crops}</div>
 <div class="grid">{_charts(d)}</div>
 <p class="note">Losses over the steps, as moving means. Only losses of the same name can be compared.</p>

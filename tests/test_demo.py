@@ -46,6 +46,7 @@ def a_report(alone: float, cstd: float) -> report.Report:
             "rill",
             "a teacher",
             12345,
+            67890,
             score("rainy input", 25),
             score("start", 26),
             report.Run(score("alone", alone), 200, 40, {"reconstruction": curve}),
