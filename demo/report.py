@@ -214,7 +214,7 @@ def picture(frame: np.ndarray, kind: str = ".jpg") -> str:
 
 def chart(title: str, series: dict[str, Points]) -> str:
     """Lines over steps as SVG; the series' order decides their colors."""
-    width, height, left, top, right, bottom = 440, 230, 58, 28, 12, 30
+    width, height, left, top, right, bottom = 440, 260, 66, 36, 12, 40
     points = [p for line in series.values() for p in line if math.isfinite(p[1])]
     if not points:
         return ""
@@ -226,7 +226,7 @@ def chart(title: str, series: dict[str, Points]) -> str:
         px = left + (width - left - right) * x / max(x_max, 1)
         return f"{px:.1f},{height - bottom - (height - top - bottom) * (y - low) / (high - low):.1f}"
 
-    parts = [f'<text class="title" x="0" y="14">{escape(title)}</text>']
+    parts = [f'<text class="title" x="0" y="16">{escape(title)}</text>']
     for tick in ticks:
         y = at(0, tick).split(",")[1]
         parts.append(f'<line class="grid-line" x1="{left}" x2="{width - right}" y1="{y}" y2="{y}"/>')
@@ -234,13 +234,13 @@ def chart(title: str, series: dict[str, Points]) -> str:
     for x in (0, x_max / 2, x_max):
         px = at(x, low).split(",")[0]
         anchor = "end" if x == x_max else "middle"
-        parts.append(f'<text x="{px}" y="{height - 12}" text-anchor="{anchor}">{x:.0f}</text>')
+        parts.append(f'<text x="{px}" y="{height - 20}" text-anchor="{anchor}">{x:.0f}</text>')
     for i, (name, line) in enumerate(series.items()):
         path = " ".join(at(x, y) for x, y in line if math.isfinite(y))
         if path:
             parts.append(f'<path class="s{i}" d="M{path.replace(" ", " L")}"/>')
             parts.append(
-                f'<text class="s{i}" x="{width - right - 70 * (len(series) - 1 - i)}" y="14" '
+                f'<text class="s{i}" x="{width - right - 70 * (len(series) - 1 - i)}" y="16" '
                 f'text-anchor="end">{escape(name)}</text>'
             )
     parts.append(f'<text x="{left}" y="{height - 1}">steps</text>')
