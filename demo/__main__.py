@@ -72,13 +72,13 @@ def main(steps: float = 1.0, frames: int = FRAMES) -> Path:
     teacher = shipped_teacher()
     stages = Stages(
         {
-            "a camera moves over photographs, and it rains": 10,
-            "the shipped student cleans the clip": 8,
-            "a start for two twins": 30 * steps,
+            "a camera moves over photographs, and it rains": 12,
+            "the shipped student cleans the clip": 14,
+            "a start for two twins": 38 * steps,
             "a teacher": 75 * steps if teacher is None else 1,
-            "one twin goes on alone": 45 * steps,
+            "one twin goes on alone": 40 * steps,
             "the other is taught, by CSTD": 60 * steps,
-            "both are measured on clips they never saw": 25,
+            "both are measured on clips they never saw": 32,
         }
     )
     with stages.stage("a camera moves over photographs, and it rains"):
