@@ -18,7 +18,7 @@ LEVELS = (
     {"restore", "training", "evaluation", "web", "cluster"},
     {"runtime", "video", "zoo", "distillation", "datasets"},
     {"networks", "losses", "degradations", "alignment"},
-    {"errors", "progress"},
+    {"errors", "progress", "registry"},
 )
 # Journey 1 has only the base install; importing the heavy extras there, even inside a function, would break it.
 LIGHT = ("cli", "restore", "runtime", "video", "zoo", "alignment", "errors", "progress", "degradations.rain")

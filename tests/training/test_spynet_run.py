@@ -2,7 +2,6 @@
 
 import shutil
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,24 +16,6 @@ from restill.training.loop import train
 from restill.training.recipe import parse_recipe
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    """Two clips of moving texture, 8 frames of 40x48."""
-    root = tmp_path_factory.mktemp("spynet-clips")
-    rng = np.random.default_rng(0)
-    for name in ("one", "two"):
-        texture = cv2.GaussianBlur(rng.integers(0, 255, (60, 80, 3)).astype(np.uint8), (0, 0), 2)
-        (root / name).mkdir()
-        for t in range(8):
-            cv2.imwrite(str(root / name / f"{t:05d}.png"), texture[t : t + 40, 2 * t : 2 * t + 48])
-    return root
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("RESTILL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 def run(clips, tmp_path, name, steps=2, resume=False, **data):

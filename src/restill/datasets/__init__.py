@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restill.errors import RestillError
+from restill.registry import look_up
 
 if TYPE_CHECKING:
     from restill.datasets.clips import ClipSource
@@ -24,10 +23,7 @@ def dataset_class(name: str) -> Any:
     Raises:
         RestillError: There is no such dataset.
     """
-    if name not in DATASETS:
-        raise RestillError(f"dataset '{name}' is not known; the datasets are: {', '.join(DATASETS)}")
-    module, _, attribute = DATASETS[name].partition(":")
-    return getattr(import_module(module), attribute)
+    return look_up(DATASETS, "dataset", name)
 
 
 def open_source(name: str, root: str | Path, clips: Sequence[str] | None = None, rain: Any = None) -> ClipSource:

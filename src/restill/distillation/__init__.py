@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from restill.errors import RestillError
+from restill.registry import look_up
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,10 +28,7 @@ def method_class(name: str) -> type[Method]:
     Raises:
         RestillError: There is no such method.
     """
-    if name not in METHODS:
-        raise RestillError(f"method '{name}' is not known; the methods are: {', '.join(METHODS)}")
-    module, _, attribute = METHODS[name].partition(":")
-    return getattr(import_module(module), attribute)
+    return look_up(METHODS, "method", name)
 
 
 def create_method(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from restill.errors import RestillError
 from restill.networks.spec import NetworkSpec
+from restill.registry import look_up
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,10 +29,7 @@ def network_class(name: str) -> type[nn.Module]:
     Raises:
         RestillError: There is no such network.
     """
-    if name not in NETWORKS:
-        raise RestillError(f"network '{name}' is not known; the networks are: {', '.join(NETWORKS)}")
-    module, _, attribute = NETWORKS[name].partition(":")
-    return getattr(import_module(module), attribute)
+    return look_up(NETWORKS, "network", name)
 
 
 def create(name: str, **options: Any) -> nn.Module:

@@ -1,0 +1,25 @@
+"""Names of things: plain dicts of ``name -> "module:Class"``, imported on use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from restill.errors import RestillError
+
+
+def look_up(table: dict[str, str], kind: str, name: str) -> Any:
+    """The class behind a name.
+
+    Args:
+        table: ``name -> "module:Class"``.
+        kind: What the table holds, in the singular, for the error: "network".
+        name: The name.
+
+    Raises:
+        RestillError: The name is not in the table.
+    """
+    if name not in table:
+        raise RestillError(f"{kind} '{name}' is not known; the {kind}s are: {', '.join(table)}")
+    module, _, attribute = table[name].partition(":")
+    return getattr(import_module(module), attribute)
