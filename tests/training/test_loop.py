@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -84,6 +86,14 @@ def test_workers_do_not_change_the_samples(clips, tmp_path):
     b = train(recipe(clips, tmp_path, name="b", steps=3, data=data), quiet=True)
     first, second = (load_file(run.folder / "student.safetensors") for run in (a, b))
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.timeout(60)
+def test_workers_start_after_opencv_has_used_threads(clips, tmp_path):
+    cv2.setNumThreads(4)
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (0, 0), 5)
+    data = recipe(clips, tmp_path).data.model_dump() | {"workers": 1, "align": "none", "held_out": []}
+    assert train(recipe(clips, tmp_path, steps=2, data=data), quiet=True).steps == 2
 
 
 def test_an_earlier_run_is_not_lost_by_accident(clips, tmp_path):

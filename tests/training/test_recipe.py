@@ -42,6 +42,7 @@ def test_a_base_is_shared_and_overridden(tmp_path):
     ("text", "overrides", "words"),
     [
         (MINIMAL + "stepz: 3\n", [], ["stepz", "not known", "steps"]),
+        (MINIMAL.replace("steps", "stepz"), [], ["stepz", "not known", "steps"]),
         (MINIMAL, ["data.cropp=3"], ["data.cropp", "crop", "centres"]),
         (MINIMAL, ["steps=many"], ["steps", "integer", "many"]),
         (MINIMAL, ["data.align=flownet"], ["data.align", "'none'", "'dis'"]),

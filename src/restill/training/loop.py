@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
 import yaml
 from accelerate import Accelerator
@@ -263,6 +264,7 @@ def _loader(recipe: Recipe, context: int, start: int) -> DataLoader[Any]:
     dataset = _samples(recipe, clips, recipe.steps * recipe.batch, recipe.seed, context, plain=False)
     rest = Subset(dataset, range(start * recipe.batch, len(dataset)))
     workers = recipe.data.workers
+    cv2.setNumThreads(1)  # OpenCV's threads, if it has any by now, do not survive the fork: a worker would hang on them
     return DataLoader(
         rest,
         recipe.batch,
@@ -274,8 +276,6 @@ def _loader(recipe: Recipe, context: int, start: int) -> DataLoader[Any]:
 
 
 def _worker(_: int) -> None:
-    import cv2
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

@@ -173,7 +173,9 @@ def parse_recipe(fields: dict[str, Any], where: str) -> Recipe:
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
     """A validation error as one sentence that names the field and what it accepts."""
-    first = error.errors()[0]
+    errors = error.errors()
+    # a misspelled field is told before the missing one that it was meant to be
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     place = ".".join(str(part) for part in first["loc"]) or model.__name__.lower()
     if first["type"] == "extra_forbidden":
         return f"field '{place}' is not known; the fields are: {', '.join(_owner(first['loc'], model).model_fields)}"
