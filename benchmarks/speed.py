@@ -59,7 +59,15 @@ def main() -> None:
                         pass
                     middle = time.perf_counter()
                     out = Path(folder) / f"{name}-{turn}.mp4"
-                    restore(source, out, model=name, backend=options.backend, threads=options.threads, quiet=True)
+                    restore(
+                        source,
+                        out,
+                        model=name,
+                        backend=options.backend,
+                        threads=options.threads,
+                        overwrite=True,
+                        quiet=True,
+                    )
                     end = time.perf_counter()
                     times.setdefault((name, "stream"), []).append(middle - began)
                     times.setdefault((name, "file"), []).append(end - middle)
