@@ -82,7 +82,7 @@ def _spec(frames: int) -> NetworkSpec:
 
 
 class RillS(Rill):
-    """32 channels, 2 pairs, 3 frames: 106 K parameters, 6,624 MAC per pixel. Real time.
+    """32 channels, 2 pairs, 3 frames: 106 K parameters, 6,624 MAC per pixel.
 
     Runtimes work on blocks of 16 channels: 24 would cost as much.
     """
