@@ -54,7 +54,7 @@ class Rill(nn.Module):
         frames = list(window.unbind(1))  # K times (B, 3, H, W)
         centre = frames[k]
         others = [*frames[:k], *frames[k + 1 :], darker_median(*frames[k - 1 : k + 2])]
-        # differences, not frames: with frames the first layer has to learn to subtract, which it had not after 800 steps
+        # differences, not frames: with frames the first layer has to learn to subtract, and had not in 800 steps
         seen = cat([centre, *(other - centre for other in others)], 1)  # (B, (K+1)*3, H, W)
         folded = pixel_unshuffle(seen, FOLD)  # (B, (K+1)*48, H/4, W/4)
         feature = self.body(relu(self.first(folded)))  # (B, C, H/4, W/4)
