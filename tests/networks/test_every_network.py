@@ -1,7 +1,11 @@
 """What must hold for every network; its export is held to PyTorch in tests/training/test_export.py."""
 
+from contextlib import ExitStack
+
 import pytest
 import torch
+from small_networks import SMALL
+from torch.nn.functional import interpolate
 
 from restill.distillation.scales import pad_to_multiple
 from restill.distillation.taps import Tap
@@ -15,14 +19,18 @@ torch.set_num_threads(1)
 @pytest.fixture(params=sorted(NETWORKS))
 def network(request):
     torch.manual_seed(0)
-    small = {"channels": 8} if request.param == "prednet-teacher" else {}
-    network = create(request.param, **small)
-    network.name, network.options = request.param, small
+    network = create(request.param, **SMALL[request.param]).eval()
+    network.name, network.options = request.param, SMALL[request.param]
     return network
 
 
 def spec(network) -> NetworkSpec:
     return network.spec
+
+
+def sides(network, *sides: int) -> tuple[int, ...]:
+    """Rounded up to the network's size multiple."""
+    return tuple(-(-side // spec(network).size_multiple) * spec(network).size_multiple for side in sides)
 
 
 @pytest.mark.parametrize("size", [(16, 24), (19, 33)])
@@ -35,7 +43,10 @@ def test_a_window_becomes_its_centre_frame(network, size):
 
 
 def test_gradients_reach_every_weight_and_every_frame(network):
-    window = torch.rand(1, spec(network).frames, 3, 16, 16, requires_grad=True)
+    with torch.no_grad():  # some start with zeros that a gradient stops at
+        for parameter in network.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    window = torch.rand(1, spec(network).frames, 3, *sides(network, 16, 16), requires_grad=True)
     network(window).square().mean().backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
     assert window.grad is not None
@@ -43,13 +54,33 @@ def test_gradients_reach_every_weight_and_every_frame(network):
 
 
 def test_the_head_makes_the_picture_of_the_feature(network):
-    window = torch.rand(1, spec(network).frames, 3, 16, 16)
+    window = torch.rand(1, spec(network).frames, 3, *sides(network, 16, 16))
     with torch.no_grad(), Tap(network, spec(network).feature) as tap:
         clean = network(window)
+        if spec(network).head is None:
+            assert tap.value.shape[0] == 1
+            return
         picture = network.get_submodule(spec(network).head)(tap.value)
     picture = picture[:, :, 0] if picture.ndim == 5 else picture
-    residual = window[:, spec(network).frames_before] if spec(network).residual else 0
-    assert torch.equal(picture + residual, clean)
+    base = torch.zeros(())
+    if spec(network).residual:
+        base = window[:, spec(network).frames_before]
+        if spec(network).scale > 1:
+            base = interpolate(base, scale_factor=spec(network).scale, mode=spec(network).upsample)
+    assert torch.allclose(picture + base, clean, atol=1e-6)
+
+
+def test_every_place_that_the_spec_names_is_a_map(network):
+    s = spec(network)
+    paths = [s.feature, *s.levels, *s.encoder, *s.decoder, *filter(None, [s.lr_feature, s.embedding])]
+    window = torch.rand(2, s.frames, 3, *sides(network, 16, 24))
+    with torch.no_grad(), ExitStack() as stack:
+        taps = [stack.enter_context(Tap(network, path)) for path in paths]
+        network(window)
+    for tap in taps:
+        assert tap.value.shape[0] == 2, tap.path
+        assert tap.value.dim() in (4, 5), tap.path
+    assert len(s.levels) in (0, 3)
 
 
 def test_a_saved_network_is_the_same(network, tmp_path):
@@ -57,7 +88,7 @@ def test_a_saved_network_is_the_same(network, tmp_path):
     save_network(tmp_path / "student.safetensors", network, info)
     loaded, read = load_network(tmp_path)
     assert read == info
-    window = torch.rand(1, spec(network).frames, 3, 16, 16)
+    window = torch.rand(1, spec(network).frames, 3, *sides(network, 16, 16))
     with torch.no_grad():
         assert torch.equal(loaded(window), network(window))
 

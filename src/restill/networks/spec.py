@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -10,20 +11,29 @@ class NetworkSpec:
     """Facts that training, distillation, export and the runtime need of a network.
 
     A network maps a window ``(B, K, C, H, W)``, RGB in [0, 1], ``K = frames_before + 1 + frames_after``, to the
-    restored centre frame ``(B, C, scale*H, scale*W)``.
+    restored centre frame ``(B, C, scale*H, scale*W)``. A network for single pictures has ``K = 1``.
+
+    Every place below is a tap (see :mod:`restill.distillation.taps`): a module path for that module's output, or
+    ``path:input`` for what goes into it. What is found there is a map (B, C', h, w), or (B, C', T, h, w).
 
     Attributes:
-        task: What it was made for: "derain".
+        task: What it was made for: "derain", "restore" (one picture: rain, blur, noise) or "super-resolution".
         paper: Where it comes from.
         frames_before: Frames of context before the centre.
         frames_after: Frames of context after the centre (look-ahead).
-        feature: Tap on the feature to distil (see :mod:`restill.distillation.taps`): a module path for that module's
-            output, or ``path:input`` for what goes into it.
+        feature: The feature to distil: the last one before the picture, at output resolution where there is one.
         head: Path of the module that turns that feature into the picture (or into its residual); None if there is
             no such single module.
         residual: True if the head's output is added to the centre frame.
         scale: Output size over input size.
         size_multiple: Height and width must be multiples of this; callers pad.
+        upsample: How the centre frame is brought to the output's size before the head's output is added to it.
+        lr_feature: The feature at input resolution, frames fused, before upsampling (super-resolution).
+        levels: Features at about a third, two thirds and the end of the depth, for methods that look at several.
+        encoder: Features of the encoder, finest first; the last one is the bottleneck's. All that the decoder takes.
+        decoder: Features of the decoder, coarsest first.
+        embedding: The code in the middle of the network.
+        no_export: Why ONNX export is not offered; None where it is.
     """
 
     task: str
@@ -35,6 +45,13 @@ class NetworkSpec:
     residual: bool = False
     scale: int = 1
     size_multiple: int = 1
+    upsample: Literal["bilinear", "bicubic"] = "bilinear"
+    lr_feature: str | None = None
+    levels: tuple[str, ...] = ()
+    encoder: tuple[str, ...] = ()
+    decoder: tuple[str, ...] = ()
+    embedding: str | None = None
+    no_export: str | None = None
 
     @property
     def frames(self) -> int:

@@ -35,7 +35,8 @@ def export(checkpoint: str | os.PathLike[str], output: str | os.PathLike[str], *
         The file, checked by ONNX.
 
     Raises:
-        RestillError: No such checkpoint, or the output cannot be written.
+        RestillError: No such checkpoint, or its network is not exported (its spec says why), or the output cannot be
+            written.
     """
     output = Path(output)
     if output.suffix != ".onnx":
@@ -43,6 +44,8 @@ def export(checkpoint: str | os.PathLike[str], output: str | os.PathLike[str], *
     if not output.parent.is_dir():
         raise RestillError(f"the folder '{output.parent}' of the output is not there; make it first")
     network, about = load_network(Path(checkpoint))
+    if reason := network.spec.no_export:  # type: ignore[union-attr]
+        raise RestillError(f"network '{about['network']}' is not exported to ONNX: {reason}")
     info = describe(network, name or about["name"], about["network"], about["align"])
     model = to_onnx(network, info)
     _write(model.SerializeToString(), output)
