@@ -122,7 +122,7 @@ def complexity_table(rows: list[dict[str, Any]], asked: tuple[int, int]) -> Tabl
     )
     result.add_column("network", no_wrap=True)
     result.add_column("from", no_wrap=True)
-    for heading in ("frames", "parameters", "GMACs", "+bias", "MAC/pixel"):
+    for heading in ("frames", "parameters", "GMACs", "MAC/pixel"):
         result.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         result.add_row(
@@ -130,7 +130,6 @@ def complexity_table(rows: list[dict[str, Any]], asked: tuple[int, int]) -> Tabl
             row["paper"].partition(",")[0],
             str(row["frames"]),
             f"{row['parameters']:,}",
-            f"{row['macs_conv'] / 1e9:.2f}",
             f"{row['macs'] / 1e9:.2f}",
             f"{row['macs_per_pixel']:,.0f}",
         )

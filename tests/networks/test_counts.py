@@ -1,0 +1,62 @@
+"""Parameters and multiply-accumulates of every network, against the paper it is from.
+
+To add a network, add a row to ``COUNTS``::
+
+    Row("NAME", PARAMETERS, "CONVENTION", (HEIGHT, WIDTH), MACS)
+
+``CONVENTION`` is one of ``restill.evaluation.complexity.CONVENTIONS``: ``all`` (every multiply-accumulate of
+convolutions, linear layers and attention, nothing else), ``cstd`` (plus one per output of a convolution with a bias),
+``std`` (without what a deformable convolution does itself), ``slkd`` (plus 5 per element of an ``nn.LayerNorm``),
+``ssid`` (plus biases, ReLUs and what is pooled). The size is the input's. ``MACS`` is an exact int, or a text with as
+many digits as are known, such as ``"619.53 G"``: the count has to round to it. A network may have several rows (sizes,
+conventions, options: ``Row(..., {"channels": 8})``). Networks are made and run on the meta device: size costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+
+from restill.evaluation.complexity import count
+from restill.networks import create
+
+torch.set_num_threads(1)
+
+
+class Row(NamedTuple):
+    network: str
+    parameters: int
+    convention: str
+    size: tuple[int, int]
+    macs: int | str
+    options: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+
+COUNTS = [
+    Row("prednet-teacher", 2_002_371, "all", (128, 128), 127_515_230_208),
+    Row("prednet-teacher", 2_002_371, "cstd", (128, 128), 127_603_359_744),
+    Row("prednet-student1", 136_563, "all", (128, 128), 5_747_245_056),
+    Row("prednet-student1", 136_563, "cstd", (128, 128), 5_761_449_984),
+    Row("prednet-student2", 81_139, "all", (128, 128), 2_802_843_648),
+    Row("prednet-student2", 81_139, "cstd", (128, 128), 2_810_232_832),
+    Row("prednet-student3", 186_723, "all", (128, 128), 3_048_210_432),
+    Row("prednet-student3", 186_723, "cstd", (128, 128), 3_059_269_632),
+]
+
+
+@pytest.mark.parametrize("row", COUNTS, ids=lambda row: f"{row.network}-{row.convention}-{row.size[1]}x{row.size[0]}")
+def test_counts(row):
+    with torch.device("meta"):
+        network = create(row.network, **row.options)
+    cost = count(network, row.size)
+    assert cost.size == row.size  # else it was counted at another size than the paper's
+    assert cost.parameters == row.parameters
+    macs = cost.by(row.convention)
+    if isinstance(row.macs, str):
+        number, unit = row.macs.split()
+        scale = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[unit]
+        assert f"{macs / scale:.{len(number.partition('.')[2])}f}" == number, f"{macs:,}"
+    else:
+        assert macs == row.macs
