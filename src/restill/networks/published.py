@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -12,9 +13,17 @@ class Published:
     Attributes:
         source: Whose checkpoints these are, for ``--help`` and the docs.
         rename: (regular expression, replacement) pairs; :func:`re.sub` with each, in this order, makes our key.
-        ignore: Regular expressions of published keys that hold no weights (index tables, counters).
+        ignore: Regular expressions, found anywhere in published keys that hold no weights (index tables, counters).
     """
 
     source: str
     rename: tuple[tuple[str, str], ...]
     ignore: tuple[str, ...] = ()
+
+    def our_key(self, key: str) -> str | None:
+        """What we call this published key; None if it holds no weights."""
+        if any(re.search(pattern, key) for pattern in self.ignore):
+            return None
+        for pattern, replacement in self.rename:
+            key = re.sub(pattern, replacement, key)
+        return key

@@ -155,7 +155,7 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
     path = Path(path)
     fields = _read(path, ())
     for override in overrides or []:
-        _set(fields, override)
+        set_field(fields, override)
     return parse_recipe(fields, str(path))
 
 
@@ -221,7 +221,12 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _set(fields: dict[str, Any], override: str) -> None:
+def set_field(fields: dict[str, Any], override: str) -> None:
+    """Change ``fields`` by one ``a.b=c`` of a command line, the value read as YAML.
+
+    Raises:
+        RestillError: It has another form.
+    """
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise RestillError(f"--set {override}: should be FIELD=VALUE, such as optimizer.lr=1e-4")
