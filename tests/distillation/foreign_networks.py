@@ -57,3 +57,32 @@ def foreign(**options: Any) -> CSTD:
 
 def total(losses: dict[str, Tensor], method: CSTD) -> Tensor:
     return torch.stack([method.default_weights[name] * value for name, value in losses.items()]).sum()
+
+
+class TinyUnet(nn.Module):
+    """Encoder, bottleneck and decoder with a skip; three frames in, one out. No spec."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv2d(9, width, 3, padding=1), nn.LeakyReLU(0.1))
+        self.bottleneck = nn.Sequential(nn.Conv2d(width, 2 * width, 3, padding=1, stride=2), nn.LeakyReLU(0.1))
+        self.decoder = nn.Sequential(nn.Conv2d(2 * width, width, 3, padding=1), nn.LeakyReLU(0.1))
+        self.refine = nn.Sequential(nn.Conv2d(2 * width, width, 3, padding=1), nn.LeakyReLU(0.1))
+        self.last = nn.Conv2d(width, 3, 3, padding=1)
+
+    def forward(self, window: Tensor) -> Tensor:
+        fine = self.encoder(window.flatten(1, 2))  # (B, W, H, W)
+        coarse = self.decoder(self.bottleneck(fine))  # (B, W, H/2, W/2)
+        back = nn.functional.interpolate(coarse, scale_factor=2)
+        return self.last(self.refine(torch.cat([fine, back], 1))) + window[:, 1]
+
+
+# where each role of restill.distillation.places is found in a TinyUnet
+UNET_PLACES = {
+    "feature": "last:input",
+    "lr": "refine",
+    "levels": ["encoder", "decoder", "refine"],
+    "encoder": ["encoder", "bottleneck"],
+    "decoder": ["decoder", "refine"],
+    "embedding": "bottleneck",
+}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
-import re
-from pathlib import Path
 from typing import Any
 
 import cstd_reference
@@ -14,7 +11,6 @@ import torch
 from foreign_networks import FOREIGN, ForeignStudent, ForeignTeacher, clip, fill, foreign, total, wave
 from torch import Tensor, nn
 
-from restill.distillation import cstd as module
 from restill.distillation.cstd import CSTD, CSTDOptions
 from restill.networks import create
 from restill.networks.spec import NetworkSpec
@@ -217,17 +213,3 @@ def test_metrics_tell_how_much_the_cells_say():
     method = foreign()
     method(clip(), 0)
     assert {"std_C_T", "std_C_S", "std_C_M", "cells_frozen"} == method.metrics().keys()
-
-
-# --- the map for newcomers -----------------------------------------------------------------------------------------
-
-
-def test_the_page_names_the_line_of_every_equation():
-    page = (Path(__file__).parents[2] / "docs" / "methods" / "cstd.md").read_text()
-    lines = inspect.getsource(module).splitlines()
-    rows = re.findall(r"^\| \((\d)\) .*cstd\.py:(\d+)\].*cstd\.py#L(\d+)\)", page, re.M)
-    assert [int(number) for number, _, _ in rows] == list(range(1, 9))
-    for number, line, anchor in rows:
-        assert line == anchor
-        now = [i for i, text in enumerate(lines, 1) if f"({number}) " in text and i > 30]
-        assert f"({number}) " in lines[int(line) - 1], f"docs/methods/cstd.md: equation ({number}) is now at line {now}"

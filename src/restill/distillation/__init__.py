@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from torch import nn
 
     from restill.distillation.method import Method, MethodOptions
+    from restill.distillation.places import Places
 
 METHODS = {
     "plain": "restill.distillation.plain:Plain",
     "cstd": "restill.distillation.cstd:CSTD",
+    "mse": "restill.distillation.mse:FeatureMSE",
 }
 
 __all__ = ["METHODS", "create_method", "method_class"]
@@ -37,8 +39,8 @@ def create_method(
     student: nn.Module,
     context: int,
     *,
-    teacher_feature: str | None = None,
-    student_feature: str | None = None,
+    teacher_feature: Places | None = None,
+    student_feature: Places | None = None,
     student_head: str | None = None,
     **options: Any,
 ) -> Method:
@@ -49,8 +51,10 @@ def create_method(
         teacher: Will be frozen; None for a method without one.
         student: Will be trained.
         context: Frames at either end of each clip that are only context: the larger of the two networks' own.
-        teacher_feature: Tap path of the teacher's feature; its spec's if not given.
-        student_feature: Tap path of the student's feature; its spec's if not given.
+        teacher_feature: Where the method looks in the teacher; its spec's places if not given. A module path
+            ("decoder.3" for what comes out, "head:input" for what goes in), a list of them for a method that looks
+            at several levels, or a dict from role to either; the roles are in :mod:`restill.distillation.places`.
+        student_feature: The same of the student.
         student_head: Path of the module that turns the student's feature into the picture; its spec's if not given.
         options: The method's own (its ``Options``).
 

@@ -11,7 +11,7 @@ Connector reads one frame's feature across scales, the Aggregator across time, a
     (5) C_M                        CSTD._frame                collaborative status: student feature, teacher state
     (6) L_temporal                 CSTD._temporal             distances of C_S and C_M to C_T
     (7) L_recon                    losses.scale_losses        -SSIM at three scales
-    (8) L_total                    CSTD.default_weights       L_recon + alpha L_spatial + beta L_temporal
+    (8) L_total                    CSTD.__init__              L_recon + alpha L_spatial + beta L_temporal
 
 The numbers are ours, in order of appearance: the specification that this is written from does not carry the paper's.
 T is the teacher, S the student, M the mixture; t a frame, p = 1, 2, 3 a scale; sg() stops the gradient; D is the
@@ -31,6 +31,7 @@ from torch.nn.functional import l1_loss
 from restill.distillation.cells import ConvLSTMCell, State, down, up
 from restill.distillation.cstd_options import ALTERNATE, CSTDOptions, Term
 from restill.distillation.method import Losses, Method, MethodOptions
+from restill.distillation.places import Places
 from restill.distillation.scales import Tapped, channel_map, common_multiple, like, pad_to_multiple
 from restill.distillation.windows import Batch, centre_targets, centre_windows
 from restill.losses.reconstruction import scale_losses
@@ -118,8 +119,8 @@ class CSTD(Method):
         student: nn.Module,
         context: int,
         options: CSTDOptions | None = None,
-        teacher_feature: str | None = None,
-        student_feature: str | None = None,
+        teacher_feature: Places | None = None,
+        student_feature: Places | None = None,
         student_head: str | None = None,
     ) -> None:
         super().__init__(student, teacher)
@@ -129,8 +130,8 @@ class CSTD(Method):
         self.default_weights = {"reconstruction": 1.0, "spatial": o.alpha, "temporal": o.beta}
         self._teacher = Tapped.of(teacher, "teacher", context, teacher_feature)
         self._student = Tapped.of(student, "student", context, student_feature, student_head)
-        self._teacher.need_feature()
-        self._student.need_feature()
+        self._teacher.need("feature")
+        self._student.need("feature")
         self.connector = Connector(o.hidden, o.connector_shared, o.g2l_init) if o.csc else None
         hint = o.hidden if o.hints else 0
         self.aggregator = ConvLSTMCell(1, o.hidden, hint) if o.ita or o.cta else None  # f_gamma

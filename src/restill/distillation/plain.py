@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from restill.distillation.method import Losses, Method, MethodOptions
+from restill.distillation.places import Places
 from restill.distillation.scales import ScaleSource, Tapped, pad_to_multiple
 from restill.distillation.windows import Batch, centre_targets, centre_windows
 from restill.losses.reconstruction import Kind, scale_losses
@@ -52,7 +53,7 @@ class Plain(Method):
         student: nn.Module,
         context: int,
         options: PlainOptions | None = None,
-        student_feature: str | None = None,
+        student_feature: Places | None = None,
         student_head: str | None = None,
     ) -> None:
         super().__init__(student)

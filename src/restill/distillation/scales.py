@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import lcm
 from typing import Literal
@@ -9,6 +11,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, pad
 
+from restill.distillation.places import ROLES, Places, find_places
 from restill.distillation.taps import Tap, find_module
 from restill.errors import RestillError
 from restill.losses.pyramid import pyramid
@@ -18,32 +21,53 @@ ScaleSource = Literal["features", "frames"]
 
 
 @dataclass
+class Seen:
+    """What one run of a network showed.
+
+    Attributes:
+        picture: (N, C, sH, sW).
+        found: What stood at each tap path: (N, C', h, w), or (N, C', T, h, w).
+    """
+
+    picture: Tensor
+    found: dict[str, Tensor]
+
+
+@dataclass
 class Tapped:
     """A network and where to look in it.
 
     Attributes:
         network: Maps (B, K, C, H, W) to (B, C, sH, sW).
-        role: "teacher" or "student", for error messages.
+        side: "teacher" or "student", for error messages.
         before: Frames of context before the center.
         after: Frames after it.
-        feature: Tap path of the feature; None if no method needs it.
+        places: Tap paths by role, see :mod:`restill.distillation.places`.
         head: Path of the module that turns the feature into the picture; None if there is none.
         residual: The head's output is added to the center frame.
+        upsample: How the center frame is enlarged for that.
         size_multiple: The network wants heights and widths that are multiples of this.
     """
 
     network: nn.Module
-    role: str
+    side: str
     before: int
     after: int
-    feature: str | None
+    places: dict[str, tuple[str, ...]]
     head: str | None
     residual: bool
+    upsample: str
     size_multiple: int
 
     @classmethod
     def of(
-        cls, network: nn.Module, role: str, context: int, feature: str | None = None, head: str | None = None
+        cls,
+        network: nn.Module,
+        side: str,
+        context: int,
+        given: Places | None = None,
+        head: str | None = None,
+        roles: Sequence[str] = ("feature",),
     ) -> Tapped:
         """Everything that is not given comes from ``network.spec``; a network without one sees the whole context.
 
@@ -51,71 +75,75 @@ class Tapped:
             RestillError: A path leads nowhere.
         """
         spec: NetworkSpec | None = getattr(network, "spec", None)
+        places = find_places(network, side, given, roles)
         if spec is not None:
-            if head is None and feature in (None, spec.feature):
-                head = spec.head
-            feature = feature or spec.feature
-        if feature is not None:
-            find_module(network, feature.partition(":")[0])
+            places.setdefault("feature", (spec.feature,))  # for the coarser pictures
+        if spec is not None and head is None and places["feature"] == (spec.feature,):
+            head = spec.head
         if head is not None:
             find_module(network, head)
         return cls(
             network,
-            role,
+            side,
             before=spec.frames_before if spec else context,
             after=spec.frames_after if spec else context,
-            feature=feature,
+            places=places,
             head=head,
             residual=spec.residual if spec else False,
+            upsample=spec.upsample if spec else "bilinear",
             size_multiple=spec.size_multiple if spec else 1,
         )
 
-    def need_feature(self) -> None:
+    def need(self, *roles: str) -> None:
         """Fail now, not at the first step, when there is nothing to distil.
 
         Raises:
-            RestillError: No feature path is known.
+            RestillError: No path is known for a role.
         """
-        if self.feature is None:
-            raise RestillError(
-                f"the {self.role} {type(self.network).__name__} has no spec that says where its feature is; "
-                f"give {self.role}_feature, a module path such as 'body.5' or 'head:input'"
-            )
+        for role in roles:
+            if not self.places.get(role):
+                what = f"{self.side}_feature" if role == "feature" else f"{self.side}_feature={{'{role}': ...}}"
+                raise RestillError(
+                    f"the {self.side} {type(self.network).__name__} has no spec that says where {ROLES[role]} "
+                    f"is found; give {what}, module paths such as 'body.5' or 'head:input'"
+                )
 
-    def run(self, windows: Tensor) -> tuple[Tensor, Tensor | None, bool]:
-        """One run of the network.
+    def run(self, windows: Tensor) -> Seen:
+        """One run of the network, with a tap at every place.
 
         Args:
             windows: (N, K, C, H, W), sizes that the network takes.
+        """
+        with ExitStack() as stack:
+            paths = dict.fromkeys(path for paths in self.places.values() for path in paths)
+            taps = [stack.enter_context(Tap(self.network, path)) for path in paths]
+            picture = self.network(windows)
+        return Seen(picture, {tap.path: tap.value for tap in taps})
 
-        Returns:
-            picture (N, C, sH, sW); feature (N, C', h, w), without a temporal axis of one; whether it had that axis.
+    def maps(self, seen: Seen, role: str) -> list[Tensor]:
+        """The maps of one role: [(N, C', h, w), ...]. A temporal axis is averaged away.
 
         Raises:
-            RestillError: The feature is not a map.
+            RestillError: What was found at a path is not a map.
         """
-        if self.feature is None:
-            return self.network(windows), None, False
-        with Tap(self.network, self.feature) as tap:
-            picture = self.network(windows)
-        feature = tap.value
-        has_time = feature.dim() == 5 and feature.shape[2] == 1
-        if has_time:
-            feature = feature[:, :, 0]  # (N, C', 1, h, w) -> (N, C', h, w)
-        if feature.dim() != 4:
+        return [self._map(path, seen.found[path]) for path in self.places.get(role, ())]
+
+    def _map(self, path: str, value: Tensor) -> Tensor:
+        if value.dim() == 5:
+            value = value.mean(dim=2)  # (N, C', T, h, w) -> (N, C', h, w)
+        if value.dim() != 4:
             raise RestillError(
-                f"the {self.role}'s feature at '{self.feature}' is {tuple(feature.shape)}; "
-                "it must be (B, C, H, W) or (B, C, 1, H, W)"
+                f"the {self.side}'s feature at '{path}' is {tuple(value.shape)}; "
+                "it must be (B, C, H, W) or (B, C, T, H, W)"
             )
-        return picture, feature, has_time
+        return value
 
     def features(self, windows: Tensor, levels: int, source: ScaleSource) -> list[Tensor]:
         """Features of every scale, finest first: [(N, C', h, w), (N, C', h/2, w/2), ...]. See :meth:`scales`."""
         if source == "frames":
-            found = [self.run(pad_to_multiple(w, self.size_multiple))[1] for w in window_pyramid(windows, levels)]
-            return [f for f in found if f is not None]
-        _, feature, _ = self.run(windows)
-        return [] if feature is None else pyramid(feature, levels)
+            runs = [self.run(pad_to_multiple(w, self.size_multiple)) for w in window_pyramid(windows, levels)]
+            return [f for seen in runs for f in self.maps(seen, "feature")]
+        return [p for f in self.maps(self.run(windows), "feature") for p in pyramid(f, levels)]
 
     def scales(self, windows: Tensor, levels: int, source: ScaleSource) -> tuple[list[Tensor], list[Tensor]]:
         """Pictures and features of every scale, finest first.
@@ -132,22 +160,28 @@ class Tapped:
         """
         if source == "frames":
             runs = [self.run(pad_to_multiple(w, self.size_multiple)) for w in window_pyramid(windows, levels)]
-            return [picture for picture, _, _ in runs], [f for _, f, _ in runs if f is not None]
-        picture, feature, has_time = self.run(windows)
-        features = [] if feature is None else pyramid(feature, levels)
-        if self.head is None or not features:
-            return pyramid(picture, levels), features
+            return [seen.picture for seen in runs], [f for seen in runs for f in self.maps(seen, "feature")]
+        seen = self.run(windows)
+        features = [p for f in self.maps(seen, "feature") for p in pyramid(f, levels)]
+        return self.pictures(seen, windows, levels), features
+
+    def pictures(self, seen: Seen, windows: Tensor, levels: int) -> list[Tensor]:
+        """The picture of a run and ``levels - 1`` coarser ones, as :meth:`scales` makes them from features."""
+        if levels == 1 or self.head is None or "feature" not in self.places:
+            return pyramid(seen.picture, levels)
+        has_time = seen.found[self.places["feature"][0]].dim() == 5
+        features = pyramid(self.maps(seen, "feature")[0], levels)
         head = find_module(self.network, self.head)
         centres = pyramid(windows[:, self.before], levels)  # (N, C, H, W), ...
-        pictures = [picture]
+        pictures = [seen.picture]
         for f, centre in zip(features[1:], centres[1:], strict=True):
             out = head(f.unsqueeze(2))[:, :, 0] if has_time else head(f)  # (N, C, ~sH/2, ~sW/2)
             if self.residual:
-                scale = picture.shape[-1] // windows.shape[-1]
-                base = interpolate(centre, scale_factor=scale, mode="bilinear") if scale > 1 else centre
+                scale = seen.picture.shape[-1] // windows.shape[-1]
+                base = interpolate(centre, scale_factor=scale, mode=self.upsample) if scale > 1 else centre
                 out = out[..., : base.shape[-2], : base.shape[-1]] + base
             pictures.append(out)
-        return pictures, features
+        return pictures
 
 
 def window_pyramid(windows: Tensor, levels: int) -> list[Tensor]:

@@ -66,6 +66,45 @@ class Tap:
         return self._value
 
 
+class Graft:
+    """While it is open, modules give other tensors than they made: one network's features in another.
+
+    The modules still run; only what they give is replaced, so the rest of the network goes on from there.
+
+    >>> import torch
+    >>> net = nn.Sequential(nn.Identity(), nn.ReLU())
+    >>> with Graft(net, {"0": torch.full((1,), 7.0)}):
+    ...     net(torch.zeros(1))
+    tensor([7.])
+
+    Args:
+        network: Any module; it is not changed.
+        tensors: What each module path is to give.
+
+    Raises:
+        RestillError: There is no module at a path, or the path ends in ``:input``.
+    """
+
+    def __init__(self, network: nn.Module, tensors: dict[str, Tensor]) -> None:
+        for path in tensors:
+            if ":" in path:
+                raise RestillError(f"features can only be put in a module's place, not at '{path}'; name the module")
+        self._tensors = {find_module(network, path): tensor for path, tensor in tensors.items()}
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> Graft:
+        for module, tensor in self._tensors.items():
+            self._handles.append(module.register_forward_hook(lambda *_, tensor=tensor: tensor))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+
 def find_module(network: nn.Module, path: str) -> nn.Module:
     """The module at a path.
 

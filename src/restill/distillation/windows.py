@@ -39,6 +39,34 @@ def centre_windows(batch: Batch, context: int, before: int, after: int) -> Tenso
     return torch.stack([clip[:, t - before : t + after + 1] for t in centres], dim=1)
 
 
+def clean_windows(batch: Batch, context: int, before: int, after: int) -> Tensor:
+    """The windows of all centers with clean frames in them, for networks that are shown the clean input in training.
+
+    Args:
+        batch: ``clean`` (B, T, C, H, W), of the size of ``degraded``.
+        context: Frames at either end of the clip that are only context.
+        before: Frames before the center that the network sees.
+        after: Frames after it.
+
+    Returns:
+        (B, L, before + 1 + after, C, H, W).
+
+    Raises:
+        RestillError: The clean frames are larger than the degraded ones, or the neighbors would have to be aligned.
+    """
+    if batch["clean"].shape[-2:] != batch["degraded"].shape[-2:]:
+        raise RestillError(
+            "a network that sees the clean input must restore at scale 1, but the clean frames are "
+            f"{tuple(batch['clean'].shape[-2:])} and the degraded ones {tuple(batch['degraded'].shape[-2:])}"
+        )
+    if "windows" in batch and (before or after):
+        raise RestillError(
+            "the clean neighbors are not aligned: a teacher of several frames that sees the clean input needs "
+            "data.align none"
+        )
+    return centre_windows({"degraded": batch["clean"]}, context, before, after)
+
+
 def centre_targets(batch: Batch, context: int) -> Tensor:
     """The clean frames of the centers.
 

@@ -1,0 +1,143 @@
+"""What methods share that run a teacher and a student side by side and compare what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Generic, TypeVar, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from restill.distillation.method import Method, MethodOptions
+from restill.distillation.places import Places
+from restill.distillation.plain import Weight, weighted_sum
+from restill.distillation.scales import Seen, Tapped, common_multiple, pad_to_multiple
+from restill.distillation.windows import Batch, centre_targets, centre_windows
+from restill.errors import RestillError
+from restill.losses.reconstruction import Kind, scale_losses
+
+PROBE = 32  # pixels: the least side of the window that tells how many channels a feature has
+
+
+class PairedOptions(MethodOptions):
+    """What every paired method can be told: the task's own loss, to which it adds.
+
+    Attributes:
+        reconstruction: The loss on pictures.
+        recon_weights: One weight per scale, finest first, as many as scales; CSTD's are (0.6, 0.2, 0.2).
+    """
+
+    reconstruction: Kind = "l1"
+    recon_weights: Annotated[tuple[Weight, ...], Field(min_length=1, max_length=5)] = (1.0,)
+
+
+AnyOptions = TypeVar("AnyOptions", bound=PairedOptions)
+
+
+class Paired(Method, Generic[AnyOptions]):
+    """A student, a frozen teacher, and where to look in both.
+
+    A subclass says its ``roles``, builds its adapters in the constructor and writes ``forward``.
+
+    Args:
+        teacher: Any network (B, K, C, H, W) -> (B, C, sH, sW); will be frozen.
+        student: Any network; without a ``spec`` it sees ``2 * context + 1`` frames.
+        context: Frames at either end of a clip that are only context.
+        options: The method's own.
+        teacher_feature: Where to look in the teacher, if not at its spec's places (see
+            :mod:`restill.distillation.places`).
+        student_feature: The same of the student.
+        student_head: Path of the module that turns the student's last feature into the picture, if not its spec's;
+            used only where ``recon_weights`` asks for coarser pictures.
+
+    Raises:
+        RestillError: A place is missing or leads nowhere, or teacher and student show different numbers of levels.
+    """
+
+    roles: ClassVar[tuple[str, ...]]
+    Options: ClassVar[type[MethodOptions]] = PairedOptions
+    options: AnyOptions
+
+    def __init__(
+        self,
+        teacher: nn.Module,
+        student: nn.Module,
+        context: int,
+        options: AnyOptions | None = None,
+        teacher_feature: Places | None = None,
+        student_feature: Places | None = None,
+        student_head: str | None = None,
+    ) -> None:
+        super().__init__(student, teacher)
+        self.options = options or cast(AnyOptions, self.Options())
+        self.context = context
+        self.teacher_net = Tapped.of(teacher, "teacher", context, teacher_feature, roles=self.roles)
+        self.student_net = Tapped.of(student, "student", context, student_feature, student_head, roles=self.roles)
+        for net in (self.teacher_net, self.student_net):
+            net.need(*self.roles)
+        for role in self.roles:
+            of_teacher, of_student = (len(net.places[role]) for net in (self.teacher_net, self.student_net))
+            if of_teacher != of_student:
+                raise RestillError(
+                    f"'{role}' has {of_teacher} places in the teacher but {of_student} in the student; "
+                    "give teacher_feature and student_feature with as many paths each"
+                )
+
+    # --- running both --------------------------------------------------------------------------------------------
+
+    def windows(self, net: Tapped, batch: Batch) -> Tensor:
+        """Every window of one network, padded to a size that suits both: (B*L, K, C, H, W)."""
+        windows = centre_windows(batch, self.context, net.before, net.after).flatten(0, 1)
+        return pad_to_multiple(windows, common_multiple(self.teacher_net, self.student_net))
+
+    def targets(self, batch: Batch) -> Tensor:
+        """The clean frames of the centers: (B*L, C, sH, sW)."""
+        return centre_targets(batch, self.context).flatten(0, 1)
+
+    def run_student(self, batch: Batch) -> tuple[Seen, Tensor]:
+        """The student on a batch; what it showed, and its reconstruction loss."""
+        windows = self.windows(self.student_net, batch)
+        seen = self.student_net.run(windows)
+        return seen, self.reconstruction(seen, windows, self.targets(batch))
+
+    @torch.no_grad()
+    def run_teacher(self, batch: Batch) -> Seen:
+        """The teacher on a batch, without gradient."""
+        return self.teacher_net.run(self.windows(self.teacher_net, batch))
+
+    def reconstruction(self, seen: Seen, windows: Tensor, targets: Tensor) -> Tensor:
+        """The task's own loss: the weighted sum over scales of the student's pictures, a scalar."""
+        weights = self.options.recon_weights
+        pictures = self.student_net.pictures(seen, windows, len(weights))
+        return weighted_sum(scale_losses(pictures, targets, self.options.reconstruction), weights)
+
+    # --- building adapters ---------------------------------------------------------------------------------------
+
+    def widths(self, role: str) -> list[tuple[int, int]]:
+        """Channels at each place of a role, (student's, teacher's), found by running both once on a small window."""
+        student, teacher = (self._probe(net, role) for net in (self.student_net, self.teacher_net))
+        return list(zip(student, teacher, strict=True))
+
+    def _probe(self, net: Tapped, role: str) -> list[int]:
+        some = next(net.network.parameters(), torch.empty(0))
+        multiple = common_multiple(self.teacher_net, self.student_net)
+        side = -(-PROBE // multiple) * multiple
+        window = torch.zeros(1, net.before + 1 + net.after, 3, side, side, device=some.device, dtype=some.dtype)
+        was_training = net.network.training
+        net.network.eval()  # no statistics change
+        try:
+            with torch.no_grad():
+                return [f.shape[1] for f in net.maps(net.run(window), role)]
+        finally:
+            net.network.train(was_training)
+
+
+def adapter(student: int, teacher: int) -> nn.Module:
+    """From the student's channels to the teacher's: a 1x1 convolution; nothing where they are equal."""
+    return nn.Identity() if student == teacher else nn.Conv2d(student, teacher, 1)
+
+
+def adapters(widths: Sequence[tuple[int, int]]) -> nn.ModuleList:
+    """One :func:`adapter` for each pair of widths."""
+    return nn.ModuleList(adapter(student, teacher) for student, teacher in widths)

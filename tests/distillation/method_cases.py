@@ -1,0 +1,91 @@
+"""How test_every_method.py runs each method; every method of METHODS has a line here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from foreign_networks import UNET_PLACES, TinyUnet
+from torch import nn
+
+from restill.distillation import METHODS, create_method, method_class
+from restill.distillation.method import Method
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a method needs to be told.
+
+    Attributes:
+        distances: Names of its losses that are zero when the student is the teacher.
+        options: Options that make it small, or show all of it at once (no warm-up).
+        falls: Names of the losses that training must lower; the distances if not given.
+        why_not_zero: Why it has no distance that is zero.
+    """
+
+    distances: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    falls: tuple[str, ...] = ()
+    why_not_zero: str = ""
+
+
+CASES: dict[str, Case] = {
+    "plain": Case(options={"reconstruction": "mse"}, falls=("reconstruction",), why_not_zero="it has no teacher"),
+    "cstd": Case(("spatial", "temporal"), {"hidden": 4}),
+    "mse": Case(("feature",)),
+}
+
+
+def networks(seed: int = 0, *, same: bool = False) -> tuple[nn.Module, nn.Module]:
+    """A teacher and a student that the package does not know; ``same`` gives two equal ones."""
+    torch.manual_seed(seed)
+    teacher, student = TinyUnet(16), TinyUnet(16 if same else 8)
+    if same:
+        student.load_state_dict(teacher.state_dict())
+    return teacher, student
+
+
+def make(name: str, teacher: nn.Module, student: nn.Module, **options: Any) -> Method:
+    """The method of that name around two :class:`TinyUnet`, each place given by path."""
+    cls = method_class(name)
+    roles = getattr(cls, "roles", ("feature",))
+    places = {role: UNET_PLACES[role] for role in roles}
+    if not cls.has_teacher:
+        return create_method(name, None, student, 1, student_feature=places, **(CASES[name].options | options))
+    return create_method(
+        name,
+        teacher,
+        student,
+        1,
+        teacher_feature=places,
+        student_feature=places,
+        student_head="last",
+        **(CASES[name].options | options),
+    )
+
+
+def names() -> list[str]:
+    return list(METHODS)
+
+
+def total(method: Method, losses: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The sum that the loop makes."""
+    return torch.stack([method.default_weights.get(name, 1.0) * value for name, value in losses.items()]).sum()
+
+
+def step(method: Method, optimizer: torch.optim.Optimizer, batch: dict[str, torch.Tensor], number: int) -> dict:
+    """One step as the loop does it; its losses."""
+    losses: dict[str, float] = {}
+    for group in method.loss_groups(batch, number):
+        optimizer.zero_grad(set_to_none=True)
+        total(method, group).backward()
+        optimizer.step()
+        for name, value in group.items():
+            losses[name] = losses.get(name, 0.0) + float(value.detach())
+    method.after_step(losses)
+    return losses
+
+
+def optimizer(method: Method, lr: float = 1e-3) -> torch.optim.Optimizer:
+    return torch.optim.Adam([p for p in method.parameters() if p.requires_grad], lr=lr)
