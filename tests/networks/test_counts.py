@@ -43,6 +43,14 @@ COUNTS = [
     Row("prednet-student2", 81_139, "cstd", (128, 128), 2_810_232_832),
     Row("prednet-student3", 186_723, "all", (128, 128), 3_048_210_432),
     Row("prednet-student3", 186_723, "cstd", (128, 128), 3_059_269_632),
+    Row("vdsr", 665_921, "std", (120, 180), "229.7 G"),
+    Row("vdsr", 668_227, "std", (120, 180), "230.5 G", {"channels": 3}),
+    Row("vsrnet", 395_969, "std", (120, 180), "136.7 G"),
+    Row("vsrnet", 283_073, "std", (120, 180), "97.7 G", {"frames": 5}),
+    Row("vespcn", 841_859, "std", (120, 180), "39.35 G"),
+    Row("fastdvdnet-vsr", 4_067_865, "std", (120, 180), "60.4 G"),
+    Row("fastdvdnet-vsr-half", 3_874_201, "std", (120, 180), "51.4 G"),
+    Row("fastdvdnet-vsr-quarter", 3_805_017, "std", (120, 180), "47.6 G"),
 ]
 
 

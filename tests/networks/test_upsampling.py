@@ -1,6 +1,7 @@
 """The parts that the super-resolution networks share, by hand-computed cases."""
 
 import torch
+from torch import nn
 from torch.nn.functional import pixel_shuffle
 
 from restill.networks.upsampling import Upsampler, enlarge, luma
@@ -13,13 +14,13 @@ def test_pixel_shuffle_puts_channels_row_by_row():
     with torch.no_grad():
         for parameter in upsampler.parameters():
             parameter.zero_()
-        upsampler.upconv1.bias.copy_(torch.tensor([1.0, 2.0, 3.0, -4.0]))  # the four places of a 2x2 block
+        upsampler.upconv1.bias = nn.Parameter(torch.tensor([1.0, 2.0, 3.0, -4.0]))  # the four places of a 2x2 block
         for conv in (upsampler.upconv2, upsampler.conv_hr, upsampler.conv_last):
             conv.weight[:, :, 1, 1] = 1.0
-        upsampler.upconv2.bias.copy_(torch.tensor([0.0, 10.0, 20.0, 30.0]))
+        upsampler.upconv2.bias = nn.Parameter(torch.tensor([0.0, 10.0, 20.0, 30.0]))
         picture = upsampler(torch.zeros(1, 1, 1, 1))
     assert picture.shape == (1, 3, 4, 4)
-    expected = torch.tensor(  # -4 goes through two leaky ReLUs of slope 0.1 less where 10 and more are added
+    expected = torch.tensor(  # -4 becomes -0.4 by the first leaky ReLU; 0.1 times that twice where nothing is added
         [
             [1.0, 11.0, 2.0, 12.0],
             [21.0, 31.0, 22.0, 32.0],

@@ -18,6 +18,16 @@ NETWORKS = {
     "prednet-student3": "restill.networks.prednet:Student3",
     "rill-s": "restill.networks.rill:RillS",
     "rill-l": "restill.networks.rill:RillL",
+    "restormer": "restill.networks.restormer:Restormer",
+    "res-sl": "restill.networks.restormer:ResSL",
+    "drsformer": "restill.networks.drsformer:DRSformer",
+    "drs-sl": "restill.networks.drsformer:DRSSL",
+    "vdsr": "restill.networks.vdsr:VDSR",
+    "vsrnet": "restill.networks.vsrnet:VSRNet",
+    "vespcn": "restill.networks.vespcn:VESPCN",
+    "fastdvdnet-vsr": "restill.networks.fastdvdnet:FastDVDnetVSR",
+    "fastdvdnet-vsr-half": "restill.networks.fastdvdnet:FastDVDnetVSRHalf",
+    "fastdvdnet-vsr-quarter": "restill.networks.fastdvdnet:FastDVDnetVSRQuarter",
 }
 
 __all__ = ["NETWORKS", "NetworkSpec", "create", "network_class"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu, pixel_shuffle
 
+from restill.errors import RestillError
+
 SCALE = 4
 SLOPE = 0.1
 HR_CHANNELS = 64
@@ -30,13 +32,37 @@ def luma(picture: Tensor) -> Tensor:
     alone needs no way back.
 
     Args:
-        picture: (B, 3, H, W) RGB in [0, 1].
+        picture: (..., 3, H, W) RGB in [0, 1].
 
     Returns:
-        (B, 1, H, W) in [0, 1].
+        (..., 1, H, W) in [0, 1].
     """
-    red, green, blue = picture.split(1, dim=1)  # (B, 1, H, W) each
+    red, green, blue = picture.split(1, dim=-3)  # (..., 1, H, W) each
     return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def conv_relu(c_in: int, c_out: int) -> nn.Sequential:
+    """3x3, same size; one module, so that a tap sees what the ReLU lets through."""
+    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, padding=1), nn.ReLU())
+
+
+def init_for_relu(network: nn.Module) -> None:
+    """He et al.'s initialization of every convolution, biases zero: plain deep stacks fade out with PyTorch's own."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def check_channels(network: str, channels: int) -> None:
+    """Luma or RGB.
+
+    Raises:
+        RestillError: It is neither 1 nor 3.
+    """
+    if channels not in (1, 3):
+        raise RestillError(f"{network}'s channels is {channels}; it must be 1 (luma, chroma bicubic) or 3 (RGB)")
 
 
 class Upsampler(nn.Module):
