@@ -7,13 +7,16 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from restill import __version__
 from restill.errors import RestillError, need_extra
+
+if TYPE_CHECKING:
+    from restill.evaluation import Report, Scores
 
 app = typer.Typer(
     name="restill",
@@ -167,15 +170,19 @@ def rain(
 
 @app.command()
 def networks(
-    size: Annotated[str, typer.Option(help="Frame to count at, WIDTHxHEIGHT in pixels.")] = "128x128",
+    size: Annotated[str, typer.Option(help="Input frame to count at, WIDTHxHEIGHT in pixels.")] = "128x128",
+    convention: Annotated[
+        str, typer.Option(help="What counts: all (MACs alone), or as a paper does: cstd, std, slkd, ssid.")
+    ] = "all",
+    task: Annotated[str | None, typer.Option(help="Only networks for this task, such as derain.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects for machines.")] = False,
 ) -> None:
-    """List every network with its parameters and multiply-accumulates."""
+    """List every network with its parameters and multiply-accumulates (MACs). See docs/protocols.md."""
     from restill.evaluation import complexity
     from restill.evaluation.report import complexity_table
 
     height_width = complexity.parse_size(size)
-    rows = complexity.table(height_width)
+    rows = complexity.table(height_width, convention, task)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
@@ -251,8 +258,7 @@ def evaluate(
     """Score a model on clips whose clean frames are known: PSNR and SSIM under a named protocol."""
     from restill.evaluation import evaluate as run
 
-    if json_file is not None and not Path(json_file).parent.is_dir():  # better known before an hour of work
-        raise RestillError(f"{json_file}: cannot be written, its folder is not there; make it first")
+    _check_json(json_file)
     names = None if clips is None else Path(clips) if Path(clips).is_file() else clips.split(",")
     report = run(
         model,
@@ -265,12 +271,44 @@ def evaluate(
         limit=limit,
         quiet=quiet,
     )
+    _show(report, json_file)
+
+
+@app.command()
+def score(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Videos, folders of pictures, pictures.")],
+    metric: Annotated[str, typer.Option(help="piqe, brisque, or both with a comma between.")] = "piqe",
+    brisque_model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="BRISQUE's model. See docs/no-reference.md.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many frames of each clip.")] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the numbers for machines; - for the screen.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Score pictures and videos without a clean side: PIQE and BRISQUE, lower is better."""
+    from restill.evaluation import score as run
+
+    _check_json(json_file)
+    scores = run(paths, metric.split(","), brisque_model=brisque_model, limit=limit, quiet=quiet)
+    _show(scores, json_file)
+
+
+def _check_json(json_file: str | None) -> None:
+    if json_file is not None and not Path(json_file).parent.is_dir():  # better known before an hour of work
+        raise RestillError(f"{json_file}: cannot be written, its folder is not there; make it first")
+
+
+def _show(report: Report | Scores, json_file: str | None) -> None:
+    from restill.evaluation.report import write_json
+
     if json_file == "-":
         typer.echo(json.dumps(report.as_dict(), indent=2))
         return
     Console().print(report.table())
     if json_file is not None:
-        report.write_json(Path(json_file))
+        write_json(Path(json_file), report.as_dict())
 
 
 @app.command()
@@ -283,6 +321,33 @@ def export(
     from restill.training.export import export as run
 
     typer.echo(f"written: {run(checkpoint, output, name=name)}")
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="Weights: .pth, .pt, .ckpt or .safetensors.")],
+    network: Annotated[str, typer.Option(help="Whose weights they are: a name of 'restill networks'.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="OUT", help="The .safetensors file; NETWORK.safetensors beside FILE."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="The network's own: --set channels=24.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Where in FILE the weights are, if it holds several.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
+) -> None:
+    """Read weights that others published (docs/converting.md lists whose), for evaluate, export and recipes.
+
+    No code is run from FILE, and nothing is written unless every weight of the network is in it and none is left over.
+    """
+    from restill.training.convert import convert as run
+    from restill.training.recipe import set_field
+
+    options: dict[str, Any] = {}
+    for change in changes or []:
+        set_field(options, change)
+    typer.echo(run(source, network, output, options=options, key=key, overwrite=overwrite))
 
 
 # Which extra brings a library that a command turned out to need.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from safetensors import SafetensorError
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample, interpolate
 
 from restill.errors import RestillError
+from restill.networks.published import Published
 
 LEVELS = 6
 MULTIPLE = 2 ** (LEVELS - 1)  # the coarsest level is 1/32 of the picture
@@ -28,6 +30,11 @@ class SPyNet(nn.Module):
 
     mean: Tensor
     std: Tensor
+    published: ClassVar[Published] = Published(
+        "XPixelGroup/BasicSR (spynet_sintel_final), sniklaus/pytorch-spynet",
+        rename=((r"^\w+\.(\d)\.\w+\.(\d)\.", r"levels.\1.\2."),),
+        ignore=("^mean$", "^std$"),
+    )
 
     def __init__(self) -> None:
         super().__init__()

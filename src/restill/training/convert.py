@@ -17,12 +17,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from restill.errors import RestillError
-from restill.networks import create, network_class
+from restill.networks import create
 from restill.networks.published import Published
+from restill.networks.spynet import SPyNet, save_spynet
 from restill.training.checkpoint import save_network
 
-USUAL_KEYS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "netP", "netG", "generator")
-SHOWN = 3
+USUAL_KEYS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "netP", "netG")
+SPYNET = "spynet"  # no network to train, so not in NETWORKS
+SHOWN = 3  # keys of a kind that a message names
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,17 @@ class Converted:
     found: str
     match: Match
 
+    def __str__(self) -> str:
+        """What was taken, renamed and ignored."""
+        names, ignored = self.match.renamed, self.match.ignored
+        renamed = [f"{theirs} is {ours}" for theirs, ours in names.items() if theirs != ours]
+        lines = [f"{len(names)} weights taken" + (f" from '{self.found}'" if self.found else "")]
+        if renamed:
+            lines.append(f"{len(renamed)} renamed: {_some(renamed)}")
+        if ignored:
+            lines.append(f"{len(ignored)} ignored, which hold no weights: {_some(ignored)}")
+        return "\n".join([*lines, f"written: {self.output}"])
+
 
 def convert(
     source: str | Path,
@@ -77,8 +90,8 @@ def convert(
 
     Args:
         source: A ``.safetensors`` file, or what ``torch.save`` wrote (``.pth``, ``.pt``, ``.ckpt``).
-        network: One of ``NETWORKS``. Its ``published`` says how the keys are renamed; without, or if they all are
-            ours already, they stay as they are.
+        network: One of ``NETWORKS``, or ``spynet`` for the aligner. Its ``published`` says how the keys are renamed;
+            without, or if they all are ours already, they stay as they are.
         output: The .safetensors file; ``NETWORK.safetensors`` beside the source if not given.
         options: The network's, such as ``channels``.
         key: Where in the file the weights are; by default the file itself or the first of :data:`USUAL_KEYS`.
@@ -90,8 +103,7 @@ def convert(
     """
     source, options = Path(source), options or {}
     output = Path(output) if output is not None else source.with_name(f"{network}.safetensors")
-    with torch.device("meta"):  # only names and shapes
-        ghost = create(network, **options)
+    ghost = _ghost(network, options)
     if output.suffix != ".safetensors":
         raise RestillError(f"the output '{output}' must end in .safetensors")
     if output.exists() and not overwrite:
@@ -99,12 +111,16 @@ def convert(
     weights, found = read_weights(source, key)
     match = match_keys(weights, ghost)
     if not match.fits:
-        raise RestillError(_misfit(source, network, match))
+        raise RestillError(f"{source}: does not fit network '{network}': {_misfit(match, ghost)}")
     own = ghost.state_dict()
     fitted = {ours: weights[key].to(own[ours].dtype, copy=True) for key, ours in match.renamed.items()}
     ghost.load_state_dict(fitted, assign=True)
     try:
-        save_network(output, ghost, {"network": network, "options": options, "align": "none", "name": output.stem})
+        if isinstance(ghost, SPyNet):
+            save_spynet(ghost, output)
+        else:
+            info = {"network": network, "options": options, "align": "none", "name": output.stem}
+            save_network(output, ghost, info)
     except (OSError, SafetensorError) as error:
         raise RestillError(f"{output}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
     return Converted(output, found, match)
@@ -160,6 +176,14 @@ def match_keys(weights: Mapping[str, Tensor], network: nn.Module) -> Match:
     return match
 
 
+def _ghost(network: str, options: dict[str, Any]) -> nn.Module:
+    """The network's names and shapes, without numbers."""
+    if network == SPYNET and options:
+        raise RestillError(f"network '{SPYNET}' has no options, but these were given: {', '.join(options)}")
+    with torch.device("meta"):
+        return SPyNet() if network == SPYNET else create(network, **options)
+
+
 def _read(path: Path) -> Any:
     """What is in a file; tensors, numbers, text, lists and dicts are all that is ever made from it."""
     try:
@@ -180,7 +204,7 @@ def _read(path: Path) -> Any:
         ) from error
 
 
-def _misfit(source: Path, network: str, match: Match) -> str:
+def _misfit(match: Match, network: nn.Module) -> str:
     parts = []
     if match.missing:
         parts.append(f"{len(match.missing)} of the network's weights are not in it ({_some(match.missing)})")
@@ -189,9 +213,9 @@ def _misfit(source: Path, network: str, match: Match) -> str:
     if match.misshapen:
         shapes = [f"{key} is {shapes}" for key, shapes in match.misshapen.items()]
         parts.append(f"{len(shapes)} have another shape ({_some(shapes)})")
-    options = list(inspect.signature(network_class(network)).parameters)
-    hint = f"; --set gives the network other options: {', '.join(options)}" if options else ""
-    return f"{source}: does not fit network '{network}': {'; '.join(parts)}{hint}"
+    if options := list(inspect.signature(type(network)).parameters):
+        parts.append(f"if it was made with other options, give them with --set ({', '.join(options)})")
+    return "; ".join(parts)
 
 
 def _some(names: list[str], most: int = SHOWN) -> str:
