@@ -43,6 +43,10 @@ COUNTS = [
     Row("prednet-student2", 81_139, "cstd", (128, 128), 2_810_232_832),
     Row("prednet-student3", 186_723, "all", (128, 128), 3_048_210_432),
     Row("prednet-student3", 186_723, "cstd", (128, 128), 3_059_269_632),
+    Row("restormer", 26_126_644, "slkd", (512, 512), "619.53 G"),
+    Row("res-sl", 3_537_482, "slkd", (512, 512), "85.02 G"),
+    Row("drsformer", 33_655_424, "slkd", (512, 512), "971.92 G"),
+    Row("drs-sl", 4_599_380, "slkd", (512, 512), "131.98 G"),
     Row("vdsr", 665_921, "std", (120, 180), "229.7 G"),
     Row("vdsr", 668_227, "std", (120, 180), "230.5 G", {"channels": 3}),
     Row("vsrnet", 395_969, "std", (120, 180), "136.7 G"),
@@ -51,6 +55,7 @@ COUNTS = [
     Row("fastdvdnet-vsr", 4_067_865, "std", (120, 180), "60.4 G"),
     Row("fastdvdnet-vsr-half", 3_874_201, "std", (120, 180), "51.4 G"),
     Row("fastdvdnet-vsr-quarter", 3_805_017, "std", (120, 180), "47.6 G"),
+    Row("rbpn", 12_771_943 + 1_440_300, "std", (120, 180), "3081.9 G"),  # SPyNet's flow is inside
 ]
 
 

@@ -28,6 +28,8 @@ NETWORKS = {
     "fastdvdnet-vsr": "restill.networks.fastdvdnet:FastDVDnetVSR",
     "fastdvdnet-vsr-half": "restill.networks.fastdvdnet:FastDVDnetVSRHalf",
     "fastdvdnet-vsr-quarter": "restill.networks.fastdvdnet:FastDVDnetVSRQuarter",
+    "rbpn": "restill.networks.rbpn:RBPN",
+    "sid": "restill.networks.sid:SID",
 }
 
 __all__ = ["NETWORKS", "NetworkSpec", "create", "network_class"]
