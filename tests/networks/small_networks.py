@@ -22,5 +22,5 @@ SMALL: dict[str, dict[str, Any]] = {
     "fastdvdnet-vsr-half": {"channels": 8, "width": 8, "hr_channels": 8},
     "fastdvdnet-vsr-quarter": {"channels": 4, "width": 8, "hr_channels": 8},
     "rbpn": {"frames": 3, "channels": 8, "hr_channels": 4},
-    "sid": {"channels": [4, 6, 8], "units": [1, 1, 1], "blocks": "mffb"},
+    "sid": {"channels": [4, 6, 8], "units": [1, 1, 1], "blocks": "mffb", "pyramids": 1},
 }
