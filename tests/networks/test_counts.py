@@ -47,6 +47,13 @@ COUNTS = [
     Row("res-sl", 3_537_482, "slkd", (512, 512), "85.02 G"),
     Row("drsformer", 33_655_424, "slkd", (512, 512), "971.92 G"),
     Row("drs-sl", 4_599_380, "slkd", (512, 512), "131.98 G"),
+    Row("uformer-b", 50_880_946, "slkd", (512, 512), "347.56 G"),
+    Row("ufor-sl", 7_855_234, "slkd", (512, 512), "57.08 G"),
+    Row("prenet", 168_963, "all", (128, 128), "16.56 G"),
+    Row("prenet", 168_963, "all", (256, 256), "66.25 G"),
+    Row("prenet", 168_963, "all", (512, 512), "265.0 G"),
+    Row("prenet", 168_963, "slkd", (512, 512), "176.7 G", {"iterations": 4}),  # what SLKD prints for PReNet
+    Row("s2vd", 525_260, "all", (128, 128), "12.74 G"),
     Row("vdsr", 665_921, "std", (120, 180), "229.7 G"),
     Row("vdsr", 668_227, "std", (120, 180), "230.5 G", {"channels": 3}),
     Row("vsrnet", 395_969, "std", (120, 180), "136.7 G"),
