@@ -1,14 +1,19 @@
-"""The recurrent cell that distillation methods compare networks through: a ConvLSTM with one convolution."""
+"""The recurrent cell that distillation methods compare networks through, and the guard against its collapse."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from restill.distillation.method import Method
+from restill.distillation.processes import mean_over_processes
 from restill.losses.pyramid import pool
 
 State = tuple[Tensor, Tensor]  # (hid, cell), each (B, D, H, W)
+COLLAPSED = 1e-8  # a distillation loss below this says that the cells have learned to say nothing (STD's rule)
 
 
 class ConvLSTMCell(nn.Module):
@@ -60,3 +65,48 @@ def up(state: State, size: tuple[int, int]) -> State:
     """Both parts at twice the size, by nearest neighbor; ``size`` is the finer map's (it may be odd)."""
     hid, cell = state
     return interpolate(hid, size), interpolate(cell, size)
+
+
+class GuardedMethod(Method):
+    """A method whose cells learn with the student; they could make its losses zero by saying nothing.
+
+    Once a watched loss is below :data:`COLLAPSED`, the cells are frozen for good, in every process and after a resume.
+
+    Attributes:
+        watched: Names of the losses that tell a collapse.
+    """
+
+    watched: ClassVar[tuple[str, ...]]
+
+    cells_frozen: Tensor
+
+    def guard_cells(self, *cells: nn.Module | None, frozen: bool = False) -> None:
+        """To be called once, in the constructor.
+
+        Args:
+            cells: What is to be frozen; None is passed over.
+            frozen: They are frozen from the start.
+        """
+        self._cells = tuple(cell for cell in cells if cell is not None)
+        self.register_buffer("cells_frozen", torch.tensor(frozen))
+        self._freeze_cells_if_told()
+        self.register_load_state_dict_post_hook(lambda module, keys: self._freeze_cells_if_told())
+
+    def after_step(self, losses: dict[str, float]) -> None:
+        """Freeze the cells if a watched loss, mean over the processes, is below :data:`COLLAPSED`."""
+        values = [losses[name] for name in self.watched if name in losses]
+        if not values or self.cells_frozen:
+            return
+        if mean_over_processes(torch.tensor(values, device=self.cells_frozen.device)).min() < COLLAPSED:
+            self.cells_frozen.fill_(True)
+            self._freeze_cells_if_told()
+
+    def _freeze_cells_if_told(self) -> None:
+        if self.cells_frozen:
+            for cell in self._cells:
+                cell.requires_grad_(False)
+                cell.zero_grad(set_to_none=True)
+
+    def metrics(self) -> dict[str, float]:
+        """Whether the cells are frozen."""
+        return {"cells_frozen": float(self.cells_frozen)}

@@ -28,16 +28,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from restill.distillation.cells import ConvLSTMCell, State, down, up
+from restill.distillation.cells import ConvLSTMCell, GuardedMethod, State, down, up
 from restill.distillation.cstd_options import ALTERNATE, CSTDOptions, Term
-from restill.distillation.method import Losses, Method, MethodOptions
+from restill.distillation.method import Losses, MethodOptions
 from restill.distillation.places import Places
 from restill.distillation.scales import Tapped, channel_map, common_multiple, like, pad_to_multiple
 from restill.distillation.windows import Batch, centre_targets, centre_windows
 from restill.losses.reconstruction import scale_losses
 
 SCALES = 3
-COLLAPSED = 1e-8  # a distillation loss below this says that the cells have learned to say nothing (STD's rule)
 
 
 class Connector(nn.Module):
@@ -90,7 +89,7 @@ class Status:
         return Status(h, None if self.hint is None else self.hint.detach())
 
 
-class CSTD(Method):
+class CSTD(GuardedMethod):
     """The method, whole.
 
     Args:
@@ -109,9 +108,8 @@ class CSTD(Method):
     name = "cstd"
     paper = "Collaborative Spatial-Temporal Distillation, ICME 2023"
     needs = "teacher and student: one feature map each, by module path; clips of several frames"
+    watched = ("spatial", "temporal")
     Options: ClassVar[type[MethodOptions]] = CSTDOptions
-
-    cells_frozen: Tensor
 
     def __init__(
         self,
@@ -135,9 +133,7 @@ class CSTD(Method):
         self.connector = Connector(o.hidden, o.connector_shared, o.g2l_init) if o.csc else None
         hint = o.hidden if o.hints else 0
         self.aggregator = ConvLSTMCell(1, o.hidden, hint) if o.ita or o.cta else None  # f_gamma
-        self.register_buffer("cells_frozen", torch.tensor(o.cells == "frozen_random"))
-        self._freeze_cells_if_told()
-        self.register_load_state_dict_post_hook(lambda module, keys: self._freeze_cells_if_told())
+        self.guard_cells(self.connector, self.aggregator, frozen=o.cells == "frozen_random")
         self._std: dict[str, Tensor] = {}
 
     # --- one step ------------------------------------------------------------------------------------------------
@@ -262,24 +258,9 @@ class CSTD(Method):
             return losses
         return {name: value / frames for name, value in losses.items()}
 
-    # --- the guard -----------------------------------------------------------------------------------------------
-
-    def after_step(self, losses: dict[str, float]) -> None:
-        """Freeze the cells for good once a distillation loss is below :data:`COLLAPSED`."""
-        if any(losses.get(name, 1.0) < COLLAPSED for name in ("spatial", "temporal")):
-            self.cells_frozen.fill_(True)
-            self._freeze_cells_if_told()
-
-    def _freeze_cells_if_told(self) -> None:
-        if self.cells_frozen:
-            for cells in (self.connector, self.aggregator):
-                if cells is not None:
-                    cells.requires_grad_(False)
-                    cells.zero_grad(set_to_none=True)
-
     def metrics(self) -> dict[str, float]:
         """Spread of the last frame's statuses (near 0: the cells say nothing), and whether the cells are frozen."""
-        return {name: value.item() for name, value in self._std.items()} | {"cells_frozen": float(self.cells_frozen)}
+        return {name: value.item() for name, value in self._std.items()} | super().metrics()
 
     # --- the networks --------------------------------------------------------------------------------------------
 

@@ -38,7 +38,8 @@ AnyOptions = TypeVar("AnyOptions", bound=PairedOptions)
 class Paired(Method, Generic[AnyOptions]):
     """A student, a frozen teacher, and where to look in both.
 
-    A subclass says its ``roles``, builds its adapters in the constructor and writes ``forward``.
+    A subclass says its ``roles``, builds its adapters in the constructor and writes ``forward``. Where its options
+    choose among the roles, it overrides :meth:`wanted`.
 
     Args:
         teacher: Any network (B, K, C, H, W) -> (B, C, sH, sW); will be frozen.
@@ -75,14 +76,18 @@ class Paired(Method, Generic[AnyOptions]):
         self.teacher_net = Tapped.of(teacher, "teacher", context, teacher_feature, roles=self.roles)
         self.student_net = Tapped.of(student, "student", context, student_feature, student_head, roles=self.roles)
         for net in (self.teacher_net, self.student_net):
-            net.need(*self.roles)
-        for role in self.roles:
+            net.need(*self.wanted())
+        for role in self.wanted():
             of_teacher, of_student = (len(net.places[role]) for net in (self.teacher_net, self.student_net))
             if of_teacher != of_student:
                 raise RestillError(
                     f"'{role}' has {of_teacher} places in the teacher but {of_student} in the student; "
                     "give teacher_feature and student_feature with as many paths each"
                 )
+
+    def wanted(self) -> tuple[str, ...]:
+        """Those of the roles that these options look at."""
+        return self.roles
 
     # --- running both --------------------------------------------------------------------------------------------
 
@@ -105,6 +110,17 @@ class Paired(Method, Generic[AnyOptions]):
     def run_teacher(self, batch: Batch) -> Seen:
         """The teacher on a batch, without gradient."""
         return self.teacher_net.run(self.windows(self.teacher_net, batch))
+
+    def run_both(self, batch: Batch, role: str) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
+        """Both networks on a batch; what student and teacher show at each place of a role, and the reconstruction loss.
+
+        Returns:
+            [((B*L, C_S, h, w), (B*L, C_T, h', w')), ...]; a scalar.
+        """
+        teacher = self.run_teacher(batch)
+        student, reconstruction = self.run_student(batch)
+        maps = (net.maps(seen, role) for net, seen in ((self.student_net, student), (self.teacher_net, teacher)))
+        return list(zip(*maps, strict=True)), reconstruction
 
     def reconstruction(self, seen: Seen, windows: Tensor, targets: Tensor) -> Tensor:
         """The task's own loss: the weighted sum over scales of the student's pictures, a scalar."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import lcm
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, pad
 
@@ -18,6 +19,7 @@ from restill.losses.pyramid import pyramid
 from restill.networks.spec import NetworkSpec
 
 ScaleSource = Literal["features", "frames"]
+Attention = Literal["sum_of_squares", "sum_of_abs", "max_of_squares"]
 
 
 @dataclass
@@ -221,6 +223,29 @@ def channel_map(feature: Tensor, agg: str) -> Tensor:
     if agg == "unit_mean_sq":
         return squared / (squared.mean(dim=(2, 3), keepdim=True) + 1e-6)
     return squared
+
+
+def attention_map(feature: Tensor, kind: Attention = "sum_of_squares") -> Tensor:
+    """Where a feature is strong (Zagoruyko and Komodakis, 2017), in the three forms that STD compares.
+
+    Args:
+        feature: (N, C, h, w).
+        kind: Over C, see below.
+
+    Returns:
+        (N, 1, h, w), float32, 0 or more.
+    """
+    feature = feature.float()
+    if kind == "sum_of_abs":
+        return feature.abs().sum(dim=1, keepdim=True)  # (2) of STD: sum_c |F_c|
+    if kind == "max_of_squares":
+        return feature.square().amax(dim=1, keepdim=True)  # (3) of STD: max_c |F_c|^2
+    return feature.square().sum(dim=1, keepdim=True)  # (1) of STD and of AT: sum_c |F_c|^2
+
+
+def unit_map(q: Tensor) -> Tensor:
+    """Each map over its own L2 norm, Q / (||Q|| + 1e-6): what is strong where, not how strong; (N, 1, h, w)."""
+    return q / (torch.linalg.vector_norm(q, dim=(1, 2, 3), keepdim=True) + 1e-6)
 
 
 def like(teachers: Tensor, students: Tensor) -> Tensor:

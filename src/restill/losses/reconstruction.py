@@ -14,6 +14,7 @@ from restill.losses.pyramid import pyramid
 from restill.losses.ssim import ssim
 
 Kind = Literal["neg_ssim", "neg_psnr", "mse", "charbonnier", "l1"]
+PictureLoss = Callable[[Tensor, Tensor], Tensor]  # of (prediction, target), both (B, C, H, W), giving a scalar
 CHARBONNIER_EPSILON = 1e-3  # a quarter of a grey level of 255: quadratic below it, linear above
 
 
@@ -32,12 +33,22 @@ def neg_psnr(x: Tensor, y: Tensor) -> Tensor:
     return torch.log10(mse + 1e-5).mean() / 10
 
 
-def charbonnier(x: Tensor, y: Tensor) -> Tensor:
-    """mean sqrt((x - y)^2 + epsilon^2): an L1 that is smooth at zero. Never below epsilon."""
-    return torch.sqrt((x - y) ** 2 + CHARBONNIER_EPSILON**2).mean()
+def charbonnier(
+    x: Tensor, y: Tensor, epsilon: float = CHARBONNIER_EPSILON, over: Literal["mean", "sum"] = "mean"
+) -> Tensor:
+    """sqrt((x - y)^2 + epsilon^2): an L1 that is smooth at zero. Never below epsilon.
+
+    Args:
+        x: (B, C, H, W).
+        y: (B, C, H, W).
+        epsilon: Where it turns from quadratic to linear.
+        over: "mean" over everything, or the "sum" over each picture, mean over the pictures.
+    """
+    values = torch.sqrt((x - y) ** 2 + epsilon**2)  # (B, C, H, W)
+    return values.mean() if over == "mean" else values.flatten(1).sum(1).mean()
 
 
-_KINDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+_KINDS: dict[str, PictureLoss] = {
     "neg_ssim": neg_ssim,
     "neg_psnr": neg_psnr,
     "mse": mse_loss,
@@ -46,8 +57,8 @@ _KINDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def reconstruction(kind: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of that name: a function of (prediction, target), both (B, C, H, W), giving a scalar.
+def reconstruction(kind: str) -> PictureLoss:
+    """The loss of that name.
 
     Raises:
         RestillError: There is no such kind.
@@ -57,14 +68,14 @@ def reconstruction(kind: str) -> Callable[[Tensor, Tensor], Tensor]:
     return _KINDS[kind]
 
 
-def scale_losses(predictions: Sequence[Tensor], target: Tensor, kind: str) -> list[Tensor]:
+def scale_losses(predictions: Sequence[Tensor], target: Tensor, kind: str | PictureLoss) -> list[Tensor]:
     """The loss at each scale, against the target pooled 2x2 as often as the scale says.
 
     Args:
         predictions: One per scale, finest first; scale p is (B, C, ~H/2^(p-1), ~W/2^(p-1)). One that is larger than
             its target (padding) is cropped at the right and the bottom.
         target: (B, C, H, W), the clean picture.
-        kind: See :func:`reconstruction`.
+        kind: See :func:`reconstruction`; or the function itself.
 
     Returns:
         One scalar per scale.
@@ -72,7 +83,7 @@ def scale_losses(predictions: Sequence[Tensor], target: Tensor, kind: str) -> li
     Raises:
         RestillError: A prediction is smaller than its target.
     """
-    loss = reconstruction(kind)
+    loss = reconstruction(kind) if isinstance(kind, str) else kind
     values = []
     for prediction, clean in zip(predictions, pyramid(target, len(predictions)), strict=True):
         h, w = clean.shape[-2:]
