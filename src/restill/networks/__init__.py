@@ -34,6 +34,8 @@ NETWORKS = {
     "fastdvdnet-vsr-quarter": "restill.networks.fastdvdnet:FastDVDnetVSRQuarter",
     "rbpn": "restill.networks.rbpn:RBPN",
     "sid": "restill.networks.sid:SID",
+    "edvr-m": "restill.networks.edvr:EDVRM",
+    "edvr-l": "restill.networks.edvr:EDVRL",
 }
 
 __all__ = ["NETWORKS", "NetworkSpec", "create", "network_class"]
