@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import torch
@@ -62,19 +61,8 @@ def _split(text: str) -> Iterator[tuple[str, list[str]]]:
         yield key, shape
 
 
-def renamed(shapes: Shapes, network: nn.Module) -> Shapes:
-    """By ``network.published``, each key to one of its own."""
-    out: Shapes = {}
-    for key, shape in shapes.items():
-        for pattern, replacement in network.published.rename:  # type: ignore[union-attr]
-            key = re.sub(pattern, replacement, key)
-        assert key not in out
-        out[key] = shape
-    return out
-
-
-def shapes_of(network: nn.Module) -> Shapes:
-    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+def meta(shapes: Shapes) -> dict[str, torch.Tensor]:
+    return {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
 
 
 def set_center(conv: nn.Conv2d, matrix) -> None:
