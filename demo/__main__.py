@@ -152,7 +152,7 @@ def _restore(model: str, name: str) -> report.Restored:
 
 def run_recipe(name: str, share: float) -> report.Run:
     """Train by a recipe beside this file; the score is filled in later."""
-    from restill.training.loop import train
+    from restill.training.experiment import train
     from restill.training.recipe import load_recipe
 
     recipe = load_recipe(HERE / f"{name}.yaml")

@@ -13,12 +13,13 @@ _PUBLIC = {
     "restore": "restill.restore",
     "stream": "restill.runtime",
     "load_model": "restill.runtime",
-    "train": "restill.training.loop",
+    "train": "restill.training.experiment",
+    "distill": "restill.training.distill",
     "evaluate": "restill.evaluation",
     "export": "restill.training.export",
 }
 
-__all__ = ["RestillError", "__version__", "evaluate", "export", "load_model", "restore", "stream", "train"]
+__all__ = ["RestillError", "__version__", "distill", "evaluate", "export", "load_model", "restore", "stream", "train"]
 
 if TYPE_CHECKING:
     from restill.errors import RestillError
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from restill.restore import restore
     from restill.runtime import load_model, stream
     from restill.training.export import export
-    from restill.training.loop import train
+    from restill.training.distill import distill
+    from restill.training.experiment import train
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from restill.errors import RestillError
 from restill.training.checkpoint import checkpoints, load_network
-from restill.training.loop import train
+from restill.training.experiment import train
 from restill.training.recipe import parse_recipe
 
 
@@ -115,6 +115,11 @@ def test_a_loss_that_is_not_finite_stops_with_its_name(clips, tmp_path):
         train(recipe(clips, tmp_path, optimizer={"lr": 1e30}), quiet=True)
 
 
+def test_a_method_without_its_teacher_is_refused(clips, tmp_path):
+    with pytest.raises(RestillError, match="method 'cstd' needs a teacher"):
+        train(recipe(clips, tmp_path, method="cstd"), quiet=True)
+
+
 def test_unknown_weight_names_the_losses(clips, tmp_path):
     with pytest.raises(RestillError, match="reconstruction"):
         train(recipe(clips, tmp_path, weights={"temporel": 1.0}), quiet=True)
@@ -155,3 +160,25 @@ def test_two_processes_train_as_one_does(clips, tmp_path):
     a, b = (load_file(folder / "student.safetensors") for folder in (one.folder, tmp_path / "two"))
     for key in a:
         assert torch.allclose(a[key], b[key], atol=1e-6), key
+
+
+def test_unpaired_clips_come_with_the_batch(clips, tmp_path):
+    """Frames as they are, or with rain of their own; and not the crops that the paired side is cut from."""
+    from restill.training.experiment import build, feed_from
+
+    data = recipe(clips, tmp_path).data.model_dump() | {"align": "dis", "workers": 0, "held_out": []}
+    for rain in (None, "heavy"):
+        made = recipe(clips, tmp_path, data=data | {"unpaired": {"root": str(clips), "rain": rain}})
+        feed, _ = feed_from(made.data, made, made.batch, build(made)[0])
+        sample = next(iter(feed.batches(0)))
+        assert sample["unpaired"].shape == sample["degraded"].shape
+        assert sample["unpaired_windows"].shape == sample["windows"].shape
+        assert not torch.equal(sample["unpaired"], sample["degraded"])
+        assert not torch.equal(sample["unpaired"], sample["clean"])
+
+
+def test_the_recipe_says_where_to_look(clips, tmp_path):
+    with pytest.raises(RestillError, match=r"RillS has no module 'bdy\.0'"):
+        train(distilled(clips, tmp_path, student_feature="bdy.0"), quiet=True)
+    paths = {"teacher_feature": "body.0", "student_feature": ["body.0"], "student_head": None}
+    assert train(distilled(clips, tmp_path, name="paths", steps=1, **paths), quiet=True).steps == 1

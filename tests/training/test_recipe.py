@@ -47,7 +47,7 @@ def test_a_base_is_shared_and_overridden(tmp_path):
         (MINIMAL, ["steps=many"], ["steps", "integer", "many"]),
         (MINIMAL, ["data.align=flownet"], ["data.align", "'none'", "'dis'"]),
         (MINIMAL, ["data.align=spynet"], ["data.aligner", ".safetensors", "spynet"]),
-        (MINIMAL, ["method=cstd"], ["cstd", "teacher"]),
+        (MINIMAL, ["teacher.network=rill-l"], ["'teacher' is given", "'method'"]),
         (MINIMAL, ["lr"], ["--set lr", "FIELD=VALUE"]),
         (MINIMAL, ["name=../x"], ["name"]),
         ("name: [", [], ["YAML"]),

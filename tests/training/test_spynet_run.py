@@ -11,8 +11,8 @@ from restill.errors import RestillError
 from restill.evaluation.verdict import load_checkpoint
 from restill.networks.spynet import SPyNet, align_window, load_spynet, save_spynet
 from restill.training.checkpoint import checkpoints, load_network
+from restill.training.experiment import train
 from restill.training.export import export
-from restill.training.loop import train
 from restill.training.recipe import parse_recipe
 
 torch.set_num_threads(1)

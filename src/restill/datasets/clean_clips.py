@@ -34,7 +34,7 @@ class CleanClips:
     Args:
         root: The folder.
         clips: Names to take (folder names, or file names without suffix); None for all.
-        rain: Fixed settings, or None to draw new ones for every sample.
+        rain: Fixed settings, None to draw new ones for every sample, or "none" for no rain: degraded is clean.
         max_frames: At most so many frames of each clip, from its start.
 
     Raises:
@@ -45,7 +45,7 @@ class CleanClips:
         self,
         root: str | Path,
         clips: Sequence[str] | None = None,
-        rain: RainSettings | None = None,
+        rain: RainSettings | str | None = None,
         max_frames: int = MAX_FRAMES,
     ) -> None:
         found = find_clips(Path(root))
@@ -68,7 +68,9 @@ class CleanClips:
     def training_source(
         cls, root: Path, clips: Sequence[str] | None = None, rain: dict[str, Any] | str | None = None
     ) -> Self:
-        """From a recipe's fields: ``rain`` is a preset's name, a dict of settings, or None to draw them."""
+        """From a recipe's fields: ``rain`` is a preset's name, "none", a dict of settings, or None to draw them."""
+        if rain == "none":
+            return cls(root, clips, "none")
         if isinstance(rain, str):
             return cls(root, clips, RainSettings.preset(rain))
         return cls(root, clips, None if rain is None else RainSettings.make(**rain))
@@ -86,6 +88,8 @@ class CleanClips:
             self._arrays[clip] = np.load(self._files[clip], mmap_mode="r")
         window = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
         clean = [resample(self._arrays[clip][t][window], size) for t in frames]
+        if isinstance(self.rain, str):  # "none"
+            return [frame.copy() for frame in clean], clean
         _, height, width = self.shape(clip)
         ratio = (size[0] / box.height, size[1] / box.width)
         rain = Rain(

@@ -145,6 +145,11 @@ class Paired(Method, Generic[AnyOptions]):
         try:
             with torch.no_grad():
                 return [f.shape[1] for f in net.maps(net.run(window), role)]
+        except RuntimeError as error:
+            raise RestillError(
+                f"the {net.side} {type(net.network).__name__} fails on a window {tuple(window.shape)} "
+                f"(B, frames, channels, H, W) of {self.context} frames of context: {str(error).splitlines()[0]}"
+            ) from error
         finally:
             net.network.train(was_training)
 

@@ -67,6 +67,32 @@ def clean_windows(batch: Batch, context: int, before: int, after: int) -> Tensor
     return centre_windows({"degraded": batch["clean"]}, context, before, after)
 
 
+def unpaired_windows(batch: Batch, context: int, before: int, after: int) -> Tensor:
+    """The windows of all centers of the batch's ``unpaired`` clips, degraded frames without a clean side.
+
+    Args:
+        batch: ``unpaired`` (B, T, C, H, W), and ``unpaired_windows`` (B, L, K, C, H, W) where neighbors are aligned.
+        context: Frames at either end of the clip that are only context.
+        before: Frames before the center that the network sees.
+        after: Frames after it.
+
+    Returns:
+        (B, L, before + 1 + after, C, H, W).
+
+    Raises:
+        RestillError: The batch has none.
+    """
+    if "unpaired" not in batch:
+        raise RestillError(
+            "this method learns from unpaired frames too, but the batch has none: give data.unpaired in a recipe, or "
+            "batches with 'unpaired' (B, T, C, H, W)"
+        )
+    clips = {"degraded": batch["unpaired"]}
+    if "unpaired_windows" in batch:
+        clips["windows"] = batch["unpaired_windows"]
+    return centre_windows(clips, context, before, after)
+
+
 def centre_targets(batch: Batch, context: int) -> Tensor:
     """The clean frames of the centers.
 

@@ -59,6 +59,11 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             info = json.loads((file.metadata() or {})["restill"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+        if info["network"] is None:
+            raise RestillError(
+                f"{path}: holds the weights of a network that Restill does not have; build it yourself and load them "
+                "with safetensors.torch.load_model"
+            )
         network = create(info["network"], **info["options"])
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise RestillError(

@@ -33,6 +33,17 @@ class NetworkPart(_Part):
         return self
 
 
+class UnpairedPart(_Part):
+    """Degraded clips without clean ones, for methods that learn from them too."""
+
+    dataset: str = Field(default="clean-clips", description="clean-clips or nturain")
+    root: Path = Field(description="folder of the dataset")
+    clips: list[str] | None = Field(default=None, description="names of the clips to take; all if not given")
+    rain: dict[str, Any] | str | None = Field(
+        None, description="rain to render on them (clean-clips); the frames as they are if not given"
+    )
+
+
 class DataPart(_Part):
     """Where the clips come from and how samples are cut from them."""
 
@@ -55,6 +66,7 @@ class DataPart(_Part):
     augment: bool = Field(default=True, description="flip left-right and reverse time at random")
     position: Literal["random", "topleft"] = "random"
     workers: int = Field(default=1, ge=0, description="processes that make samples")
+    unpaired: UnpairedPart | None = Field(default=None, description="degraded clips without clean ones")
 
     @field_validator("aligner")
     @classmethod
@@ -102,21 +114,13 @@ class ValidationPart(_Part):
     samples: int = Field(default=16, ge=1)
 
 
-class Recipe(_Part):
-    """One experiment: a pre-training (no ``method``) or a distillation."""
+class Run(_Part):
+    """How a training goes, whatever is trained."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the run's folder")
     seed: int = 9487
     steps: int = Field(ge=1)
-    batch: int = Field(default=4, ge=1, description="samples in a step, over all processes")
-    student: NetworkPart
-    teacher: NetworkPart | None = None
-    method: str | None = Field(
-        default=None, description="a name of `restill methods`; absent: the student trains alone"
-    )
-    options: dict[str, Any] = Field(default={}, description="the method's options")
     weights: dict[str, float] = Field(default={}, description="weight of a named loss, instead of the method's default")
-    data: DataPart
     optimizer: OptimizerPart = OptimizerPart()
     schedule: SchedulePart = SchedulePart()
     validation: ValidationPart = ValidationPart()
@@ -126,18 +130,37 @@ class Recipe(_Part):
     save_every: int = Field(default=500, ge=1, description="steps")
     output: Path = Field(default=Path("runs"), description="the run's folder is made in here")
 
-    @model_validator(mode="after")
-    def _teacher_with_method(self) -> Recipe:
-        if self.method is not None and self.teacher is None:
-            raise ValueError(f"method '{self.method}' needs a 'teacher'")
-        if self.method is None and self.teacher is not None:
-            raise ValueError("a 'teacher' is given but no 'method'")
-        return self
-
     @property
     def folder(self) -> Path:
         """Where the run's files are."""
         return self.output / self.name
+
+
+Place = str | list[str] | dict[str, str | list[str]]
+
+
+class Recipe(Run):
+    """One experiment: a pre-training (no ``method``) or a distillation."""
+
+    batch: int = Field(default=4, ge=1, description="samples in a step, over all processes")
+    student: NetworkPart
+    teacher: NetworkPart | None = None
+    method: str | None = Field(
+        default=None, description="a name of `restill methods`; absent: the student trains alone"
+    )
+    options: dict[str, Any] = Field(default={}, description="the method's options")
+    teacher_feature: Place | None = Field(
+        default=None, description="where the method looks in the teacher: module path, list, or dict by role"
+    )
+    student_feature: Place | None = Field(default=None, description="the same of the student")
+    student_head: str | None = Field(default=None, description="module that makes the picture of the student's feature")
+    data: DataPart
+
+    @model_validator(mode="after")
+    def _method_with_teacher(self) -> Recipe:
+        if self.method is None and self.teacher is not None:
+            raise ValueError("a 'teacher' is given but no 'method'")
+        return self
 
 
 def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:

@@ -1,0 +1,199 @@
+"""From a recipe to a trained student: networks, method, data, then the loop."""
+
+from __future__ import annotations
+
+import math
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, SequentialSampler, Subset
+
+from restill.datasets import open_source
+from restill.datasets.clips import ClipSamples, to_float
+from restill.datasets.unpaired import WithUnpaired
+from restill.distillation import create_method
+from restill.distillation.method import Method
+from restill.distillation.windows import centre_targets, centre_windows
+from restill.errors import RestillError
+from restill.networks import NetworkSpec, create
+from restill.networks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, spynet_windows
+from restill.training.checkpoint import load_network
+from restill.training.loop import Batch, Feed, TrainResult, check_weights, fit
+from restill.training.recipe import DataPart, NetworkPart, Recipe, Run, load_recipe
+
+
+def train(
+    recipe: Recipe | str | Path,
+    overrides: list[str] | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> TrainResult:
+    """Pre-train or distil a student.
+
+    Args:
+        recipe: A :class:`Recipe` or the path of one.
+        overrides: ``a.b=c``, applied to a recipe that is read from a path.
+        resume: Continue from the newest whole checkpoint in the run's folder; from the start if there is none.
+        overwrite: Start anew although the run's folder holds an earlier run, which is lost.
+        quiet: No progress.
+
+    Returns:
+        The run's folder, how far it came, the last losses and the last validation PSNR.
+
+    Raises:
+        RestillError: Something in the recipe is wrong; or a run is there already; or a loss is not finite.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = load_recipe(recipe, overrides)
+    torch.manual_seed(recipe.seed)
+    method, info = build(recipe)
+    feed, aligner = feed_from(recipe.data, recipe, recipe.batch, method)
+    return fit(
+        method,
+        feed,
+        recipe,
+        info,
+        recipe.folder,
+        resume=resume,
+        overwrite=overwrite,
+        quiet=quiet,
+        on_start=None if aligner is None else lambda folder: save_spynet(aligner, folder / WEIGHTS),
+    )
+
+
+def build(recipe: Recipe) -> tuple[Method, dict[str, Any]]:
+    """The method a recipe asks for, with its networks, and what the student's checkpoints say of themselves."""
+    student, info = _network(recipe.student)
+    teacher = _network(recipe.teacher)[0] if recipe.teacher else None
+    specs: list[NetworkSpec] = [n.spec for n in (student, teacher) if n is not None]  # type: ignore[misc]
+    context = max(max(s.frames_before, s.frames_after) for s in specs)
+    method = create_method(
+        recipe.method or "plain",
+        teacher,
+        student,
+        context,
+        teacher_feature=recipe.teacher_feature,
+        student_feature=recipe.student_feature,
+        student_head=recipe.student_head,
+        **recipe.options,
+    )
+    check_weights(method, recipe.weights, f"recipe {recipe.name}")
+    return method, {**info, "align": recipe.data.align, "name": recipe.name}
+
+
+def feed_from(data: DataPart, run: Run, batch: int, method: Method) -> tuple[Feed, SPyNet | None]:
+    """The batches of a data set, as a recipe describes them, and SPyNet where it aligns them."""
+    context = method.context
+    aligner = load_spynet(data.aligner) if data.align == "spynet" and data.aligner else None
+
+    def prepare(sample: Batch) -> Batch:
+        return _aligned(aligner, to_float(sample), context)
+
+    held_out = [prepare(sample) for sample in _held_out(data, run, context)]
+    return Feed(
+        lambda start: _loader(data, run, batch, context, start),
+        prepare,
+        partial(validate, method.student, held_out, context) if held_out else None,
+    ), aligner
+
+
+@torch.no_grad()
+def validate(student: torch.nn.Module, batches: list[Batch], context: int, device: torch.device) -> float:
+    """Mean RGB PSNR (dB) of the student on fixed crops of held-out clips, outputs clamped, not rounded."""
+    spec: NetworkSpec | None = getattr(student, "spec", None)
+    before, after = (spec.frames_before, spec.frames_after) if spec else (context, context)
+    student.eval()
+    values = []
+    for batch in batches:
+        batch = {key: value.to(device) for key, value in batch.items()}
+        windows = centre_windows(batch, context, before, after).flatten(0, 1)
+        error = (student(windows).clamp(0, 1) - centre_targets(batch, context).flatten(0, 1)).square()
+        values += [-10 * math.log10(max(float(mse), 1e-10)) for mse in error.mean(dim=(1, 2, 3))]
+    student.train()
+    return sum(values) / len(values)
+
+
+def _network(part: NetworkPart) -> tuple[torch.nn.Module, dict[str, Any]]:
+    if part.checkpoint is None:
+        assert part.network is not None  # noqa: S101 - NetworkPart has checked it
+        return create(part.network, **part.options), {"network": part.network, "options": part.options}
+    network, info = load_network(part.checkpoint)
+    if part.network not in (None, info["network"]):
+        raise RestillError(
+            f"{part.checkpoint}: holds network '{info['network']}', not '{part.network}' as the recipe says"
+        )
+    return network, {"network": info["network"], "options": info["options"]}
+
+
+# --- samples ---------------------------------------------------------------------------------------------------------
+
+
+def _samples(data: DataPart, clips: list[str] | None, length: int, seed: int, context: int, plain: bool) -> Any:
+    def cut(source: Any, seed: int) -> ClipSamples:
+        return ClipSamples(
+            source,
+            length,
+            seed,
+            crop=data.crop,
+            centres=data.centres,
+            context=context,
+            align="dis" if data.align == "dis" else "none",  # SPyNet's windows are made in the loop, on its device
+            scale=(1.0, 1.0) if plain else data.scale,
+            augment=data.augment and not plain,
+            position="random" if plain else data.position,
+        )
+
+    paired = cut(open_source(data.dataset, data.root, clips, data.rain), seed)
+    if data.unpaired is None or plain:
+        return paired
+    other = data.unpaired
+    rain = "none" if other.dataset == "clean-clips" and other.rain is None else other.rain
+    # a seed of its own: from the same clips it must not cut the same crops
+    return WithUnpaired(paired, cut(open_source(other.dataset, other.root, other.clips, rain), seed + 2))
+
+
+def _loader(data: DataPart, run: Run, batch: int, context: int, start: int) -> DataLoader[Any]:
+    clips = data.clips
+    if data.held_out:
+        names = clips or list(open_source(data.dataset, data.root, None, data.rain).names)
+        clips = [name for name in names if name not in data.held_out]
+    dataset = _samples(data, clips, run.steps * batch, run.seed, context, plain=False)
+    rest = Subset(dataset, range(start * batch, len(dataset)))
+    workers = data.workers
+    cv2.setNumThreads(1)  # OpenCV's threads, if it has any by now, do not survive the fork: a worker would hang on them
+    return DataLoader(
+        rest,
+        batch,
+        sampler=SequentialSampler(rest),
+        num_workers=workers,
+        worker_init_fn=_worker if workers else None,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def _worker(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _held_out(data: DataPart, run: Run, context: int) -> list[dict[str, Tensor]]:
+    if not data.held_out:
+        return []
+    samples = _samples(data, data.held_out, run.validation.samples, run.seed + 1, context, plain=True)
+    return [{key: value[None] for key, value in samples[i].items()} for i in range(len(samples))]
+
+
+def _aligned(aligner: SPyNet | None, batch: Batch, context: int) -> Batch:
+    """The batch, with ``windows`` (B, L, K, 3, H, W) where there is an aligner to make them."""
+    if aligner is None:
+        return batch
+    aligner.to(batch["degraded"].device)
+    return {**batch, "windows": spynet_windows(aligner, batch["degraded"], context)}

@@ -1,0 +1,151 @@
+"""Distillation from Python: networks and batches that the package has never heard of."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from foreign_networks import TinyUnet, clip
+from safetensors.torch import load_file
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+import restill
+from restill.errors import RestillError
+from restill.networks import create
+from restill.training.checkpoint import checkpoints, load_network
+from restill.training.distill import as_batch
+
+torch.set_num_threads(1)
+PLACES = {"teacher_feature": "refine", "student_feature": "refine", "context": 1}
+RUN = {"quiet": True, "threads": 1, "optimizer": {"lr": 1e-2}}
+
+
+def batches(count: int = 4) -> list[dict[str, torch.Tensor]]:
+    """Clean clips with noise on them."""
+    made = [clip(batch=2, seed=i) for i in range(count)]
+    for batch in made:
+        batch["degraded"] = (batch["clean"] + 0.2 * (batch["degraded"] - 0.5)).clamp(0, 1)
+    return made
+
+
+def test_any_module_teaches_any_module_in_place():
+    torch.manual_seed(0)
+    teacher, student = TinyUnet(8), TinyUnet(4)
+    before = {key: value.clone() for key, value in teacher.state_dict().items()}
+    untouched = {key: value.clone() for key, value in student.state_dict().items()}
+    done = restill.distill(teacher, student, method="mse", data=batches(), steps=6, **PLACES, **RUN)
+    assert done is student
+    assert not done.training
+    assert all(torch.equal(before[key], value) for key, value in teacher.state_dict().items())
+    assert not all(torch.equal(untouched[key], value) for key, value in student.state_dict().items())
+    assert not any(module._forward_hooks for module in [*teacher.modules(), *student.modules()])
+
+
+def test_the_feature_comes_nearer_to_the_teachers_than_it_does_alone():
+    batch = batches(1)
+    window = batch[0]["degraded"][:, :3]
+
+    def distance(weight: float) -> float:
+        torch.manual_seed(0)
+        teacher, student = TinyUnet(8), TinyUnet(8)
+        restill.distill(teacher, student, "mse", data=batch, steps=60, options={"weight": weight}, **PLACES, **RUN)
+        seen = []
+        for network in (teacher, student):
+            network.refine.register_forward_hook(lambda module, inputs, output: seen.append(output))
+            network(window)
+        return (seen[0] - seen[1]).square().mean().item()
+
+    assert distance(1.0) < 0.3 * distance(0.0)
+
+
+def test_what_is_written_goes_on_where_it_stopped(tmp_path):
+    def run(steps: int, **more) -> nn.Module:
+        torch.manual_seed(0)
+        student = create("res-sl", channels=8)
+        teacher = create("res-sl", channels=8)
+        pictures = [(torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16)) for _ in range(2)]
+        return restill.distill(
+            teacher, student, "mse", data=pictures, steps=steps, output=tmp_path / "mine", save_every=2, **RUN, **more
+        )
+
+    run(2)
+    assert [folder.name for folder in checkpoints(tmp_path / "mine")] == ["checkpoint-000002"]
+    with pytest.raises(RestillError, match="holds an earlier run"):
+        run(4)
+    student = run(4, resume=True)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "mine" / "log.jsonl").read_text().splitlines()]
+    assert steps == [2, 4]
+    saved = load_file(tmp_path / "mine" / "student.safetensors")
+    assert all(torch.equal(saved[key], value) for key, value in student.state_dict().items())
+    with pytest.raises(RestillError, match="a network that Restill does not have"):
+        load_network(tmp_path / "mine")
+
+
+def test_names_and_a_recipes_data_do_too(clips, tmp_path):
+    student = restill.distill(
+        "rill-l",
+        "rill-s",
+        data={"root": clips, "crop": 32, "centres": 2, "align": "none", "workers": 0, "augment": False},
+        batch=2,
+        steps=2,
+        output=tmp_path / "run",
+        **RUN,
+    )
+    loaded, info = load_network(tmp_path / "run")
+    assert info == {"network": "rill-s", "options": {}, "align": "none", "name": "run"}
+    window = torch.rand(1, 3, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(loaded(window), student(window))
+
+
+class Noisy(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        clean = torch.full((3, 16, 16), 50 * index, dtype=torch.uint8)
+        return clean + 5, clean
+
+
+def test_a_data_loader_of_pictures_in_bytes():
+    student = create("prednet-student3", channels=4)
+    trained = restill.distill(None, student, "plain", data=DataLoader(Noisy(), 2), steps=5, **RUN)
+    assert trained is student
+
+
+def test_batches_are_read_as_people_have_them():
+    picture = torch.randint(0, 255, (2, 3, 8, 8), dtype=torch.uint8)
+    made = as_batch((picture, picture))
+    assert made["degraded"].shape == (2, 1, 3, 8, 8)
+    assert torch.equal(made["clean"][:, 0], picture.float() / 255)
+    for wrong, words in (
+        (picture, "a dict with 'degraded' and 'clean'"),
+        ({"degraded": picture}, "a dict with 'degraded' and 'clean'"),
+        ((picture, picture[0]), r"'clean' must be a tensor .* not \(3, 8, 8\)"),
+        ((picture, [1]), "'clean' must be a tensor .* not list"),
+    ):
+        with pytest.raises(RestillError, match=words):
+            as_batch(wrong)
+    with pytest.raises(RestillError, match="with 1 frames of context on either side it must have at least 3"):
+        as_batch((picture, picture), context=1)
+
+
+def test_mistakes_are_named():
+    student, data = TinyUnet(4), batches(1)
+    for changes, words in (
+        ({"method": "msee"}, "method 'msee' is not known"),
+        ({"student_feature": "nowhere"}, "TinyUnet has no module 'nowhere'"),
+        ({"options": {"wait": 1}}, "option 'wait'"),
+        ({"weights": {"featur": 1}}, "'weights' names 'featur'; the losses are: reconstruction, feature"),
+        ({"optimiser": {}}, "field 'optimiser' is not known"),
+        ({"steps": 0}, "field 'steps'"),
+        ({"data": []}, "the data has no more batches"),
+        ({"data": {"rot": "x"}}, "data: field 'rot' is not known"),
+        ({"context": 3}, r"the student TinyUnet fails on a window \(1, 7, 3, 32, 32\) .* 3 frames of context"),
+        ({"teacher": "teacher.pt"}, "the teacher 'teacher.pt' is neither a module"),
+    ):
+        given = {"teacher": TinyUnet(4), "student": student, "method": "mse", "data": data, "steps": 1}
+        with pytest.raises(RestillError, match=words):
+            restill.distill(**(given | PLACES | {"quiet": True} | changes))
