@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_networks import SLOW_EXPORT
 from small_networks import SMALL as SMALL_NETWORKS
 from torch import nn
 
@@ -35,7 +36,9 @@ def checkpoint(folder: Path, name: str, **options) -> tuple[Path, nn.Module]:
     return folder / "student.safetensors", network.eval()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW_EXPORT else name for name in NETWORKS]
+)
 def test_onnx_equals_torch_or_the_spec_says_why_not(name, tmp_path):
     path, network = checkpoint(tmp_path, name, **SMALL_NETWORKS[name])
     if reason := network.spec.no_export:  # type: ignore[union-attr]
