@@ -54,6 +54,11 @@ COUNTS = [
     Row("prenet", 168_963, "all", (512, 512), "265.0 G"),
     Row("prenet", 168_963, "slkd", (512, 512), "176.7 G", {"iterations": 4}),  # what SLKD prints for PReNet
     Row("s2vd", 525_260, "all", (128, 128), "12.74 G"),
+    Row("sid", 4_433_779, "all", (128, 128), "64.314 G"),
+    Row("sid", 4_433_779, "ssid", (128, 128), "64.66 G"),
+    Row("sid", 4_433_779, "all", (256, 256), "257.26 G"),
+    Row("sid", 4_433_779, "all", (512, 512), "1029.0 G"),
+    Row("sid", 14_158_003, "all", (128, 128), "64.314 G", {"shared": False}),
     Row("vdsr", 665_921, "std", (120, 180), "229.7 G"),
     Row("vdsr", 668_227, "std", (120, 180), "230.5 G", {"channels": 3}),
     Row("vsrnet", 395_969, "std", (120, 180), "136.7 G"),
@@ -62,7 +67,14 @@ COUNTS = [
     Row("fastdvdnet-vsr", 4_067_865, "std", (120, 180), "60.4 G"),
     Row("fastdvdnet-vsr-half", 3_874_201, "std", (120, 180), "51.4 G"),
     Row("fastdvdnet-vsr-quarter", 3_805_017, "std", (120, 180), "47.6 G"),
+    Row("edvr-m", 3_300_131, "all", (120, 180), "182.6 G", {"frames": 5}),
+    Row("edvr-m", 3_300_131, "std", (120, 180), "173.3 G", {"frames": 5}),
+    Row("edvr-m", 3_316_515, "all", (120, 180), "236.6 G"),
+    Row("edvr-m", 3_316_515, "std", (120, 180), "223.7 G"),
+    Row("edvr-l", 20_699_363, "all", (120, 180), "984.6 G"),
+    Row("edvr-l", 20_699_363, "std", (120, 180), "933.0 G"),  # what STD prints as 0.93 T
     Row("rbpn", 12_771_943 + 1_440_300, "std", (120, 180), "3081.9 G"),  # SPyNet's flow is inside
+    Row("sof-vsr", 1_047_617, "std", (120, 180), "45.30 G"),
 ]
 
 

@@ -33,6 +33,7 @@ NETWORKS = {
     "fastdvdnet-vsr-half": "restill.networks.fastdvdnet:FastDVDnetVSRHalf",
     "fastdvdnet-vsr-quarter": "restill.networks.fastdvdnet:FastDVDnetVSRQuarter",
     "rbpn": "restill.networks.rbpn:RBPN",
+    "sof-vsr": "restill.networks.sofvsr:SOFVSR",
     "sid": "restill.networks.sid:SID",
     "edvr-m": "restill.networks.edvr:EDVRM",
     "edvr-l": "restill.networks.edvr:EDVRL",

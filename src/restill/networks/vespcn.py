@@ -99,6 +99,7 @@ class VESPCN(nn.Module):
             (B, 3, 4*H, 4*W), not clamped.
         """
         before, center, after = window.unbind(1)  # (B, 3, H, W) each
-        frames = [warp(before, self.flow(center, before)), center, warp(after, self.flow(center, after))]
-        feature = self.trunk(cat(frames, 1))  # (B, 64, H, W): F^LR
+        neighbors = cat([before, after])  # (2B, 3, H, W)
+        before, after = warp(neighbors, self.flow(cat([center, center]), neighbors)).chunk(2)  # (B, 3, H, W) each
+        feature = self.trunk(cat([before, center, after], 1))  # (B, 64, H, W): F^LR
         return self.upsampler(feature) + enlarge(center)  # (B, 3, 4H, 4W)
