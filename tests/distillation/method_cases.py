@@ -34,6 +34,9 @@ CASES: dict[str, Case] = {
     "plain": Case(options={"reconstruction": "mse"}, falls=("reconstruction",), why_not_zero="it has no teacher"),
     "cstd": Case(("spatial", "temporal"), {"hidden": 4}),
     "mse": Case(("feature",)),
+    "std": Case(("space", "time"), {"warmup": 0, "hidden": 4}),
+    "srkd": Case(("statistic",)),
+    "at": Case(("attention",)),
 }
 
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 METHODS = {
     "plain": "restill.distillation.plain:Plain",
     "cstd": "restill.distillation.cstd:CSTD",
+    "std": "restill.distillation.std:STD",
     "mse": "restill.distillation.mse:FeatureMSE",
+    "srkd": "restill.distillation.srkd:SRKD",
+    "at": "restill.distillation.at:AT",
 }
 
 __all__ = ["METHODS", "create_method", "method_class"]

@@ -1,0 +1,176 @@
+"""STD: Space-Time Distillation for Video Super-Resolution (CVPR 2021).
+
+    equation                                      here                         what it is
+    (1) M = sum_c |F_c|^2                         scales.attention_map         spatial attention map, the default
+    (2) M = sum_c |F_c|                           scales.attention_map         alternative
+    (3) M = max_c |F_c|^2                         scales.attention_map         alternative
+    (4) L_d                                       STD._distance                "L2-norm distance"
+    (5) L_SD = 1/N sum_t L_d(M_t^S, M_t^T)        STD._space                   space distillation
+    (6) (C, h) = ConvLSTM(F_{t-k}, ..., F_{t+k})  STD._last_cell               what the clip's features say in order
+    (7) L_TD = L_d(C_T, C_S)                      STD._time                    time distillation
+    (8) L_rec = sqrt((SR - HR)^2 + eps^2)         STD.reconstruction           Charbonnier
+    (9) L = L_rec + lambda1 L_SD + lambda2 L_TD   STD.__init__                 total
+
+(6) is the paper's number; the others are ours. T is the teacher, S the student, t one of the N = L centers of a clip,
+F the last feature before the picture (F^SR of the paper) or the last one at input resolution (F^LR). The ConvLSTM has
+one set of weights for both networks and learns with the student. The paper's slip in (6), a feature too few, is read
+as all of them. Each choice that the paper leaves open is an option, see :class:`STDOptions` and docs/methods/std.md.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, mse_loss
+
+from restill.distillation.cells import ConvLSTMCell, GuardedMethod, State
+from restill.distillation.method import Losses, MethodOptions
+from restill.distillation.paired import Paired, PairedOptions, adapter
+from restill.distillation.plain import Weight, weighted_sum
+from restill.distillation.scales import Attention, Seen, attention_map, like, unit_map
+from restill.distillation.windows import Batch, centre_targets
+from restill.errors import RestillError
+from restill.losses.reconstruction import Kind, charbonnier, scale_losses
+
+EPSILON = 1e-6  # of the paper's Charbonnier
+
+
+class STDOptions(PairedOptions):
+    """Options of :class:`STD`; the defaults are the paper's where it says.
+
+    Attributes:
+        lambda1: Weight of space distillation.
+        lambda2: Weight of time distillation.
+        warmup: Steps with (8) alone, before the teacher is run at all.
+        reconstruction: The loss on pictures; "charbonnier" is (8), with the paper's eps.
+        charb: (8) as the "mean" over everything, or as the "sum" over each picture, which is EDVR's practice.
+        at: What is distilled: "feature" F^SR, or "lr" F^LR.
+        attention: (1) "sum_of_squares", (2) "sum_of_abs" or (3) "max_of_squares".
+        ld: (4) as "mse", the mean over elements, or as "l2norm", ||.||_2 over the number of elements, sample by sample.
+        sd_norm: Maps over their own L2 norm, for networks whose features have scales of their own.
+        hidden: Channels of the ConvLSTM.
+        td_pool: Features are average-pooled by so much before the ConvLSTM, to save memory.
+        td_detach: The teacher's C is a constant; else the ConvLSTM learns through both branches.
+        sd: Space distillation; off: the paper's ablation.
+        td: Time distillation; off: the paper's ablation.
+    """
+
+    lambda1: Weight = 1.0
+    lambda2: Weight = 100.0
+    warmup: Annotated[int, Field(ge=0)] = 20_000
+    reconstruction: Kind = "charbonnier"
+    charb: Literal["mean", "sum"] = "mean"
+    at: Literal["feature", "lr"] = "feature"
+    attention: Attention = "sum_of_squares"
+    ld: Literal["mse", "l2norm"] = "mse"
+    sd_norm: bool = False
+    hidden: Annotated[int, Field(ge=1)] = 64
+    td_pool: Annotated[int, Field(ge=1)] = 1
+    td_detach: bool = True
+    sd: bool = True
+    td: bool = True
+
+
+class STD(GuardedMethod, Paired[STDOptions]):
+    """The method, whole. See :class:`Paired` for the arguments.
+
+    Raises:
+        RestillError: Besides what :class:`Paired` raises: more than one place is given for the feature.
+    """
+
+    name = "std"
+    paper = "Space-Time Distillation for Video Super-Resolution, CVPR 2021"
+    needs = "one feature map each, by module path; clips of several frames for time distillation"
+    roles = ("feature", "lr")
+    watched = ("time",)
+    Options: ClassVar[type[MethodOptions]] = STDOptions
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        o = self.options
+        # (9) L = L_rec + lambda1 * L_SD + lambda2 * L_TD
+        self.default_weights = {"reconstruction": 1.0, "space": o.lambda1, "time": o.lambda2}
+        places = len(self.student_net.places[o.at])
+        if places != 1:
+            raise RestillError(f"std distils one feature, but '{o.at}' has {places} places; give one path each")
+        (channels,) = self.widths(o.at)
+        self.adapter = adapter(*channels) if o.td else None
+        self.cell = ConvLSTMCell(channels[1], o.hidden) if o.td else None
+        self.guard_cells(self.cell)
+        self._sizes: dict[str, Tensor] = {}
+
+    def wanted(self) -> tuple[str, ...]:
+        return (self.options.at,)
+
+    def forward(self, batch: Batch, step: int) -> Losses:
+        """``reconstruction``, (8); after the warm-up ``space``, (5), and ``time``, (7)."""
+        o = self.options
+        if step < o.warmup or not (o.sd or o.td):
+            return {"reconstruction": self.run_student(batch)[1]}
+        ((f_s, f_t),), reconstruction = self.run_both(batch, o.at)  # (B*L, C_S, h, w), (B*L, C_T, h', w')
+        losses = {"reconstruction": reconstruction}
+        if o.sd:
+            losses["space"] = self._space(f_s, f_t)
+        if o.td:
+            frames = centre_targets(batch, self.context).shape[1]  # L
+            losses["time"] = self._time(f_s, f_t, frames)
+        return losses
+
+    def reconstruction(self, seen: Seen, windows: Tensor, targets: Tensor) -> Tensor:
+        """The weighted sum over scales of (8), or of another loss on pictures; a scalar."""
+        o = self.options
+        if o.reconstruction != "charbonnier":
+            return super().reconstruction(seen, windows, targets)
+        pictures = self.student_net.pictures(seen, windows, len(o.recon_weights))  # [(B*L, C, sH, sW), ...]
+        loss = partial(charbonnier, epsilon=EPSILON, over=o.charb)  # (8)
+        return weighted_sum(scale_losses(pictures, targets, loss), o.recon_weights)
+
+    def _space(self, f_s: Tensor, f_t: Tensor) -> Tensor:
+        """L_SD over the N = B*L frames of (N, C_S, h, w) and (N, C_T, h', w')."""
+        m_s = attention_map(f_s, self.options.attention)  # (N, 1, h, w)
+        m_t = like(attention_map(f_t, self.options.attention), m_s)  # (N, 1, h, w)
+        self._sizes |= {"mean_M_T": m_t.mean().detach(), "mean_M_S": m_s.mean().detach()}
+        if self.options.sd_norm:
+            m_s, m_t = unit_map(m_s), unit_map(m_t)
+        return self._distance(m_s, m_t)  # (5)
+
+    def _time(self, f_s: Tensor, f_t: Tensor, frames: int) -> Tensor:
+        """L_TD between the last cells after ``frames`` features of (B*L, C_S, h, w) and (B*L, C_T, h', w')."""
+        assert self.adapter is not None  # noqa: S101 - only called with td
+        with torch.autocast(f_s.device.type, enabled=False):  # small differences: float32
+            f_s, f_t = f_s.float(), like(f_t.float(), f_s)  # (B*L, C_T, h, w)
+            with torch.no_grad() if self.options.td_detach else nullcontext():
+                c_t = self._last_cell(self._pooled(f_t).unflatten(0, (-1, frames)))  # (B, D, h/p, w/p)
+            c_s = self._last_cell(self.adapter(self._pooled(f_s)).unflatten(0, (-1, frames)))  # (B, D, h/p, w/p)
+            self._sizes |= {"std_C_T": c_t.std().detach(), "std_C_S": c_s.std().detach()}
+            return self._distance(c_s, c_t)  # (7)
+
+    def _pooled(self, feature: Tensor) -> Tensor:
+        """(N, C, h, w) at 1/td_pool of the size; what exists is averaged at an edge that does not divide."""
+        size = self.options.td_pool
+        return avg_pool2d(feature, size, ceil_mode=True, count_include_pad=False) if size > 1 else feature
+
+    def _last_cell(self, features: Tensor) -> Tensor:
+        """C after reading (B, L, C_T, h, w) frame by frame, from an empty state: (B, D, h, w)."""
+        assert self.cell is not None  # noqa: S101 - only called with td
+        state: State | None = None
+        for f in features.unbind(1):  # (B, C_T, h, w)
+            state = self.cell(f, state)  # (6)
+        assert state is not None  # noqa: S101 - a clip has a center
+        return state[1]
+
+    def _distance(self, x: Tensor, target: Tensor) -> Tensor:
+        """(4) L_d of (N, C, h, w), the mean over the N samples: a scalar."""
+        if self.options.ld == "mse":
+            return mse_loss(x, target)
+        difference = (x - target).flatten(1)  # (N, C*h*w)
+        return (torch.linalg.vector_norm(difference, dim=1) / difference.shape[1]).mean()
+
+    def metrics(self) -> dict[str, float]:
+        """How large the maps are, how much the last cells say (near 0: nothing), and whether the cell is frozen."""
+        return {name: value.item() for name, value in self._sizes.items()} | super().metrics()
