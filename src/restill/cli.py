@@ -176,17 +176,20 @@ def networks(
     ] = "all",
     task: Annotated[str | None, typer.Option(help="Only networks for this task, such as derain.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects for machines.")] = False,
+    quiet: _Quiet = False,
 ) -> None:
     """List every network with its parameters and multiply-accumulates (MACs). See docs/protocols.md."""
     from restill.evaluation import complexity
     from restill.evaluation.report import complexity_table
 
     height_width = complexity.parse_size(size)
-    rows = complexity.table(height_width, convention, task)
+    rows = complexity.table(height_width, convention, task, quiet=quiet)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
-        Console().print(complexity_table(rows, height_width))
+        console = Console()
+        meaning = complexity.CONVENTIONS[convention].meaning
+        console.print(complexity_table(rows, height_width, meaning, wide=console.width >= 100))
 
 
 @app.command()

@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 from restill.cli import app
 from restill.errors import RestillError
-from restill.evaluation.complexity import count, parse_size
-from restill.networks import create
+from restill.evaluation import complexity
+from restill.evaluation.complexity import CONVENTIONS, Complexity, count, parse_size
+from restill.networks import NETWORKS, create
+from restill.networks.deformable import DeformableConv2d
 
 
 def test_macs_scale_with_area():
@@ -102,18 +104,79 @@ def test_layers_that_are_functions_of_functions():
     assert cost.work["activation"] == 8 * 8
 
 
+class Deforming(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 1, bias=False)
+        self.deform = DeformableConv2d(4, groups=2)
+        self.last = nn.Conv2d(4, 3, 1, bias=False)
+
+    def forward(self, window):
+        x = self.first(window[:, 0])
+        return self.last(self.deform(x, x))
+
+
+def test_a_deformable_convolution_counts_once_and_its_offsets_as_a_convolution():
+    cost = count(Deforming(), (1, 3, 6, 8))
+    offsets = 6 * 8 * 4 * 9 * (3 * 2 * 9)  # two coordinates and a mask, 2 groups, 9 taps
+    assert cost.work["deformable"] == 6 * 8 * 4 * 9 * 4
+    assert cost.work["convolution"] == offsets + 2 * 6 * 8 * 3 * 4
+    assert cost.by("std") == cost.work["convolution"] == cost.macs - cost.work["deformable"]
+
+
 def run(*arguments: str, columns: int = 80) -> str:
-    result = CliRunner().invoke(app, ["networks", *arguments], env={"COLUMNS": str(columns)})
+    result = CliRunner().invoke(app, ["networks", "--quiet", *arguments], env={"COLUMNS": str(columns)})
     assert result.exit_code == 0, result.output
     return result.output
 
 
-def test_command_prints_json_for_machines():
+def test_command_lists_every_network(monkeypatch):
+    free = Complexity(1, dict.fromkeys(CONVENTIONS["ssid"].times | {"layer norm": 0}, 0), (8, 8))
+    monkeypatch.setattr(complexity, "count", lambda network, size: free)  # counting all is for test_counts.py
+    assert [row["name"] for row in json.loads(run("--json"))] == list(NETWORKS)
+
+
+def test_command_prints_json_for_machines(monkeypatch):
+    for name in [name for name in NETWORKS if not name.startswith("prednet")]:
+        monkeypatch.delitem(NETWORKS, name)
     rows = {row["name"]: row for row in json.loads(run("--json", "--convention", "cstd"))}
     row = rows["prednet-student1"]
     assert (row["parameters"], row["macs"], row["size"]) == (136_563, 5_761_449_984, [128, 128])
     assert row["macs_per_pixel"] == 5_761_449_984 / 128**2
     assert (row["task"], row["frames"], row["convention"]) == ("derain", 3, "cstd")
+
+
+def test_command_prints_the_papers_numbers_for_people(monkeypatch):
+    for name in [name for name in NETWORKS if name not in ("prednet-teacher", "rill-s", "res-sl")]:
+        monkeypatch.delitem(NETWORKS, name)
+    output = run("--convention", "cstd", "--size", "130x128")
+    assert max(map(len, output.splitlines())) <= 80
+    for text in (
+        "derain",
+        "CSTD ",
+        "2,002,371",
+        "129.60",
+        "restore",
+        "res-sl",
+        "Rounded up to 132x128: rill-s.",
+        "thop",
+    ):
+        assert text in output
+    assert "ICME 2023" in run(columns=120)
+    assert "res-sl" not in run("--task", "derain")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--task", "dehaze"], "task 'dehaze' is not known; the tasks are: derain"),
+        (["--convention", "flops"], "'flops' is not known; the conventions are: all, cstd, std, slkd, ssid"),
+    ],
+)
+def test_what_is_not_known_is_named(arguments, words):
+    result = CliRunner().invoke(app, ["networks", *arguments])
+    assert isinstance(result.exception, RestillError)
+    assert words in str(result.exception)
 
 
 def test_size_has_a_form():

@@ -7,7 +7,6 @@ each reproduces what its paper prints of its own networks.
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -15,22 +14,39 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from restill.errors import RestillError
 from restill.networks import NETWORKS, NetworkSpec, create, network_class
+from restill.networks.deformable import DeformableConv2d
+from restill.progress import track
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A way to count.
+
+    Attributes:
+        meaning: In words.
+        times: How often each kind of :attr:`Complexity.work` counts.
+    """
+
+    meaning: str
+    times: dict[str, int]
+
 
 _MACS = {"convolution": 1, "deformable": 1, "matmul": 1}
 
-CONVENTIONS: dict[str, dict[str, int]] = {
-    "all": _MACS,
-    "cstd": _MACS | {"bias": 1},
-    "std": _MACS | {"deformable": 0},
-    "slkd": _MACS | {"layer norm": 5},
-    "ssid": _MACS | {"bias": 1, "activation": 1, "pooling": 1},
+CONVENTIONS: dict[str, Convention] = {
+    "all": Convention("every multiply-accumulate (MAC) of convolutions, linear layers and attention", _MACS),
+    "cstd": Convention("MACs, and 1 per output of a convolution with a bias (CSTD, by thop)", _MACS | {"bias": 1}),
+    "std": Convention("MACs without those of deformable convolutions themselves (STD)", _MACS | {"deformable": 0}),
+    "slkd": Convention("MACs, and 5 per element of a layer-norm module (SLKD, by fvcore)", _MACS | {"layer norm": 5}),
+    "ssid": Convention(
+        "MACs, biases, elements that ReLUs go over and that are pooled (SSID-KD, by ptflops)",
+        _MACS | {"bias": 1, "activation": 1, "pooling": 1},
+    ),
 }
-"""How often each kind of work counts: ``all`` is every multiply-accumulate and nothing else; ``cstd`` is thop's way,
-``slkd`` fvcore's, ``ssid`` ptflops'; ``std`` leaves out what a deformable convolution does itself."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +82,13 @@ class Complexity:
         Raises:
             RestillError: There is no such convention.
         """
-        if convention not in CONVENTIONS:
-            raise RestillError(f"convention '{convention}' is not known; the conventions are: {', '.join(CONVENTIONS)}")
-        return sum(times * self.work[kind] for kind, times in CONVENTIONS[convention].items())
+        return sum(times * self.work[kind] for kind, times in _convention(convention).times.items())
+
+
+def _convention(name: str) -> Convention:
+    if name not in CONVENTIONS:
+        raise RestillError(f"convention '{name}' is not known; the conventions are: {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[name]
 
 
 def count(module: nn.Module, size: Sequence[int] = (128, 128)) -> Complexity:
@@ -105,62 +125,84 @@ def count(module: nn.Module, size: Sequence[int] = (128, 128)) -> Complexity:
 
 def _work(ghost: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     """:attr:`Complexity.work` of a network on the meta device, which is given hooks."""
-    macs = FlopCounterMode(display=False)
-    others = FlopCounterMode(display=False, custom_mapping=_ELEMENTS)
-    normalized = 0
-
-    def normalize(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        nonlocal normalized
-        normalized += output.numel()
-
+    meter = _Meter()
     for layer in ghost.modules():
         if type(layer) is nn.LayerNorm:
-            layer.register_forward_hook(normalize)
-    with torch.no_grad(), macs, others:
+            layer.register_forward_hook(meter.normalized)
+        elif isinstance(layer, DeformableConv2d):
+            layer.register_forward_pre_hook(meter.in_deformable)
+            layer.register_forward_hook(meter.out_of_deformable)
+            layer.offset.register_forward_pre_hook(meter.out_of_deformable)
+            layer.offset.register_forward_hook(meter.in_deformable)
+    with torch.no_grad(), meter:
         ghost(torch.empty(shape, device="meta"))
-    flops = Counter(macs.get_flop_counts()["Global"])
-    elements = Counter(others.get_flop_counts()["Global"])
-    convolution = flops[_aten.convolution] // 2  # two FLOPs are one MAC
-    return {
-        "convolution": convolution,
-        "deformable": 0,
-        "matmul": flops.total() // 2 - convolution,
-        "bias": elements[_aten.convolution],
-        "activation": sum(elements[kind] for kind in _ACTIVATIONS),
-        "pooling": sum(elements[kind] for kind in _POOLINGS),
-        "layer norm": normalized,
-    }
-
-
-def _bias_elements(x: Any, weight: Any, bias: Any, *_: Any, out_shape: Any, **__: Any) -> int:
-    return 0 if bias is None else prod(out_shape)
-
-
-def _input_elements(x: Any, *_: Any, **__: Any) -> int:
-    return prod(x)
+    return meter.work
 
 
 _aten = torch.ops.aten
-_ACTIVATIONS = (_aten.relu, _aten.relu_, _aten.leaky_relu, _aten.leaky_relu_, _aten._prelu_kernel)
-_POOLINGS = (
-    _aten.max_pool2d_with_indices,
-    _aten.max_pool3d_with_indices,
-    _aten.avg_pool2d,
-    _aten.avg_pool3d,
-    _aten._adaptive_avg_pool2d,
-    _aten.adaptive_max_pool2d,
+_MATMULS = (_aten.mm, _aten.addmm, _aten.bmm, _aten.baddbmm)
+_ELEMENTS: dict[Any, str] = dict.fromkeys(
+    (_aten.relu, _aten.relu_, _aten.leaky_relu, _aten.leaky_relu_, _aten._prelu_kernel), "activation"
+) | dict.fromkeys(
+    (
+        _aten.max_pool2d_with_indices,
+        _aten.max_pool3d_with_indices,
+        _aten.avg_pool2d,
+        _aten.avg_pool3d,
+        _aten._adaptive_avg_pool2d,
+        _aten.adaptive_max_pool2d,
+    ),
+    "pooling",
 )
-# what FlopCounterMode is to count instead of FLOPs; it hands over shapes
-_ELEMENTS = {_aten.convolution: _bias_elements} | dict.fromkeys(_ACTIVATIONS + _POOLINGS, _input_elements)
 
 
-def table(size: tuple[int, int] = (128, 128), convention: str = "all", task: str | None = None) -> list[dict[str, Any]]:
+class _Meter(TorchDispatchMode):
+    """Tallies the operations of a network, whoever calls them: a module or a function.
+
+    ``torch.utils.flop_counter`` sees the same multiplications, but no biases, and takes twice as long.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        kinds = ("convolution", "deformable", "matmul", "bias", "activation", "pooling", "layer norm")
+        self.work: dict[str, int] = dict.fromkeys(kinds, 0)
+        self.convolution = "convolution"
+
+    def in_deformable(self, *_: Any) -> None:
+        self.convolution = "deformable"
+
+    def out_of_deformable(self, *_: Any) -> None:
+        self.convolution = "convolution"
+
+    def normalized(self, layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        self.work["layer norm"] += output.numel()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        operation = func.overloadpacket
+        if operation is _aten.convolution:
+            x, weight, bias, _, _, _, transposed, *_ = args
+            # weight[0]: the taps of one output, or, transposed, all that one input is spread over
+            self.work[self.convolution] += (x if transposed else result).numel() * weight[0].numel()
+            self.work["bias"] += 0 if bias is None else result.numel()
+        elif operation in _MATMULS:
+            *_, a, b = args
+            self.work["matmul"] += a.numel() * b.shape[-1]
+        elif operation in _ELEMENTS:
+            self.work[_ELEMENTS[operation]] += args[0].numel()
+        return result
+
+
+def table(
+    size: tuple[int, int] = (128, 128), convention: str = "all", task: str | None = None, *, quiet: bool = True
+) -> list[dict[str, Any]]:
     """The networks of :data:`restill.networks.NETWORKS` with their counts, as plain data.
 
     Args:
         size: (H, W) of the input in pixels.
         convention: One of :data:`CONVENTIONS`.
         task: Only networks for this task, such as "derain".
+        quiet: No progress.
 
     Returns:
         One dict each: ``name``, ``task``, ``paper``, ``frames``, ``scale``, ``parameters``, ``convention``, ``macs``
@@ -169,31 +211,37 @@ def table(size: tuple[int, int] = (128, 128), convention: str = "all", task: str
     Raises:
         RestillError: There is no such convention or task.
     """
+    _convention(convention)
     tasks: dict[str, str] = {name: network_class(name).spec.task for name in NETWORKS}  # type: ignore[union-attr]
     if task is not None and task not in tasks.values():
         raise RestillError(f"task '{task}' is not known; the tasks are: {', '.join(sorted(set(tasks.values())))}")
+    names = [name for name in NETWORKS if task in (None, tasks[name])]
     rows = []
-    for name in (name for name in NETWORKS if task in (None, tasks[name])):
-        with torch.device("meta"):
-            network = create(name)
-        spec: NetworkSpec = network.spec  # type: ignore[assignment]
-        cost = count(network, size)
-        macs = cost.by(convention)
-        rows.append(
-            {
-                "name": name,
-                "task": spec.task,
-                "paper": spec.paper,
-                "frames": spec.frames,
-                "scale": spec.scale,
-                "parameters": cost.parameters,
-                "convention": convention,
-                "macs": macs,
-                "macs_per_pixel": macs / prod(cost.size),
-                "size": list(cost.size),
-            }
-        )
+    with track("counting", len(names), "networks", quiet=quiet) as advance:
+        for name in names:
+            rows.append(_row(name, size, convention))
+            advance()
     return rows
+
+
+def _row(name: str, size: tuple[int, int], convention: str) -> dict[str, Any]:
+    with torch.device("meta"):
+        network = create(name)
+    spec: NetworkSpec = network.spec  # type: ignore[assignment]
+    cost = count(network, size)
+    macs = cost.by(convention)
+    return {
+        "name": name,
+        "task": spec.task,
+        "paper": spec.paper,
+        "frames": spec.frames,
+        "scale": spec.scale,
+        "parameters": cost.parameters,
+        "convention": convention,
+        "macs": macs,
+        "macs_per_pixel": macs / prod(cost.size),
+        "size": list(cost.size),
+    }
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,31 +107,38 @@ def _finite(row: dict[str, float]) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in row.items()}
 
 
-def complexity_table(rows: list[dict[str, Any]], asked: tuple[int, int]) -> Table:
-    """The rows of :func:`restill.evaluation.complexity.table`, in G (1e9) MACs.
+def complexity_table(rows: list[dict[str, Any]], asked: tuple[int, int], counted: str, *, wide: bool = False) -> Group:
+    """The rows of :func:`restill.evaluation.complexity.table` by task, in G (1e9) MACs.
 
     Args:
         rows: The counts.
         asked: (H, W) that they were asked for.
+        counted: What is, in words.
+        wide: There is room for a paper's whole name.
     """
-    result = Table(
-        title=f"Networks, one frame of {asked[1]}x{asked[0]}",
-        caption="GMACs: 1e9 multiply-accumulates. +bias: one more per output element, as the CSTD paper counts.",
-        box=SIMPLE,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    result = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
     result.add_column("network", no_wrap=True)
     result.add_column("from", no_wrap=True)
     for heading in ("frames", "parameters", "GMACs", "MAC/pixel"):
         result.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        result.add_row(
-            row["name"],
-            row["paper"].partition(",")[0],
-            str(row["frames"]),
-            f"{row['parameters']:,}",
-            f"{row['macs'] / 1e9:.2f}",
-            f"{row['macs_per_pixel']:,.0f}",
-        )
-    return result
+    for task in dict.fromkeys(row["task"] for row in rows):
+        result.add_section()
+        result.add_row(Text(task, style="bold"))
+        for row in (row for row in rows if row["task"] == task):
+            result.add_row(
+                row["name"],
+                row["paper"] if wide else row["paper"].partition(",")[0],
+                str(row["frames"]),
+                f"{row['parameters']:,}",
+                f"{row['macs'] / 1e9:,.2f}",
+                f"{row['macs_per_pixel']:,.0f}",
+            )
+    notes = [f"One input frame of {_size(asked)}. Counted: {counted}."]
+    for size in dict.fromkeys(tuple(row["size"]) for row in rows if tuple(row["size"]) != asked):
+        names = ", ".join(row["name"] for row in rows if tuple(row["size"]) == size)
+        notes.append(f"Rounded up to {_size(size)}: {names}.")
+    return Group(result, *notes)
+
+
+def _size(height_width: Sequence[int]) -> str:
+    return f"{height_width[1]}x{height_width[0]}"
