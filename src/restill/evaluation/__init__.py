@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from restill.evaluation.report import Report
+    from restill.evaluation.scores import Scores, score
     from restill.evaluation.verdict import evaluate
 
-__all__ = ["Report", "evaluate"]
+__all__ = ["Report", "Scores", "evaluate", "score"]
 
-_PUBLIC = {"evaluate": "restill.evaluation.verdict", "Report": "restill.evaluation.report"}
+_PUBLIC = {
+    "evaluate": "restill.evaluation.verdict",
+    "score": "restill.evaluation.scores",
+    "Report": "restill.evaluation.report",
+    "Scores": "restill.evaluation.scores",
+}
 
 
 def __getattr__(name: str) -> Any:

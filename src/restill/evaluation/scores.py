@@ -1,0 +1,166 @@
+"""Scores without a clean side: BRISQUE and PIQE of videos, folders and pictures. Frames stream; memory stays flat."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from restill.errors import RestillError
+from restill.evaluation.as_json import finite
+from restill.evaluation.brisque_model import SOURCES, load_brisque_model
+from restill.evaluation.no_reference import brisque, piqe
+from restill.progress import track
+from restill.video import probe, read_frames
+from restill.video.pictures import list_pictures, read_picture
+
+METRICS = ("piqe", "brisque")
+
+
+@dataclass
+class Scores:
+    """What :func:`score` found.
+
+    Attributes:
+        definitions: By metric, what its numbers are to be printed with.
+        clips: By path: the mean of each metric over the frames that have one (nan if none has), ``frames`` (how many
+            were looked at) and ``flat`` (how many of those have no BRISQUE, being without contrast).
+        limit: If set, only the first so many frames of each clip were looked at.
+    """
+
+    definitions: dict[str, str]
+    clips: dict[str, dict[str, float]]
+    limit: int | None = None
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Mean over clips of the clips' means."""
+        return {key: float(np.mean([row[key] for row in self.clips.values()])) for key in self.definitions}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data; what has no score becomes None, because JSON has no nan."""
+        return {
+            "definitions": self.definitions,
+            "limit": self.limit,
+            "clips": {name: finite(row) for name, row in self.clips.items()},
+            "mean": finite(self.mean),
+        }
+
+    def table(self) -> Group:
+        """The definitions; a row per clip, and the mean if there is more than one."""
+        only = "" if self.limit is None else f"; the first {self.limit} frames only"
+        result = Table(box=SIMPLE)
+        result.add_column("clip", overflow="fold")
+        for key in self.definitions:
+            result.add_column(key.upper(), justify="right")
+        result.add_column("frames", justify="right")
+        for name, row in self.clips.items():
+            flat = f" ({row['flat']} flat)" if row["flat"] else ""
+            result.add_row(Text(name), *(f"{row[key]:.2f}" for key in self.definitions), f"{row['frames']}{flat}")
+        if len(self.clips) > 1:
+            result.add_section()
+            result.add_row("mean of clips", *(f"{self.mean[key]:.2f}" for key in self.definitions), "")
+        return Group(Text(f"{', '.join(self.definitions.values())}; lower is better{only}"), result)
+
+
+def score(
+    paths: Sequence[str | os.PathLike[str]],
+    metrics: Sequence[str] = ("piqe",),
+    *,
+    brisque_model: str | os.PathLike[str] | None = None,
+    limit: int | None = None,
+    quiet: bool = False,
+) -> Scores:
+    """Score videos, folders and pictures for which there is no clean side.
+
+    Args:
+        paths: Videos, pictures and folders of pictures, which may differ in size.
+        metrics: Of :data:`METRICS`.
+        brisque_model: BRISQUE's model; see :func:`restill.evaluation.brisque_model.load_brisque_model`.
+        limit: Only the first so many frames of each clip, for a quick look.
+        quiet: No progress.
+
+    Returns:
+        Scores of each clip and their mean.
+
+    Raises:
+        RestillError: A name or a file is wrong, or a picture is too small.
+    """
+    if limit is not None and limit < 1:
+        raise RestillError(f"limit must be 1 frame or more, not {limit}")
+    if not paths:
+        raise RestillError("there is nothing to score; give videos, folders of pictures or pictures")
+    measures, definitions = _measures(metrics, brisque_model)
+    lengths = {Path(path): _length(Path(path)) for path in paths}  # what is missing is better known before the work
+    scores = Scores(definitions, {}, limit)
+    for path, length in lengths.items():
+        total = length if limit is None or length is None else min(length, limit)
+        rows: list[list[float]] = []
+        with track(path.name, total, "frames", quiet=quiet) as advance:
+            for frame in _frames(path):
+                rows.append(_score(path, frame, measures))
+                advance()
+                if len(rows) == limit:
+                    break
+        if not rows:
+            raise RestillError(f"'{path}' has no frames to score")
+        scores.clips[str(path)] = _mean(rows, list(definitions))
+    return scores
+
+
+Measure = Callable[[np.ndarray], float]
+
+
+def _measures(
+    metrics: Sequence[str], brisque_model: str | os.PathLike[str] | None
+) -> tuple[list[Measure], dict[str, str]]:
+    """What computes each metric, and its definition."""
+    found: dict[str, tuple[Measure, str]] = {}
+    for name in metrics:
+        if name == "piqe":
+            found[name] = piqe, "PIQE (as MATLAB's piqe)"
+        elif name != "brisque":
+            raise RestillError(f"metric '{name}' is not known; those without a clean side are: {', '.join(METRICS)}")
+        elif brisque_model is None:
+            raise RestillError(f"brisque needs its trained model, which does not come with Restill; give {SOURCES}")
+        else:
+            model = load_brisque_model(brisque_model)
+            found[name] = functools.partial(brisque, model=model), f"BRISQUE ({model})"
+    if not found:
+        raise RestillError(f"no metric is named; those without a clean side are: {', '.join(METRICS)}")
+    return [measure for measure, _ in found.values()], {name: words for name, (_, words) in found.items()}
+
+
+def _length(path: Path) -> int | None:
+    return len(list_pictures(path)) if path.is_dir() else probe(path).expected_frames
+
+
+def _frames(path: Path) -> Iterator[np.ndarray]:
+    """(H, W, 3) RGB uint8."""
+    frames = (read_picture(file) for file in list_pictures(path)) if path.is_dir() else read_frames(path)
+    for frame in frames:
+        yield frame if frame.dtype == np.uint8 else ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _score(path: Path, frame: np.ndarray, measures: list[Measure]) -> list[float]:
+    try:
+        return [measure(frame) for measure in measures]
+    except RestillError as error:
+        raise RestillError(f"'{path}': {error}") from error
+
+
+def _mean(rows: list[list[float]], names: list[str]) -> dict[str, float]:
+    values = np.array(rows)  # (frames, metrics)
+    flat = np.isnan(values)
+    counted = len(rows) - flat.sum(axis=0)
+    means = [float(values[~flat[:, i], i].mean()) if counted[i] else float("nan") for i in range(len(names))]
+    return {**dict(zip(names, means, strict=True)), "frames": len(rows), "flat": int(flat.any(axis=1).sum())}
