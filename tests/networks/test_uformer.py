@@ -19,7 +19,9 @@ from restill.networks.uformer import (
     relative_position_index,
     shift_mask,
 )
+from restill.runtime import load_model
 from restill.training.convert import match_keys
+from restill.training.export import describe, to_onnx
 
 torch.set_num_threads(1)
 
@@ -268,3 +270,17 @@ def test_published_keys_are_ours_one_to_one():
     assert match.renamed["conv.blocks.1.norm2.weight"] == "bottleneck.blocks.1.norm2.weight"
     assert match.renamed["decoderlayer_3.blocks.0.modulator.weight"] == "decoder.3.blocks.0.modulator"
     assert sum(weights[key].numel() for key in match.renamed) == 50_880_946
+
+
+@pytest.mark.slow
+def test_the_whole_student_is_the_same_in_onnx_for_one_window_at_the_bottleneck_and_for_many(tmp_path):
+    torch.manual_seed(0)
+    network = UforSL().eval()
+    file = tmp_path / "model.onnx"
+    file.write_bytes(to_onnx(network, describe(network, "ufor-sl", "ufor-sl", "none")).SerializeToString())
+    model = load_model(file, threads=1)
+    for height, width in ((128, 128), (256, 384)):
+        window = torch.rand(1, 1, 3, height, width)
+        with torch.no_grad():
+            expected = network(window)
+        assert (torch.from_numpy(model.run(window.numpy())) - expected).abs().max() < 1e-5

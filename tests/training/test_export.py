@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,17 @@ def test_what_cannot_be_folded_stays_right(tmp_path):
     with torch.no_grad():
         expected = network(window).numpy()
     assert np.abs(load_model(tmp_path / "odd.onnx", threads=1).run(window.numpy()) - expected).max() < 1e-5
+
+
+def test_a_multiple_larger_than_the_example(tmp_path):
+    network = create("rill-s", channels=4).eval()
+    network.spec = replace(network.spec, size_multiple=128)  # type: ignore[arg-type]
+    model = to_onnx(network, describe(network, "coarse", "rill-s", "none"))
+    onnx.save(model, tmp_path / "coarse.onnx")
+    window = torch.rand(1, 3, 3, 128, 128)  # one multiple: less than it was exported at
+    with torch.no_grad():
+        expected = network(window).numpy()
+    assert np.abs(load_model(tmp_path / "coarse.onnx", threads=1).run(window.numpy()) - expected).max() < 1e-5
 
 
 def test_errors(tmp_path):

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 
 from restill.errors import RestillError
 from restill.networks.published import Published
@@ -32,7 +31,7 @@ class ClipConv(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, T, H, W) -> (B, C', T, H, W)."""
-        return super().forward(torch.cat([input[:, :, :1], input, input[:, :, -1:]], 2))  # T + 2 frames go in
+        return super().forward(pad(input, (0, 0, 0, 0, 1, 1), mode="replicate"))  # T + 2 frames go in
 
 
 class ResidualBlock(nn.Sequential):

@@ -25,14 +25,16 @@ FORBIDDEN = -100.0  # added to the logits of pixels that are no neighbors before
 
 def partition(x: Tensor, window: int) -> Tensor:
     """(B, H, W, C) -> (B, N, w*w, C): N = H/w * W/w windows, row by row, each row by row."""
-    x = x.unflatten(2, (-1, window)).unflatten(1, (-1, window))  # (B, H/w, w, W/w, w, C)
-    return x.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // window, window, width // window, window, channels)  # (B, H/w, w, W/w, w, C)
+    return x.transpose(2, 3).reshape(batch, -1, window * window, channels)
 
 
 def merge(windows: Tensor, window: int, height: int, width: int) -> Tensor:
     """(B, N, w*w, C) -> (B, H, W, C): what :func:`partition` took apart."""
-    x = windows.unflatten(2, (window, window)).unflatten(1, (height // window, width // window))
-    return x.transpose(2, 3).flatten(3, 4).flatten(1, 2)  # from (B, H/w, W/w, w, w, C)
+    batch, channels = windows.shape[0], windows.shape[3]
+    x = windows.reshape(batch, height // window, width // window, window, window, channels)
+    return x.transpose(2, 3).reshape(batch, height, width, channels)  # of (B, H/w, w, W/w, w, C)
 
 
 def relative_position_index(window: int) -> Tensor:
@@ -192,8 +194,8 @@ class Uformer(nn.Module):
     ) -> None:
         super().__init__()
         e, depths = channels or self.channels, depths or self.depths
-        if len(depths) % 2 == 0 or len(depths) < 3 or min(depths) < 1:
-            raise RestillError(f"depths {list(depths)} must be 3, 5, 7 or more positive numbers, the bottleneck's amid")
+        if len(depths) % 2 == 0 or len(depths) < 3 or min(depths) < 0:
+            raise RestillError(f"depths {list(depths)} must be 3, 5, 7 or more numbers, the bottleneck's in the middle")
         if window < 2 or window % 2:
             raise RestillError(f"window {window} must be a positive even number")
         levels = len(depths) // 2

@@ -20,7 +20,7 @@ from restill.training.checkpoint import load_network
 from restill.training.fold import TRANSLATIONS, fold_unshuffle
 
 OPSET = 18
-EXAMPLE_SIZE = (64, 96)  # any height and width will do: both are dynamic in the file
+EXAMPLE_SIZE = (64, 96)  # or more, as multiples need: both are dynamic in the file, if they are two multiples or more
 
 
 def export(checkpoint: str | os.PathLike[str], output: str | os.PathLike[str], *, name: str | None = None) -> Path:
@@ -85,8 +85,10 @@ def to_onnx(network: nn.Module, info: ModelInfo) -> onnx.ModelProto:
         network: Any with a spec; it is put in eval mode.
         info: Its description, stored in the file under :data:`METADATA_KEY`.
     """
-    window = torch.rand(1, info.frames, 3, *EXAMPLE_SIZE)
-    height, width = (info.size_multiple * torch.export.Dim(side, min=2, max=4096) for side in ("rows", "columns"))
+    multiple = info.size_multiple
+    sides = (max(-(-side // multiple), least) * multiple for side, least in zip(EXAMPLE_SIZE, (2, 3), strict=True))
+    window = torch.rand(1, info.frames, 3, *sides)
+    height, width = (multiple * torch.export.Dim(side, min=2, max=4096) for side in ("rows", "columns"))
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # about torch's own internals
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
