@@ -9,6 +9,7 @@ import pytest
 import torch
 from foreign_networks import clip, foreign, total
 
+from restill.distillation import method_class
 from restill.distillation.cstd import CSTD, CSTDOptions
 from restill.distillation.scales import channel_map
 from restill.networks import create
@@ -16,6 +17,7 @@ from restill.training.recipe import load_recipe
 
 torch.set_num_threads(1)
 
+RECIPES = Path(__file__).parents[2] / "recipes" / "cstd"
 TABLE5 = {  # setting: switches that are on
     1: {"ms"},
     2: {"ms", "csc"},
@@ -132,11 +134,30 @@ def test_alternating_steps_train():
 
 @pytest.mark.parametrize("setting", TABLE5)
 def test_each_recipe_of_table_5_is_its_setting(setting: int):
-    recipe = load_recipe(Path(__file__).parents[2] / "recipes" / "cstd" / f"table5_setting{setting}.yaml")
+    recipe = load_recipe(RECIPES / f"table5_setting{setting}.yaml")
     options = CSTDOptions(**recipe.options)
     assert {switch for switch in ("ms", "csc", "ita", "cta", "sta") if getattr(options, switch)} == TABLE5[setting]
     assert options.model_dump(exclude={"ms", "csc", "ita", "cta", "sta"}) == CSTDOptions().model_dump(
         exclude={"ms", "csc", "ita", "cta", "sta"}
+    )
+
+
+@pytest.mark.parametrize("name", ["std", "srkd"])
+def test_the_recipes_of_cstds_table_4(name):
+    recipe = load_recipe(RECIPES / f"table4_{name}.yaml")
+    options: Any = method_class(name).Options(**recipe.options)
+    assert recipe.method == name
+    assert (options.reconstruction, options.recon_weights) == ("neg_ssim", (0.6, 0.2, 0.2))
+    assert getattr(options, "warmup", 0) < recipe.steps
+    assert recipe.student.checkpoint == recipe.output / load_recipe(RECIPES / "student1.yaml").name
+    assert recipe.teacher is not None
+    assert recipe.teacher.checkpoint == recipe.output / load_recipe(RECIPES / "teacher.yaml").name
+    fair = load_recipe(RECIPES / "table5_setting7.yaml")  # what CSTD trains with
+    assert (recipe.data, recipe.optimizer, recipe.schedule, recipe.steps) == (
+        fair.data,
+        fair.optimizer,
+        fair.schedule,
+        fair.steps,
     )
 
 

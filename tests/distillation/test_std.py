@@ -1,9 +1,8 @@
-"""STD's equations against plain arithmetic, each option, warm-up and guard; its recipes."""
+"""STD's equations against plain arithmetic, each option, warm-up and guard."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,8 @@ from restill.distillation.scales import attention_map, unit_map
 from restill.distillation.std import STD
 from restill.errors import RestillError
 from restill.networks import create
-from restill.training.recipe import load_recipe
 
 torch.set_num_threads(1)
-RECIPES = Path(__file__).parents[2] / "recipes" / "cstd"
 
 
 def std(widths: tuple[int, int] = (6, 4), place: Any = "refine", **options: Any) -> STD:
@@ -286,25 +283,3 @@ def test_more_than_one_place_is_refused():
         std(place=["encoder", "refine"])
     with pytest.raises(RestillError, match=r"method 'std', option 'attention': .*'sum_of_squares'"):
         std(attention="sum")
-
-
-# --- recipes -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["std", "srkd"])
-def test_the_recipes_of_cstds_table_4(name):
-    recipe = load_recipe(RECIPES / f"table4_{name}.yaml")
-    options: Any = method_class(name).Options(**recipe.options)
-    assert recipe.method == name
-    assert (options.reconstruction, options.recon_weights) == ("neg_ssim", (0.6, 0.2, 0.2))
-    assert getattr(options, "warmup", 0) < recipe.steps
-    assert recipe.student.checkpoint == recipe.output / load_recipe(RECIPES / "student1.yaml").name
-    assert recipe.teacher is not None
-    assert recipe.teacher.checkpoint == recipe.output / load_recipe(RECIPES / "teacher.yaml").name
-    fair = load_recipe(RECIPES / "table5_setting7.yaml")  # what CSTD trains with
-    assert (recipe.data, recipe.optimizer, recipe.schedule, recipe.steps) == (
-        fair.data,
-        fair.optimizer,
-        fair.schedule,
-        fair.steps,
-    )
