@@ -304,7 +304,7 @@ def _check_json(json_file: str | None) -> None:
 
 
 def _show(report: Report | Scores, json_file: str | None) -> None:
-    from restill.evaluation.report import write_json
+    from restill.evaluation.as_json import write_json
 
     if json_file == "-":
         typer.echo(json.dumps(report.as_dict(), indent=2))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +13,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from restill.errors import RestillError
+from restill.evaluation.as_json import finite, write_json
 from restill.evaluation.protocols import Protocol
 
 DIGITS = {"psnr": 2, "ssim": 4}
@@ -60,8 +57,8 @@ class Report:
             "protocol": self.protocol.name,
             "protocol_choices": str(self.protocol),
             "limit": self.limit,
-            "clips": {name: _finite(row) for name, row in self.clips.items()},
-            "mean": _finite(self.mean),
+            "clips": {name: finite(row) for name, row in self.clips.items()},
+            "mean": finite(self.mean),
         }
 
     def write_json(self, path: Path) -> None:
@@ -70,12 +67,7 @@ class Report:
         Raises:
             RestillError: It cannot be written there.
         """
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            partial.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise RestillError(f"{path}: cannot be written: {error.strerror}") from error
+        write_json(path, self.as_dict())
 
     def table(self) -> Group:
         """The heading; a row per clip, and the mean if there is more than one."""
@@ -101,10 +93,6 @@ def _column(key: str, rule: Protocol) -> str:
 
 def _number(key: str, value: float) -> str:
     return f"{value:.{DIGITS[key.partition('_')[0]]}f}"
-
-
-def _finite(row: dict[str, float]) -> dict[str, float | None]:
-    return {key: value if math.isfinite(value) else None for key, value in row.items()}
 
 
 def complexity_table(rows: list[dict[str, Any]], asked: tuple[int, int], counted: str, *, wide: bool = False) -> Group:
