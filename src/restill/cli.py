@@ -279,7 +279,7 @@ def evaluate(
 
 @app.command()
 def score(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Videos, folders of pictures, pictures.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Videos, folders of pictures, pictures.")],
     metric: Annotated[str, typer.Option(help="piqe, brisque, or both with a comma between.")] = "piqe",
     brisque_model: Annotated[
         Path | None, typer.Option(metavar="FILE", help="BRISQUE's model. See docs/no-reference.md.")
