@@ -34,6 +34,7 @@ NETWORKS = {
     "fastdvdnet-vsr-quarter": "restill.networks.fastdvdnet:FastDVDnetVSRQuarter",
     "rbpn": "restill.networks.rbpn:RBPN",
     "sof-vsr": "restill.networks.sofvsr:SOFVSR",
+    "d3dnet": "restill.networks.d3dnet:D3Dnet",
     "sid": "restill.networks.sid:SID",
     "edvr-m": "restill.networks.edvr:EDVRM",
     "edvr-l": "restill.networks.edvr:EDVRL",
