@@ -45,13 +45,14 @@ class Foreign(nn.Module):
         self.grouped = nn.Conv2d(4, 4, 3, padding=1, groups=2)
         self.grow = nn.ConvTranspose2d(4, 3, 2, stride=2)
         self.norm = nn.LayerNorm(8)
+        self.slope = nn.LeakyReLU(0.2)
         self.mix = nn.Linear(8, 5)
         self.kernel = nn.Parameter(torch.zeros(2, 3, 1, 1))
 
     def forward(self, window):
-        x = nn.functional.leaky_relu(self.grouped(self.shrink(window[:, 0])), 0.2)  # (B, 4, 4, 4)
+        x = self.slope(self.grouped(self.shrink(window[:, 0])))  # (B, 4, 4, 4)
         x = self.norm(relu(self.grow(x)))  # (B, 3, 8, 8)
-        x = nn.functional.layer_norm(x, [8])
+        x = nn.functional.layer_norm(x, [8])  # no module, as relu above: the tools do not see them
         attention = (x @ x.transpose(-1, -2)).softmax(-1)  # (B, 3, 8, 8)
         x = conv2d(attention @ x, self.kernel)  # (B, 2, 8, 8)
         return self.mix(max_pool2d(x, (2, 1)))  # (B, 2, 4, 5)
@@ -70,7 +71,7 @@ def test_a_network_without_a_spec_by_hand():
         "deformable": 0,
         "matmul": attention + mix,
         "bias": 4 * 4 * 4 + 3 * 8 * 8,
-        "activation": 4 * 4 * 4 + 3 * 8 * 8,
+        "activation": 4 * 4 * 4,
         "pooling": 2 * 8 * 8,
         "layer norm": 3 * 8 * 8,
     }
@@ -78,7 +79,7 @@ def test_a_network_without_a_spec_by_hand():
     assert cost.macs == cost.by("all") == cost.by("std") == macs
     assert cost.by("cstd") == macs + 256
     assert cost.by("slkd") == macs + 5 * 192
-    assert cost.by("ssid") == macs + 256 + 256 + 128
+    assert cost.by("ssid") == macs + 256 + 64 + 128
     assert cost.macs_per_pixel == macs / 64
     assert cost.parameters == 4 * 27 + (4 * 18 + 4) + (4 * 3 * 4 + 3) + 2 * 8 + (8 * 5 + 5) + 6
     with pytest.raises(RestillError, match="spec"):

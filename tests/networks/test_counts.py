@@ -7,9 +7,10 @@ To add a network, add a row to ``COUNTS``::
 ``CONVENTION`` is one of ``restill.evaluation.complexity.CONVENTIONS``: ``all`` (every multiply-accumulate of
 convolutions, linear layers and attention, nothing else), ``cstd`` (plus one per output of a convolution with a bias),
 ``std`` (without what a deformable convolution does itself), ``slkd`` (plus 5 per element of an ``nn.LayerNorm``),
-``ssid`` (plus biases, ReLUs and what is pooled). The size is the input's. ``MACS`` is an exact int, or a text with as
-many digits as are known, such as ``"619.53 G"``: the count has to round to it. A network may have several rows (sizes,
-conventions, options: ``Row(..., {"channels": 8})``). Networks are made and run on the meta device: size costs nothing.
+``ssid`` (plus biases, elements of ReLU modules and what is pooled). The size is the input's. ``MACS`` is an exact int,
+or a text with as many digits as are known, such as ``"619.53 G"``: the count has to round to it. A network may have
+several rows (sizes, conventions, options: ``Row(..., {"channels": 8})``). Networks are made and run on the meta device:
+size costs nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pytest
 import torch
 
 from restill.evaluation.complexity import count
-from restill.networks import create
+from restill.networks import NETWORKS, create
 
 torch.set_num_threads(1)
 
@@ -43,6 +44,8 @@ COUNTS = [
     Row("prednet-student2", 81_139, "cstd", (128, 128), 2_810_232_832),
     Row("prednet-student3", 186_723, "all", (128, 128), 3_048_210_432),
     Row("prednet-student3", 186_723, "cstd", (128, 128), 3_059_269_632),
+    Row("rill-s", 106_192, "all", (128, 128), 108_527_616),
+    Row("rill-l", 311_520, "all", (128, 128), 318_504_960),
     Row("restormer", 26_126_644, "slkd", (512, 512), "619.53 G"),
     Row("res-sl", 3_537_482, "slkd", (512, 512), "85.02 G"),
     Row("drsformer", 33_655_424, "slkd", (512, 512), "971.92 G"),
@@ -52,6 +55,7 @@ COUNTS = [
     Row("prenet", 168_963, "all", (128, 128), "16.56 G"),
     Row("prenet", 168_963, "all", (256, 256), "66.25 G"),
     Row("prenet", 168_963, "all", (512, 512), "265.0 G"),
+    Row("prenet", 168_963, "ssid", (256, 256), "66.58 G"),
     Row("prenet", 168_963, "slkd", (512, 512), "176.7 G", {"iterations": 4}),  # what SLKD prints for PReNet
     Row("s2vd", 525_260, "all", (128, 128), "12.74 G"),
     Row("sid", 4_433_779, "all", (128, 128), "64.314 G"),
@@ -93,3 +97,7 @@ def test_counts(row):
         assert f"{macs / scale:.{len(number.partition('.')[2])}f}" == number, f"{macs:,}"
     else:
         assert macs == row.macs
+
+
+def test_every_network_has_a_row():
+    assert {row.network for row in COUNTS} == set(NETWORKS)

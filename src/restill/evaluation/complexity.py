@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -43,7 +44,7 @@ CONVENTIONS: dict[str, Convention] = {
     "std": Convention("MACs without those of deformable convolutions themselves (STD)", _MACS | {"deformable": 0}),
     "slkd": Convention("MACs, and 5 per element of a layer-norm module (SLKD, by fvcore)", _MACS | {"layer norm": 5}),
     "ssid": Convention(
-        "MACs, biases, elements that ReLUs go over and that are pooled (SSID-KD, by ptflops)",
+        "MACs, biases, elements that ReLU modules go over and that are pooled (SSID-KD, by ptflops)",
         _MACS | {"bias": 1, "activation": 1, "pooling": 1},
     ),
 }
@@ -57,8 +58,8 @@ class Complexity:
         parameters: Trainable or not, each shared one once.
         work: By kind. Multiply-accumulates: ``convolution``, ``deformable`` (deformable convolutions, without those
             that make the offsets), ``matmul`` (linear layers, attention). Elements: ``bias`` (outputs of convolutions
-            with a bias), ``activation`` (what ReLU, leaky ReLU and PReLU go over), ``pooling`` (what is pooled),
-            ``layer norm`` (what ``nn.LayerNorm`` normalizes; one that a network writes out itself is not seen).
+            with a bias), ``pooling`` (what is pooled), and of modules alone, as the tools see it, ``activation`` (what
+            ``nn.ReLU``, ``nn.LeakyReLU`` and ``nn.PReLU`` go over) and ``layer norm`` (what ``nn.LayerNorm`` does).
         size: (height, width) that it was counted at: the size asked for, rounded up to the network's multiple.
     """
 
@@ -127,8 +128,8 @@ def _work(ghost: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     """:attr:`Complexity.work` of a network on the meta device, which is given hooks."""
     meter = _Meter()
     for layer in ghost.modules():
-        if type(layer) is nn.LayerNorm:
-            layer.register_forward_hook(meter.normalized)
+        if type(layer) in _ELEMENTWISE:
+            layer.register_forward_hook(partial(meter.elements, _ELEMENTWISE[type(layer)]))
         elif isinstance(layer, DeformableConv2d):
             layer.register_forward_pre_hook(meter.in_deformable)
             layer.register_forward_hook(meter.out_of_deformable)
@@ -141,19 +142,20 @@ def _work(ghost: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
 
 _aten = torch.ops.aten
 _MATMULS = (_aten.mm, _aten.addmm, _aten.bmm, _aten.baddbmm)
-_ELEMENTS: dict[Any, str] = dict.fromkeys(
-    (_aten.relu, _aten.relu_, _aten.leaky_relu, _aten.leaky_relu_, _aten._prelu_kernel), "activation"
-) | dict.fromkeys(
-    (
-        _aten.max_pool2d_with_indices,
-        _aten.max_pool3d_with_indices,
-        _aten.avg_pool2d,
-        _aten.avg_pool3d,
-        _aten._adaptive_avg_pool2d,
-        _aten.adaptive_max_pool2d,
-    ),
-    "pooling",
+_POOLINGS = (
+    _aten.max_pool2d_with_indices,
+    _aten.max_pool3d_with_indices,
+    _aten.avg_pool2d,
+    _aten.avg_pool3d,
+    _aten._adaptive_avg_pool2d,
+    _aten.adaptive_max_pool2d,
 )
+_ELEMENTWISE: dict[type, str] = {
+    nn.LayerNorm: "layer norm",
+    nn.ReLU: "activation",
+    nn.LeakyReLU: "activation",
+    nn.PReLU: "activation",
+}
 
 
 class _Meter(TorchDispatchMode):
@@ -174,8 +176,8 @@ class _Meter(TorchDispatchMode):
     def out_of_deformable(self, *_: Any) -> None:
         self.convolution = "convolution"
 
-    def normalized(self, layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        self.work["layer norm"] += output.numel()
+    def elements(self, kind: str, layer: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        self.work[kind] += output.numel()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -188,8 +190,8 @@ class _Meter(TorchDispatchMode):
         elif operation in _MATMULS:
             *_, a, b = args
             self.work["matmul"] += a.numel() * b.shape[-1]
-        elif operation in _ELEMENTS:
-            self.work[_ELEMENTS[operation]] += args[0].numel()
+        elif operation in _POOLINGS:
+            self.work["pooling"] += args[0].numel()
         return result
 
 

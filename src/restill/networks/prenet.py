@@ -46,9 +46,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.a = same2d(channels, channels)
         self.b = same2d(channels, channels)
+        self.relu = nn.ReLU()  # a module where the authors have one: what counts modules then finds what they found
 
     def forward(self, x: Tensor) -> Tensor:
-        return relu(relu(self.b(relu(self.a(x)))) + x)
+        return relu(self.relu(self.b(self.relu(self.a(x)))) + x)
 
 
 class PReNet(nn.Module):
@@ -91,6 +92,7 @@ class PReNet(nn.Module):
             raise RestillError(f"iterations {iterations} must be at least 1")
         self.iterations = iterations
         self.first = same2d(6, channels)
+        self.relu = nn.ReLU()
         self.lstm = ConvLSTM(channels)
         self.body = nn.Sequential(*(ResidualBlock(channels) for _ in range(BLOCKS)))
         self.head = same2d(channels, 3)
@@ -109,7 +111,7 @@ class PReNet(nn.Module):
         nothing = torch.zeros_like(rainy[:, :1]).expand(-1, self.first.out_channels, -1, -1)  # (B, C, H, W)
         state = nothing, nothing
         for _ in range(self.iterations):
-            x = relu(self.first(torch.cat([rainy, estimate], 1)))  # (B, C, H, W)
+            x = self.relu(self.first(torch.cat([rainy, estimate], 1)))  # (B, C, H, W)
             state = self.lstm(x, state)
             estimate = self.head(self.body(state[0])) + rainy  # (B, 3, H, W)
         return estimate
