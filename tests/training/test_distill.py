@@ -141,6 +141,7 @@ def test_mistakes_are_named():
         ({"weights": {"featur": 1}}, "'weights' names 'featur'; the losses are: reconstruction, feature"),
         ({"optimiser": {}}, "field 'optimiser' is not known"),
         ({"steps": 0}, "field 'steps'"),
+        ({"method": "std"}, "nothing would be distilled in 1 steps, since method 'std' starts after 20000"),
         ({"data": []}, "the data has no more batches"),
         ({"data": {"rot": "x"}}, "data: field 'rot' is not known"),
         ({"context": 3}, r"the student TinyUnet fails on a window \(1, 7, 3, 32, 32\) .* 3 frames of context"),

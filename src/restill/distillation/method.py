@@ -34,6 +34,7 @@ class Method(nn.Module):
         student: The network that is trained.
         teacher: The network it learns from: frozen, always in eval mode; None when there is none.
         default_weights: Weight of each named loss; a recipe may override them.
+        warmup: Steps before it distils at all.
     """
 
     name: ClassVar[str]
@@ -46,6 +47,7 @@ class Method(nn.Module):
     teacher: nn.Module | None
     default_weights: dict[str, float]
     context: int
+    warmup: int = 0
 
     def __init__(self, student: nn.Module, teacher: nn.Module | None = None) -> None:
         super().__init__()

@@ -95,6 +95,7 @@ class STD(GuardedMethod, Paired[STDOptions]):
         o = self.options
         # (9) L = L_rec + lambda1 * L_SD + lambda2 * L_TD
         self.default_weights = {"reconstruction": 1.0, "space": o.lambda1, "time": o.lambda2}
+        self.warmup = o.warmup if o.sd or o.td else 0
         places = len(self.student_net.places[o.at])
         if places != 1:
             raise RestillError(f"std distils one feature, but '{o.at}' has {places} places; give one path each")
@@ -110,7 +111,7 @@ class STD(GuardedMethod, Paired[STDOptions]):
     def forward(self, batch: Batch, step: int) -> Losses:
         """``reconstruction``, (8); after the warm-up ``space``, (5), and ``time``, (7)."""
         o = self.options
-        if step < o.warmup or not (o.sd or o.td):
+        if step < self.warmup or not (o.sd or o.td):
             return {"reconstruction": self.run_student(batch)[1]}
         ((f_s, f_t),), reconstruction = self.run_both(batch, o.at)  # (B*L, C_S, h, w), (B*L, C_T, h', w')
         losses = {"reconstruction": reconstruction}

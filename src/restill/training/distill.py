@@ -16,7 +16,7 @@ from restill.errors import RestillError
 from restill.networks import NETWORKS, create
 from restill.training.checkpoint import load_network
 from restill.training.experiment import feed_from
-from restill.training.loop import Batch, Feed, check_weights, fit
+from restill.training.loop import Batch, Feed, check_run, fit
 from restill.training.recipe import DataPart, Run, describe
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def distill(
         student_head=student_head,
         **(options or {}),
     )
-    check_weights(made, plan.weights, "restill.distill")
+    check_run(made, plan, "restill.distill")
     align = "none"
     if isinstance(data, Mapping):
         part = _data(data)

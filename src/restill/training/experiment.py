@@ -23,7 +23,7 @@ from restill.errors import RestillError
 from restill.networks import NetworkSpec, create
 from restill.networks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, spynet_windows
 from restill.training.checkpoint import load_network
-from restill.training.loop import Batch, Feed, TrainResult, check_weights, fit
+from restill.training.loop import Batch, Feed, TrainResult, check_run, fit
 from restill.training.recipe import DataPart, NetworkPart, Recipe, Run, load_recipe
 
 
@@ -84,7 +84,7 @@ def build(recipe: Recipe) -> tuple[Method, dict[str, Any]]:
         student_head=recipe.student_head,
         **recipe.options,
     )
-    check_weights(method, recipe.weights, f"recipe {recipe.name}")
+    check_run(method, recipe, f"recipe {recipe.name}")
     return method, {**info, "align": recipe.data.align, "name": recipe.name}
 
 

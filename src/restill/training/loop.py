@@ -153,16 +153,21 @@ def sum_losses(parts: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
     return torch.stack([weights.get(name, 1.0) * value for name, value in parts.items()]).sum()
 
 
-def check_weights(method: Method, weights: dict[str, float], where: str) -> None:
-    """A weight must name a loss.
+def check_run(method: Method, run: Run, where: str) -> None:
+    """Every weight must name a loss, and the run must outlast the method's warm-up.
 
     Raises:
         RestillError: One does not.
     """
-    unknown = set(weights) - set(method.default_weights)
+    unknown = set(run.weights) - set(method.default_weights)
     if unknown:
         known = ", ".join(method.default_weights)
         raise RestillError(f"{where}: field 'weights' names {min(unknown)!r}; the losses are: {known}")
+    if method.warmup >= run.steps:
+        raise RestillError(
+            f"{where}: nothing would be distilled in {run.steps} steps, since method '{method.name}' starts after "
+            f"{method.warmup}; set its option 'warmup' lower, or more steps"
+        )
 
 
 def _batches(accelerator: Accelerator, feed: Feed, start: int) -> Iterator[Batch]:
