@@ -17,8 +17,8 @@ from torch.nn.functional import l1_loss
 
 from restill.distillation.method import Losses, MethodOptions
 from restill.distillation.paired import Paired, PairedOptions
-from restill.distillation.plain import Weight
 from restill.distillation.scales import attention_map, like, unit_map
+from restill.distillation.supervised import Weight
 from restill.distillation.windows import Batch
 
 

@@ -15,8 +15,8 @@ from torch.nn.functional import mse_loss
 
 from restill.distillation.method import Losses, MethodOptions
 from restill.distillation.paired import Paired, PairedOptions, adapters
-from restill.distillation.plain import Weight
 from restill.distillation.scales import like
+from restill.distillation.supervised import Weight
 from restill.distillation.windows import Batch
 
 

@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Generic, TypeVar, cast
+from typing import ClassVar, Generic, TypeVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from restill.distillation.method import Method, MethodOptions
+from restill.distillation.method import MethodOptions
 from restill.distillation.places import Places
-from restill.distillation.plain import Weight, weighted_sum
-from restill.distillation.scales import Seen, Tapped, common_multiple, pad_to_multiple
-from restill.distillation.windows import Batch, centre_targets, centre_windows
+from restill.distillation.scales import Seen, Tapped, common_multiple
+from restill.distillation.supervised import Supervised, SupervisedOptions
+from restill.distillation.windows import Batch
 from restill.errors import RestillError
-from restill.losses.reconstruction import Kind, scale_losses
 
 PROBE = 32  # pixels: the least side of the window that tells how many channels a feature has
 
 
-class PairedOptions(MethodOptions):
-    """What every paired method can be told: the task's own loss, to which it adds.
-
-    Attributes:
-        reconstruction: The loss on pictures.
-        recon_weights: One weight per scale, finest first, as many as scales; CSTD's are (0.6, 0.2, 0.2).
-    """
-
-    reconstruction: Kind = "l1"
-    recon_weights: Annotated[tuple[Weight, ...], Field(min_length=1, max_length=5)] = (1.0,)
+class PairedOptions(SupervisedOptions):
+    """What every paired method can be told: the task's own loss, to which it adds."""
 
 
 AnyOptions = TypeVar("AnyOptions", bound=PairedOptions)
 
 
-class Paired(Method, Generic[AnyOptions]):
+class Paired(Supervised[AnyOptions], Generic[AnyOptions]):
     """A student, a frozen teacher, and where to look in both.
 
     A subclass says its ``roles``, builds its adapters in the constructor and writes ``forward``. Where its options
@@ -56,9 +46,7 @@ class Paired(Method, Generic[AnyOptions]):
         RestillError: A place is missing or leads nowhere, or teacher and student show different numbers of levels.
     """
 
-    roles: ClassVar[tuple[str, ...]]
     Options: ClassVar[type[MethodOptions]] = PairedOptions
-    options: AnyOptions
 
     def __init__(
         self,
@@ -70,11 +58,8 @@ class Paired(Method, Generic[AnyOptions]):
         student_feature: Places | None = None,
         student_head: str | None = None,
     ) -> None:
-        super().__init__(student, teacher)
-        self.options = options or cast(AnyOptions, self.Options())
-        self.context = context
+        super().__init__(student, context, options, student_feature, student_head, teacher=teacher)
         self.teacher_net = Tapped.of(teacher, "teacher", context, teacher_feature, roles=self.roles)
-        self.student_net = Tapped.of(student, "student", context, student_feature, student_head, roles=self.roles)
         for net in (self.teacher_net, self.student_net):
             net.need(*self.wanted())
         for role in self.wanted():
@@ -91,20 +76,10 @@ class Paired(Method, Generic[AnyOptions]):
 
     # --- running both --------------------------------------------------------------------------------------------
 
-    def windows(self, net: Tapped, batch: Batch) -> Tensor:
-        """Every window of one network, padded to a size that suits both: (B*L, K, C, H, W)."""
-        windows = centre_windows(batch, self.context, net.before, net.after).flatten(0, 1)
-        return pad_to_multiple(windows, common_multiple(self.teacher_net, self.student_net))
-
-    def targets(self, batch: Batch) -> Tensor:
-        """The clean frames of the centers: (B*L, C, sH, sW)."""
-        return centre_targets(batch, self.context).flatten(0, 1)
-
-    def run_student(self, batch: Batch) -> tuple[Seen, Tensor]:
-        """The student on a batch; what it showed, and its reconstruction loss."""
-        windows = self.windows(self.student_net, batch)
-        seen = self.student_net.run(windows)
-        return seen, self.reconstruction(seen, windows, self.targets(batch))
+    @property
+    def size_multiple(self) -> int:
+        """A size that suits both networks."""
+        return common_multiple(self.teacher_net, self.student_net)
 
     @torch.no_grad()
     def run_teacher(self, batch: Batch) -> Seen:
@@ -122,12 +97,6 @@ class Paired(Method, Generic[AnyOptions]):
         maps = (net.maps(seen, role) for net, seen in ((self.student_net, student), (self.teacher_net, teacher)))
         return list(zip(*maps, strict=True)), reconstruction
 
-    def reconstruction(self, seen: Seen, windows: Tensor, targets: Tensor) -> Tensor:
-        """The task's own loss: the weighted sum over scales of the student's pictures, a scalar."""
-        weights = self.options.recon_weights
-        pictures = self.student_net.pictures(seen, windows, len(weights))
-        return weighted_sum(scale_losses(pictures, targets, self.options.reconstruction), weights)
-
     # --- building adapters ---------------------------------------------------------------------------------------
 
     def widths(self, role: str) -> list[tuple[int, int]]:
@@ -137,8 +106,7 @@ class Paired(Method, Generic[AnyOptions]):
 
     def _probe(self, net: Tapped, role: str) -> list[int]:
         some = next(net.network.parameters(), torch.empty(0))
-        multiple = common_multiple(self.teacher_net, self.student_net)
-        side = -(-PROBE // multiple) * multiple
+        side = -(-PROBE // self.size_multiple) * self.size_multiple
         window = torch.zeros(1, net.before + 1 + net.after, 3, side, side, device=some.device, dtype=some.dtype)
         was_training = net.network.training
         net.network.eval()  # no statistics change
@@ -162,3 +130,24 @@ def adapter(student: int, teacher: int) -> nn.Module:
 def adapters(widths: Sequence[tuple[int, int]]) -> nn.ModuleList:
     """One :func:`adapter` for each pair of widths."""
     return nn.ModuleList(adapter(student, teacher) for student, teacher in widths)
+
+
+def same_area(size: Sequence[int], *pictures: Tensor) -> list[Tensor]:
+    """Pictures of both networks without what padding added, float32, to be compared with each other.
+
+    Args:
+        size: (sH, sW) without padding.
+        pictures: Each (N, C, sH', sW'), no smaller than ``size``.
+
+    Raises:
+        RestillError: They differ in size: the networks restore at different scales.
+    """
+    first, *others = pictures
+    for other in others:
+        if other.shape[1:] != first.shape[1:]:
+            raise RestillError(
+                f"the teacher's pictures are {tuple(first.shape[1:])} and the student's {tuple(other.shape[1:])}; "
+                "this method compares them, so both networks must restore at the same scale"
+            )
+    height, width = size
+    return [picture[..., :height, :width].float() for picture in pictures]

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
-from torch import Tensor, nn
 
-from restill.distillation.method import Losses, Method, MethodOptions
-from restill.distillation.places import Places
-from restill.distillation.scales import ScaleSource, Tapped, pad_to_multiple
-from restill.distillation.windows import Batch, centre_targets, centre_windows
+from restill.distillation.method import Losses, MethodOptions
+from restill.distillation.scales import ScaleSource
+from restill.distillation.supervised import Supervised, SupervisedOptions, Weight, weighted_sum
+from restill.distillation.windows import Batch
 from restill.losses.reconstruction import Kind, scale_losses
 
-Weight = Annotated[float, Field(ge=0)]
 
-
-class PlainOptions(MethodOptions):
+class PlainOptions(SupervisedOptions):
     """Options of :class:`Plain`.
 
     Attributes:
@@ -31,16 +28,8 @@ class PlainOptions(MethodOptions):
     scale_source: ScaleSource = "features"
 
 
-class Plain(Method):
-    """The reconstruction loss of CSTD, equation (7), and nothing else.
-
-    Args:
-        student: Any network; without a ``spec`` it sees ``2 * context + 1`` frames.
-        context: Frames at either end of a clip that are only context.
-        options: See :class:`PlainOptions`.
-        student_feature: Tap path of the feature, if not the spec's.
-        student_head: Path of the module that turns it into a picture, if not the spec's.
-    """
+class Plain(Supervised[PlainOptions]):
+    """The reconstruction loss of CSTD, equation (7), and nothing else. Arguments as in :class:`Supervised`."""
 
     name = "plain"
     paper = "none: the student and the clean frames alone"
@@ -48,34 +37,14 @@ class Plain(Method):
     has_teacher = False
     Options: ClassVar[type[MethodOptions]] = PlainOptions
 
-    def __init__(
-        self,
-        student: nn.Module,
-        context: int,
-        options: PlainOptions | None = None,
-        student_feature: Places | None = None,
-        student_head: str | None = None,
-    ) -> None:
-        super().__init__(student)
-        self.options = options or PlainOptions()
-        self.context = context
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.default_weights = {"reconstruction": 1.0}
-        self._net = Tapped.of(student, "student", context, student_feature, student_head)
 
     def forward(self, batch: Batch, step: int) -> Losses:
         """Returns ``reconstruction``, the weighted sum over scales, mean over the L centers."""
-        windows = centre_windows(batch, self.context, self._net.before, self._net.after).flatten(0, 1)  # (BL,K,C,H,W)
-        targets = centre_targets(batch, self.context).flatten(0, 1)  # (BL, C, sH, sW)
-        windows = pad_to_multiple(windows, self._net.size_multiple)
+        windows = self.windows(self.student_net, batch)  # (B*L, K, C, H, W)
         options = self.options
-        pictures, _ = self._net.scales(windows, len(options.recon_weights), options.scale_source)
-        values = scale_losses(pictures, targets, options.reconstruction)
+        pictures, _ = self.student_net.scales(windows, len(options.recon_weights), options.scale_source)
+        values = scale_losses(pictures, self.targets(batch), options.reconstruction)
         return {"reconstruction": weighted_sum(values, options.recon_weights)}
-
-
-def weighted_sum(values: list[Tensor], weights: tuple[float, ...]) -> Tensor:
-    """sum_p w_p * value_p."""
-    total = values[0] * weights[0]
-    for value, weight in zip(values[1:], weights[1:], strict=True):
-        total = total + value * weight
-    return total

@@ -17,8 +17,8 @@ from torch.nn.functional import mse_loss
 
 from restill.distillation.method import Losses, MethodOptions
 from restill.distillation.paired import Paired, PairedOptions
-from restill.distillation.plain import Weight
 from restill.distillation.scales import channel_map, like
+from restill.distillation.supervised import Weight
 from restill.distillation.windows import Batch
 
 

@@ -31,8 +31,8 @@ from torch.nn.functional import avg_pool2d, mse_loss
 from restill.distillation.cells import ConvLSTMCell, GuardedMethod, State
 from restill.distillation.method import Losses, MethodOptions
 from restill.distillation.paired import Paired, PairedOptions, adapter
-from restill.distillation.plain import Weight, weighted_sum
 from restill.distillation.scales import Attention, Seen, attention_map, like, unit_map
+from restill.distillation.supervised import Weight, weighted_sum
 from restill.distillation.windows import Batch, centre_targets
 from restill.errors import RestillError
 from restill.losses.reconstruction import Kind, charbonnier, scale_losses

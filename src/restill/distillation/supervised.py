@@ -1,0 +1,101 @@
+"""What methods share that hold a student to the clean frames: its windows, its pictures, and the loss on those."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Generic, TypeVar, cast
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from restill.distillation.method import Method, MethodOptions
+from restill.distillation.places import Places
+from restill.distillation.scales import Seen, Tapped, pad_to_multiple
+from restill.distillation.windows import Batch, centre_targets, centre_windows
+from restill.losses.reconstruction import Kind, scale_losses
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+class SupervisedOptions(MethodOptions):
+    """The task's own loss.
+
+    Attributes:
+        reconstruction: The loss on pictures.
+        recon_weights: One weight per scale, finest first, as many as scales; CSTD's are (0.6, 0.2, 0.2).
+    """
+
+    reconstruction: Kind = "l1"
+    recon_weights: Annotated[tuple[Weight, ...], Field(min_length=1, max_length=5)] = (1.0,)
+
+
+AnyOptions = TypeVar("AnyOptions", bound=SupervisedOptions)
+
+
+class Supervised(Method, Generic[AnyOptions]):
+    """A student, and where to look in it.
+
+    Args:
+        student: Any network; without a ``spec`` it sees ``2 * context + 1`` frames.
+        context: Frames at either end of a clip that are only context.
+        options: The method's own.
+        student_feature: Where to look, if not at its spec's places (see :mod:`restill.distillation.places`).
+        student_head: Path of the module that turns its last feature into the picture, if not its spec's; used only
+            where ``recon_weights`` asks for coarser pictures.
+        teacher: For methods that have one; will be frozen.
+
+    Raises:
+        RestillError: A path leads nowhere.
+    """
+
+    roles: ClassVar[tuple[str, ...]] = ("feature",)
+    Options: ClassVar[type[MethodOptions]] = SupervisedOptions
+    options: AnyOptions
+
+    def __init__(
+        self,
+        student: nn.Module,
+        context: int,
+        options: AnyOptions | None = None,
+        student_feature: Places | None = None,
+        student_head: str | None = None,
+        *,
+        teacher: nn.Module | None = None,
+    ) -> None:
+        super().__init__(student, teacher)
+        self.options = options or cast(AnyOptions, self.Options())
+        self.context = context
+        self.student_net = Tapped.of(student, "student", context, student_feature, student_head, roles=self.roles)
+
+    @property
+    def size_multiple(self) -> int:
+        """Heights and widths of windows are multiples of this."""
+        return self.student_net.size_multiple
+
+    def windows(self, net: Tapped, batch: Batch) -> Tensor:
+        """Every window of one network, padded: (B*L, K, C, H, W)."""
+        windows = centre_windows(batch, self.context, net.before, net.after).flatten(0, 1)
+        return pad_to_multiple(windows, self.size_multiple)
+
+    def targets(self, batch: Batch) -> Tensor:
+        """The clean frames of the centers: (B*L, C, sH, sW)."""
+        return centre_targets(batch, self.context).flatten(0, 1)
+
+    def run_student(self, batch: Batch) -> tuple[Seen, Tensor]:
+        """The student on a batch; what it showed, and its reconstruction loss."""
+        windows = self.windows(self.student_net, batch)
+        seen = self.student_net.run(windows)
+        return seen, self.reconstruction(seen, windows, self.targets(batch))
+
+    def reconstruction(self, seen: Seen, windows: Tensor, targets: Tensor) -> Tensor:
+        """The task's own loss: the weighted sum over scales of the student's pictures, a scalar."""
+        weights = self.options.recon_weights
+        pictures = self.student_net.pictures(seen, windows, len(weights))
+        return weighted_sum(scale_losses(pictures, targets, self.options.reconstruction), weights)
+
+
+def weighted_sum(values: list[Tensor], weights: tuple[float, ...]) -> Tensor:
+    """sum_p w_p * value_p."""
+    total = values[0] * weights[0]
+    for value, weight in zip(values[1:], weights[1:], strict=True):
+        total = total + value * weight
+    return total
