@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from restill.distillation.taps import Tap
+from restill.distillation.taps import Graft, Tap
 
 
 def decode(network: nn.Module, window: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -25,9 +25,7 @@ def decode(network: nn.Module, window: Tensor, other: Tensor) -> tuple[Tensor, T
         feature = stack.enter_context(Tap(network, spec.feature))  # type: ignore[union-attr]
         taps = [(place, stack.enter_context(Tap(network, place))) for place in spec.encoder]  # type: ignore[union-attr]
         network(other)
-        expected, values = feature.value, [(place, tap.value) for place, tap in taps]
-        for place, value in values:
-            handle = network.get_submodule(place).register_forward_hook(lambda *_, value=value: value)
-            stack.callback(handle.remove)
-        network(window)
+        expected = feature.value
+        with Graft(network, {place: tap.value for place, tap in taps}):
+            network(window)
         return feature.value, expected

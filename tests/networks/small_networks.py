@@ -33,5 +33,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "sid": {"channels": [4, 6, 8], "units": [1, 1, 1], "blocks": "mffb", "pyramids": 1},
 }
 
-# tracing takes more than ten seconds however small they are; make test-all exports them
-SLOW_EXPORT = {"edvr-m", "edvr-l"}
+# tracing takes eight seconds and more however small they are, or they are the same code as one that is exported here;
+# make test-all exports them
+SLOW_EXPORT = {"edvr-m", "edvr-l", "d3dnet", "sof-vsr", "fastdvdnet-vsr-half", "fastdvdnet-vsr-quarter"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cutting import decode
 from torch import nn
 from torch.nn.functional import interpolate, leaky_relu
 from u_shapes import meta, set_center
@@ -137,14 +136,6 @@ def test_the_feature_is_at_output_resolution_and_the_other_is_not():
         network(torch.rand(2, 3, 3, 8, 12))
     assert hr.value.shape == (2, 64, 32, 48)
     assert lr.value.shape == (2, 8, 8, 12)
-
-
-def test_the_decoder_takes_nothing_but_the_fused_feature():
-    torch.manual_seed(0)
-    network = create("edvr-m", **SMALL)
-    shake(network)
-    found, expected = decode(network, *torch.rand(2, 1, 3, 3, 8, 12))
-    assert torch.allclose(found, expected)
 
 
 def published(c: int, blocks: int, frames: int) -> dict[str, tuple[int, ...]]:

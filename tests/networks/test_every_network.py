@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 import torch
+from cutting import decode
 from small_networks import SMALL
 from torch.nn.functional import interpolate
 
@@ -82,6 +83,25 @@ def test_every_place_that_the_spec_names_is_a_map(network):
         assert tap.value.shape[0] == 2, tap.path
         assert tap.value.dim() in (4, 5), tap.path
     assert len(s.levels) in (0, 3)
+
+
+def test_the_encoder_is_all_that_the_decoder_takes(network):
+    if not spec(network).encoder:
+        pytest.skip("it has no encoder")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    window, other = torch.rand(2, 1, spec(network).frames, 3, *sides(network, 16, 24))
+    found, expected = decode(network, window, other)
+    assert torch.allclose(found, expected, atol=1e-6)
+    with torch.no_grad(), ExitStack() as stack:
+        feature, *taps = (
+            stack.enter_context(Tap(network, path)) for path in (spec(network).feature, *spec(network).encoder)
+        )
+        network(window)
+    assert not torch.allclose(feature.value, expected, atol=1e-5)  # the test would see it
+    heights = [tap.value.shape[-2] for tap in taps]
+    assert heights == sorted(heights, reverse=True)  # finest first
 
 
 def test_a_saved_network_is_the_same(network, tmp_path):
