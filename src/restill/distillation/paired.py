@@ -15,8 +15,6 @@ from restill.distillation.supervised import Supervised, SupervisedOptions
 from restill.distillation.windows import Batch
 from restill.errors import RestillError
 
-PROBE = 32  # pixels: the least side of the window that tells how many channels a feature has
-
 
 class PairedOptions(SupervisedOptions):
     """What every paired method can be told: the task's own loss, to which it adds."""
@@ -103,23 +101,6 @@ class Paired(Supervised[AnyOptions], Generic[AnyOptions]):
         """Channels at each place of a role, (student's, teacher's), found by running both once on a small window."""
         student, teacher = (self._probe(net, role) for net in (self.student_net, self.teacher_net))
         return list(zip(student, teacher, strict=True))
-
-    def _probe(self, net: Tapped, role: str) -> list[int]:
-        some = next(net.network.parameters(), torch.empty(0))
-        side = -(-PROBE // self.size_multiple) * self.size_multiple
-        window = torch.zeros(1, net.before + 1 + net.after, 3, side, side, device=some.device, dtype=some.dtype)
-        was_training = net.network.training
-        net.network.eval()  # no statistics change
-        try:
-            with torch.no_grad():
-                return [f.shape[1] for f in net.maps(net.run(window), role)]
-        except RuntimeError as error:
-            raise RestillError(
-                f"the {net.side} {type(net.network).__name__} fails on a window {tuple(window.shape)} "
-                f"(B, frames, channels, H, W) of {self.context} frames of context: {str(error).splitlines()[0]}"
-            ) from error
-        finally:
-            net.network.train(was_training)
 
 
 def adapter(student: int, teacher: int) -> nn.Module:

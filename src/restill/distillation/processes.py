@@ -31,6 +31,33 @@ def random_rows(*shape: int, like: Tensor) -> Tensor:
         shape: (B, ...), B samples in this process.
         like: Gives dtype and device.
     """
-    rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    processes = dist.get_world_size() if dist.is_initialized() else 1
     rows = torch.randn(shape[0] * processes, *shape[1:])
-    return rows[rank * shape[0] : (rank + 1) * shape[0]].to(like)
+    first = first_row(shape[0])
+    return rows[first : first + shape[0]].to(like)
+
+
+def first_row(rows: int) -> int:
+    """Where this process's samples begin in the whole batch, each process having as many ``rows``."""
+    return dist.get_rank() * rows if dist.is_initialized() else 0
+
+
+def all_rows(rows: Tensor) -> Tensor:
+    """The rows of all processes, in the order of the whole batch, for losses that compare samples with each other.
+
+    Every process has to make the same loss of them. Then gradients, averaged over the processes as the loop does it,
+    are those of one process: each process's reach its own rows alone, as many times over as there are processes.
+
+    Args:
+        rows: (B, ...), this process's; as many in each process.
+
+    Returns:
+        (B * processes, ...); the tensor itself where there is one process.
+    """
+    if not dist.is_initialized():
+        return rows
+    processes = dist.get_world_size()
+    every = [torch.empty_like(rows) for _ in range(processes)]
+    dist.all_gather(every, rows.detach().contiguous())
+    every[dist.get_rank()] = rows + (processes - 1) * (rows - rows.detach())  # the same value, more gradient
+    return torch.cat(every)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Generic, TypeVar, cast
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from restill.distillation.method import Method, MethodOptions
 from restill.distillation.places import Places
 from restill.distillation.scales import Seen, Tapped, pad_to_multiple
-from restill.distillation.windows import Batch, centre_targets, centre_windows
+from restill.distillation.windows import Batch, centre_targets, centre_windows, clean_windows
+from restill.errors import RestillError
 from restill.losses.reconstruction import Kind, scale_losses
+
+PROBE = 32  # pixels: the least side of the window that tells how many channels a feature has
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -76,6 +80,12 @@ class Supervised(Method, Generic[AnyOptions]):
         windows = centre_windows(batch, self.context, net.before, net.after).flatten(0, 1)
         return pad_to_multiple(windows, self.size_multiple)
 
+    def privileged_windows(self, net: Tapped, batch: Batch) -> Tensor:
+        """The same with clean frames in them, in their own size, padded as far: (B*L, K, C, sH, sW)."""
+        scale = batch["clean"].shape[-1] // batch["degraded"].shape[-1]
+        windows = clean_windows(batch, self.context, net.before, net.after, scale).flatten(0, 1)
+        return pad_to_multiple(windows, scale * self.size_multiple)
+
     def targets(self, batch: Batch) -> Tensor:
         """The clean frames of the centers: (B*L, C, sH, sW)."""
         return centre_targets(batch, self.context).flatten(0, 1)
@@ -91,6 +101,24 @@ class Supervised(Method, Generic[AnyOptions]):
         weights = self.options.recon_weights
         pictures = self.student_net.pictures(seen, windows, len(weights))
         return weighted_sum(scale_losses(pictures, targets, self.options.reconstruction), weights)
+
+    def _probe(self, net: Tapped, role: str) -> list[int]:
+        """Channels at each place of a role, found by running the network once on a small window."""
+        some = next(net.network.parameters(), torch.empty(0))
+        side = -(-PROBE // self.size_multiple) * self.size_multiple
+        window = torch.zeros(1, net.before + 1 + net.after, 3, side, side, device=some.device, dtype=some.dtype)
+        was_training = net.network.training
+        net.network.eval()  # no statistics change
+        try:
+            with torch.no_grad():
+                return [f.shape[1] for f in net.maps(net.run(window), role)]
+        except RuntimeError as error:
+            raise RestillError(
+                f"the {net.side} {type(net.network).__name__} fails on a window {tuple(window.shape)} "
+                f"(B, frames, channels, H, W) of {self.context} frames of context: {str(error).splitlines()[0]}"
+            ) from error
+        finally:
+            net.network.train(was_training)
 
 
 def weighted_sum(values: list[Tensor], weights: tuple[float, ...]) -> Tensor:

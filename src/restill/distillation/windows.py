@@ -39,25 +39,27 @@ def centre_windows(batch: Batch, context: int, before: int, after: int) -> Tenso
     return torch.stack([clip[:, t - before : t + after + 1] for t in centres], dim=1)
 
 
-def clean_windows(batch: Batch, context: int, before: int, after: int) -> Tensor:
+def clean_windows(batch: Batch, context: int, before: int, after: int, scale: int = 1) -> Tensor:
     """The windows of all centers with clean frames in them, for networks that are shown the clean input in training.
 
     Args:
-        batch: ``clean`` (B, T, C, H, W), of the size of ``degraded``.
+        batch: ``clean`` (B, T, C, sH, sW), ``degraded`` (B, T, C, H, W).
         context: Frames at either end of the clip that are only context.
         before: Frames before the center that the network sees.
         after: Frames after it.
+        scale: s that the network takes: 1 where it is made for degraded input.
 
     Returns:
-        (B, L, before + 1 + after, C, H, W).
+        (B, L, before + 1 + after, C, sH, sW).
 
     Raises:
-        RestillError: The clean frames are larger than the degraded ones, or the neighbors would have to be aligned.
+        RestillError: The clean frames are of another scale, or the neighbors would have to be aligned.
     """
-    if batch["clean"].shape[-2:] != batch["degraded"].shape[-2:]:
+    clean, degraded = (tuple(batch[key].shape[-2:]) for key in ("clean", "degraded"))
+    if clean != (scale * degraded[0], scale * degraded[1]):
         raise RestillError(
-            "a network that sees the clean input must restore at scale 1, but the clean frames are "
-            f"{tuple(batch['clean'].shape[-2:])} and the degraded ones {tuple(batch['degraded'].shape[-2:])}"
+            f"a network that sees the clean input must restore at scale {scale}, but the clean frames are "
+            f"{clean} and the degraded ones {degraded}"
         )
     if "windows" in batch and (before or after):
         raise RestillError(
