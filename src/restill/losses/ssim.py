@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
+
+from restill.losses.gaussian import gaussian_blur
 
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2  # for a data range of 1
@@ -30,21 +31,10 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):  # variances are differences of close numbers: float32
         x, y = x.float(), y.float()
         maps = torch.cat([x, y, x * x, y * y, x * y], dim=1)  # (B, 5C, H, W)
-        mean_x, mean_y, xx, yy, xy = _blur(maps).chunk(5, dim=1)  # (B, C, H, W) each
+        mean_x, mean_y, xx, yy, xy = gaussian_blur(maps, WINDOW, SIGMA, "zero").chunk(5, dim=1)  # (B, C, H, W) each
         var_x = (xx - mean_x**2).clamp_min(0)  # below 0 only by rounding
         var_y = (yy - mean_y**2).clamp_min(0)
         cov = xy - mean_x * mean_y
         luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
         structure = (2 * cov + C2) / (var_x + var_y + C2)
         return (luminance * structure).mean()
-
-
-def _blur(x: Tensor) -> Tensor:
-    """The Gaussian window on each channel of (B, N, H, W), one axis after the other; the size is kept."""
-    n = x.shape[1]
-    at = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
-    kernel = torch.exp(-(at**2) / (2 * SIGMA**2))
-    kernel = (kernel / kernel.sum()).repeat(n, 1)  # (N, 11)
-    # grouped channels: far faster on a CPU than the same planes as a batch of single channels
-    x = conv2d(x, kernel.view(n, 1, -1, 1), padding=(WINDOW // 2, 0), groups=n)
-    return conv2d(x, kernel.view(n, 1, 1, -1), padding=(0, WINDOW // 2), groups=n)
