@@ -11,7 +11,7 @@ from method_cases import optimizer, step
 from torch import Tensor, nn
 
 from restill.distillation import create_method, dfkd
-from restill.distillation.dfkd import DFKD, NOISE, Generator, bring_back
+from restill.distillation.dfkd import DFKD, NOISE, Generator, bring_back, every_second
 from restill.errors import RestillError
 from restill.networks import create
 
@@ -25,14 +25,20 @@ def make(teacher: nn.Module | None = None, student: nn.Module | None = None, con
     return create_method("dfkd", teacher, student, context, **SMALL, **options)  # type: ignore[return-value]
 
 
-def noise(count: int, height: int, width: int) -> Tensor:
-    torch.manual_seed(5)
+def noise(count: int, height: int, width: int, seed: int = 5) -> Tensor:
+    torch.manual_seed(seed)
     return torch.randn(count, NOISE, height, width)
 
 
-def student_loss(method: DFKD, batch: dict[str, Tensor], step: int = 0) -> float:
-    torch.manual_seed(5)
-    return method.student_losses(batch, step)["student"].item()
+def student_loss(method: DFKD, batch: dict[str, Tensor], seed: int = 5) -> float:
+    torch.manual_seed(seed)
+    return method.student_losses(batch)["student"].item()
+
+
+@pytest.fixture
+def all_real(monkeypatch):
+    """No coin decides: every input is the batch's own."""
+    monkeypatch.setattr(dfkd, "every_second", lambda samples, n: torch.ones(n, 1, 1, 1, 1, dtype=torch.bool))
 
 
 def windows(batch: dict[str, Tensor]) -> Tensor:
@@ -43,12 +49,13 @@ def windows(batch: dict[str, Tensor]) -> Tensor:
 # --- the equations ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", [0, 1])
-def test_the_student_does_what_the_teacher_does_on_real_and_made_frames_in_turn(step: int):
+@pytest.mark.parametrize(("seed", "coin"), [(6, 0), (5, 1)])
+def test_the_student_does_what_the_teacher_does_on_real_and_made_frames(seed: int, coin: int):
     batch, method = clip(2, 4, 8, 8), make()
-    loss = student_loss(method, batch, step)
-    made, own = method.generator(noise(4, 2, 2)), windows(batch)
-    real = [0, 3] if step == 0 else [1, 2]  # sample 0: centers 0, 1; sample 1: centers 2, 3
+    loss = student_loss(method, batch, seed)
+    made, own = method.generator(noise(4, 2, 2, seed)), windows(batch)
+    assert torch.randint(2, ()) == coin
+    real = [1, 2] if coin else [0, 3]  # sample 0: centers 0, 1; sample 1: centers 2, 3
     x = torch.stack([own[i] if i in real else made[i] for i in range(4)])
     teacher, student = method.teacher, method.student
     assert teacher is not None
@@ -89,9 +96,10 @@ def test_larger_pictures_are_brought_back_before_they_are_compared():
     assert losses["consistency"].item() == pytest.approx(0.25, abs=0.1)  # what repeating adds is small
     assert losses["generator"].item() == pytest.approx(-torch.tensor(1.25).log().item(), rel=1e-5)
     with pytest.raises(RestillError, match=r"teacher's pictures are \(3, 24, 16\) and the student's \(3, 36, 24\)"):
-        make(Twice(), Twice(scale=3), context=0).student_losses(clip(1, 1, 12, 8), 0)
+        make(Twice(), Twice(scale=3), context=0).student_losses(clip(1, 1, 12, 8))
 
 
+@pytest.mark.usefixtures("all_real")
 def test_what_padding_adds_is_not_compared():
     """8 is the size multiple of both; 12 x 10 becomes 16 x 16."""
     tiny = {"channels": 4, "blocks": [0, 0, 0, 0], "refinement": 1}
@@ -114,7 +122,7 @@ def test_neither_moves_the_other():
     method.student.last.bias.requires_grad_(False)  # type: ignore[union-attr]
     trained = [p.requires_grad for p in method.student.parameters()]
     for losses, learns, rests in (
-        (method.student_losses(batch, 0), method.student, method.generator),
+        (method.student_losses(batch), method.student, method.generator),
         (method.generator_losses(batch), method.generator, method.student),
     ):
         method.zero_grad(set_to_none=True)
@@ -153,7 +161,7 @@ def test_the_students_running_statistics_are_those_of_what_it_learns_from():
     method.generator_losses(batch)
     assert not norm.running_mean.any()  # type: ignore[union-attr]
     assert norm.track_running_stats
-    method.student_losses(batch, 0)
+    method.student_losses(batch)
     assert norm.running_mean.all()  # type: ignore[union-attr]
     assert norm.num_batches_tracked == 1
 
@@ -169,14 +177,16 @@ def test_generated_data_alone_take_nothing_of_the_batch_but_its_shape():
     assert set(method(nothing, 0)) == {"student", "generator", "consistency"}
 
 
-def test_half_is_real_however_few():
-    method = make()
-    taken = torch.stack([method._takes_own(1, 1, step).flatten() for step in range(4)]).flatten()
-    assert taken.tolist() == [True, False, True, False]
-    assert method._takes_own(2, 6, 0).flatten().tolist() == [True, False, True, False, True, False]
-    assert method._takes_own(2, 6, 1).flatten().tolist() == [False, True, False, True, False, True]
+def test_half_is_real_and_each_frame_half_of_the_time():
+    torch.manual_seed(0)
+    taken = torch.stack([every_second(2, 6).flatten() for _ in range(100)])
+    assert (taken.sum(1) == 3).all()
+    assert taken.unique(dim=0).tolist() == [[False, True] * 3, [True, False] * 3]
+    assert ((taken.float().mean(0) - 0.5).abs() < 0.2).all()
+    assert 0.3 < torch.cat([every_second(1, 1).flatten() for _ in range(100)]).float().mean() < 0.7
 
 
+@pytest.mark.usefixtures("all_real")
 def test_aligned_windows_are_the_real_ones():
     batch, method = clip(1, 3, 8, 8), make()
     aligned = {**batch, "windows": torch.rand(1, 1, 3, 3, 8, 8)}
@@ -187,7 +197,7 @@ def test_aligned_windows_are_the_real_ones():
 
 def test_the_task_has_a_loss_where_it_has_a_weight():
     batch, method = clip(2, 4, 8, 8), make(task_weight=0.5, reconstruction="mse")
-    losses = method.student_losses(batch, 0)
+    losses = method.student_losses(batch)
     error = method.student(windows(batch)) - batch["clean"][:, 1:3].flatten(0, 1)
     assert losses["reconstruction"].item() == pytest.approx(error.square().mean().item(), rel=1e-5)
     assert method.default_weights["reconstruction"] == 0.5

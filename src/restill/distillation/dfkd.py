@@ -100,21 +100,21 @@ class DFKD(Paired[DFKDOptions]):
 
     def forward(self, batch: Batch, step: int) -> Losses:
         """The losses of both; none moves what the other is for."""
-        return {**self.student_losses(batch, step), **self.generator_losses(batch)}
+        return {**self.student_losses(batch), **self.generator_losses(batch)}
 
     def loss_groups(self, batch: Batch, step: int) -> Iterator[Losses]:
         """First a step of the student, then one of the generator against the student as it is by then."""
-        yield self.student_losses(batch, step)
+        yield self.student_losses(batch)
         if (step + 1) % self.options.student_steps == 0:
             yield self.generator_losses(batch)
 
-    def student_losses(self, batch: Batch, step: int) -> Losses:
+    def student_losses(self, batch: Batch) -> Losses:
         """``student`` (1); and ``reconstruction``, where it has a weight, on the batch's own frames."""
         own = self._own(batch)  # (N, F, 3, H, W)
         with torch.no_grad():
             x = self._generated(own)  # (N, F, 3, H, W)
         if self.options.dfkd_data == "real":
-            x = torch.where(self._takes_own(len(batch["degraded"]), len(own), step).to(own.device), own, x)
+            x = torch.where(every_second(len(batch["degraded"]), len(own)).to(own.device), own, x)
         y_t, y_s = self._restored(x)  # (N, 3, sH, sW)
         losses = {"student": l1_loss(y_s, y_t)}  # (1) mean |S(x) - T(x)|
         if self.options.task_weight:
@@ -144,21 +144,27 @@ class DFKD(Paired[DFKDOptions]):
         z = random_rows(len(own), NOISE, -(-height // CELL), -(-width // CELL), like=like)  # (N, NOISE, ~H/4, ~W/4)
         return self.generator(z)[..., :height, :width]
 
-    def _takes_own(self, samples: int, n: int, step: int) -> Tensor:
-        """Which of the N inputs are real, (N, 1, 1, 1, 1): every second center of every sample, the others next step.
-
-        Over the steps that is half of them, however few samples there are and however many processes.
-        """
-        sample = torch.arange(samples)[:, None] + first_row(samples)  # (B, 1), its number in the whole batch
-        center = torch.arange(n // samples)  # (L,)
-        return ((sample + center + step) % 2 == 0).view(-1, 1, 1, 1, 1)
-
     def _restored(self, x: Tensor) -> list[Tensor]:
-        """T(x) and S(x) of clips (N, F, 3, H, W): pictures (N, 3, sH, sW), float32. x alone decides on gradients."""
+        """T(x) and S(x) of clips (N, F, 3, H, W), with gradient: pictures (N, 3, sH, sW), float32."""
         windows = [self.windows(net, {"degraded": x}) for net in (self.teacher_net, self.student_net)]
         y_t, y_s = self.teacher_net.network(windows[0]), self.student_net.network(windows[1])  # (N, 3, sH', sW')
         scale = y_t.shape[-1] // windows[0].shape[-1]
         return same_area([scale * side for side in x.shape[-2:]], y_t, y_s)
+
+
+def every_second(samples: int, n: int) -> Tensor:
+    """Every second center of every sample; a coin, the same in all processes, says whether the even or the odd ones.
+
+    Args:
+        samples: B, of this process.
+        n: N = B*L.
+
+    Returns:
+        (N, 1, 1, 1, 1), true for those.
+    """
+    sample = torch.arange(samples)[:, None] + first_row(samples)  # (B, 1), its number in the whole batch
+    center = torch.arange(n // samples)  # (L,)
+    return ((sample + center + torch.randint(2, ())) % 2 == 0).view(-1, 1, 1, 1, 1)
 
 
 def bring_back(picture: Tensor, size: tuple[int, ...]) -> Tensor:
