@@ -37,6 +37,8 @@ CASES: dict[str, Case] = {
     "std": Case(("space", "time"), {"warmup": 0, "hidden": 4}),
     "srkd": Case(("statistic",)),
     "at": Case(("attention",)),
+    "dfkd": Case(("student", "generator"), {"generator_channels": 8}, falls=("student",)),  # adversaries: one falls
+    "dckd": Case(("student_teacher", "teacher_student", "picture")),
 }
 
 

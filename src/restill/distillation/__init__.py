@@ -22,6 +22,8 @@ METHODS = {
     "mse": "restill.distillation.mse:FeatureMSE",
     "srkd": "restill.distillation.srkd:SRKD",
     "at": "restill.distillation.at:AT",
+    "dfkd": "restill.distillation.dfkd:DFKD",
+    "dckd": "restill.distillation.dckd:DCKD",
 }
 
 __all__ = ["METHODS", "create_method", "method_class"]
