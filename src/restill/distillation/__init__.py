@@ -20,8 +20,13 @@ METHODS = {
     "cstd": "restill.distillation.cstd:CSTD",
     "std": "restill.distillation.std:STD",
     "mse": "restill.distillation.mse:FeatureMSE",
+    "slkd": "restill.distillation.slkd:SLKD",
+    "ssid-kd": "restill.distillation.ssid_kd:SSIDKD",
     "srkd": "restill.distillation.srkd:SRKD",
     "at": "restill.distillation.at:AT",
+    "fakd": "restill.distillation.fakd:FAKD",
+    "pisr-teacher": "restill.distillation.pisr_teacher:PISRTeacher",
+    "pisr": "restill.distillation.pisr:PISR",
     "dfkd": "restill.distillation.dfkd:DFKD",
     "dckd": "restill.distillation.dckd:DCKD",
 }
