@@ -91,13 +91,13 @@ class ScaleConversion(nn.Module):
                 u_t = natural_statistics.group_mean(u_t, self.common[0])  # (N, c, h, w)
             size = self.common[1:] if self.common else (u_t.shape[-2], u_t.shape[-1])
             u_s, u_t = (u if u.shape[-2:] == size else interpolate(u, size, mode="bilinear") for u in (u_s, u_t))
-            pairs.append((_standardize(u_s), _standardize(u_t)))
+            pairs.append((_standardize(u_s), _standardize(u_t)))  # (6)
         return pairs
 
 
 def _standardize(u: Tensor) -> Tensor:
     var, mean = torch.var_mean(u, dim=(1, 2, 3), keepdim=True, correction=0)  # (N, 1, 1, 1)
-    return (u - mean) / torch.sqrt(var + 1e-6)  # (6) U <- (U - mean) / sqrt(var + 1e-6)
+    return (u - mean) / torch.sqrt(var + 1e-6)
 
 
 def valid_kl(student: Tensor, teacher: Tensor, tau: float, direction: Direction) -> Tensor:
