@@ -77,6 +77,7 @@ COUNTS = [
     Row("edvr-l", 20_699_363, "std", (120, 180), "933.0 G"),  # what STD prints as 0.93 T
     Row("rbpn", 12_771_943 + 1_440_300, "std", (120, 180), "3081.9 G"),  # SPyNet's flow is inside
     Row("sof-vsr", 1_047_617, "std", (120, 180), "45.30 G"),
+    Row("pisr-teacher", 665_921 + 89_102, "all", (480, 720), 229_721_702_400 + 3_282_595_200),  # VDSR and its encoder
     Row("d3dnet", 2_579_941, "all", (120, 180), "320.36 G"),
 ]
 

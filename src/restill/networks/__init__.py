@@ -38,6 +38,7 @@ NETWORKS = {
     "sid": "restill.networks.sid:SID",
     "edvr-m": "restill.networks.edvr:EDVRM",
     "edvr-l": "restill.networks.edvr:EDVRL",
+    "pisr-teacher": "restill.networks.pisr:PrivilegedTeacher",
 }
 
 __all__ = ["NETWORKS", "NetworkSpec", "create", "network_class"]
