@@ -162,7 +162,7 @@ def run_recipe(name: str, share: float) -> report.Run:
     if result.interrupted:
         sys.exit(130)
     seconds = time.monotonic() - began
-    return report.Run(report.Score(name, 0, 0), result.steps, seconds, curves(result.folder / "log.jsonl"))
+    return report.Run(report.Score(name, 0, 0), result.steps, seconds, curves(recipe.folder / "log.jsonl"))
 
 
 def curves(log: Path) -> dict[str, report.Points]:

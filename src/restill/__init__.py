@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from restill.evaluation import evaluate
     from restill.restore import restore
     from restill.runtime import load_model, stream
-    from restill.training.export import export
     from restill.training.distill import distill
     from restill.training.experiment import train
+    from restill.training.export import export
 
 
 def __getattr__(name: str) -> Any:

@@ -194,21 +194,30 @@ def networks(
 
 @app.command()
 def methods(
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure what a step costs on this machine; takes a minute or two.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects for machines.")] = False,
 ) -> None:
-    """List every distillation method, its paper and what it needs."""
-    from rich.table import Table
+    """List every distillation method: its paper, what it needs, what a step costs beside plain training."""
+    from restill.distillation import METHODS, cost, method_class
+    from restill.evaluation.report import methods_table
+    from restill.progress import track
 
-    from restill.distillation import METHODS, method_class
-
-    rows = [{"name": name, "paper": cls.paper, "needs": cls.needs} for name in METHODS for cls in [method_class(name)]]
+    if measure:
+        with track("measuring", len(METHODS), "methods") as advance:
+            costs = cost.measure(on_method=advance)
+    else:
+        costs = cost.recorded()
+    rows = [
+        {"name": name, "paper": cls.paper, "needs": cls.needs, "step": costs.ratios.get(name), "measured": str(costs)}
+        for name in METHODS
+        for cls in [method_class(name)]
+    ]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
-        table = Table("method", "paper", "needs")
-        for row in rows:
-            table.add_row(*row.values())
-        Console().print(table)
+        Console().print(methods_table(rows, str(costs)))
 
 
 @app.command()
@@ -222,7 +231,7 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Pre-train a network, or (where the recipe has a method) distil a student from a teacher."""
-    from restill.training.loop import train as run
+    from restill.training.experiment import train as run
 
     result = run(recipe, overrides, resume=resume, overwrite=overwrite, quiet=quiet)
     if result.interrupted:

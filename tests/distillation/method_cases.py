@@ -1,8 +1,8 @@
-"""How test_every_method.py runs each method; every method of METHODS has a line here."""
+"""How test_every_method.py runs each method: as it is, or as a line here says."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,8 @@ class Case:
     """What a method needs to be told.
 
     Attributes:
-        distances: Names of its losses that are zero when the student is the teacher.
+        distances: Names of its losses that are zero when the student is the teacher; all but ``reconstruction`` if
+            neither these nor ``why_not_zero`` is given.
         options: Options that make it small, or show all of it at once (no warm-up).
         falls: Names of the losses that training must lower; the distances if not given.
         why_not_zero: Why it has no distance that is zero.
@@ -33,7 +34,6 @@ class Case:
 CASES: dict[str, Case] = {
     "plain": Case(options={"reconstruction": "mse"}, falls=("reconstruction",), why_not_zero="it has no teacher"),
     "cstd": Case(("spatial", "temporal"), {"hidden": 4}),
-    "mse": Case(("feature",)),
     # a small weight: steps of plain descent are long for masks that jump, and what they add to rounding grows
     "slkd": Case(("image_kl", "nc"), {"alpha2": 0.01}, falls=("reconstruction", "image_kl", "nc", "et")),
     "std": Case(("space", "time"), {"warmup": 0, "hidden": 4}),
@@ -42,14 +42,20 @@ CASES: dict[str, Case] = {
         falls=("kl", "dark_channel", "tv"),
         why_not_zero="it has no teacher; test_ssid_kd.py gives it the same frames on both sides",
     ),
-    "srkd": Case(("statistic",)),
-    "at": Case(("attention",)),
     "fakd": Case(("picture", "affinity"), {"max_pixels": 64}),
     "pisr-teacher": Case((), {"weight": 1.0}, ("reconstruction", "imitation"), "it has no teacher"),
     "pisr": Case((), {"weight": 1.0}, ("variational",), "a likelihood is not zero at its best, see test_pisr.py"),
     "dfkd": Case(("student", "generator"), {"generator_channels": 8}, falls=("student",)),  # adversaries: one falls
-    "dckd": Case(("student_teacher", "teacher_student", "picture")),
 }
+
+
+def case(name: str) -> Case:
+    """A method's line, the distances filled in."""
+    found = CASES.get(name, Case())
+    if found.distances or found.why_not_zero:
+        return found
+    losses = make(name, *networks()).default_weights
+    return replace(found, distances=tuple(loss for loss in losses if loss != "reconstruction"))
 
 
 def networks(seed: int = 0, *, same: bool = False) -> tuple[nn.Module, nn.Module]:
@@ -65,9 +71,10 @@ def make(name: str, teacher: nn.Module, student: nn.Module, **options: Any) -> M
     """The method of that name around two :class:`TinyUnet`, each place given by path."""
     cls = method_class(name)
     roles = getattr(cls, "roles", ("feature",))
+    options = CASES.get(name, Case()).options | options
     places = {role: UNET_PLACES[role] for role in roles}
     if not cls.has_teacher:
-        return create_method(name, None, student, 1, student_feature=places, **(CASES[name].options | options))
+        return create_method(name, None, student, 1, student_feature=places, **options)
     return create_method(
         name,
         teacher,
@@ -76,7 +83,7 @@ def make(name: str, teacher: nn.Module, student: nn.Module, **options: Any) -> M
         teacher_feature=places,
         student_feature=places,
         student_head="last",
-        **(CASES[name].options | options),
+        **options,
     )
 
 

@@ -82,4 +82,4 @@ def test_restill_methods_is_for_people_and_machines():
     assert "cstd" in subprocess.run(command, check=True, capture_output=True, text=True).stdout
     rows = json.loads(subprocess.run([*command, "--json"], check=True, capture_output=True, text=True).stdout)
     assert {row["name"] for row in rows} == set(METHODS)
-    assert all(row.keys() == {"name", "paper", "needs"} for row in rows)
+    assert all(row.keys() == {"name", "paper", "needs", "step", "measured"} for row in rows)

@@ -150,3 +150,25 @@ def test_mistakes_are_named():
         given = {"teacher": TinyUnet(4), "student": student, "method": "mse", "data": data, "steps": 1}
         with pytest.raises(RestillError, match=words):
             restill.distill(**(given | PLACES | {"quiet": True} | changes))
+
+
+def test_validation_shows_a_network_what_its_method_shows_it(clips, tmp_path):
+    """PISR's teacher restores the clean picture from its own code; it never sees the rain."""
+    made = {}
+    for rain in ("drizzle", "storm"):
+        data = {"root": clips, "crop": 32, "centres": 1, "workers": 0, "held_out": ["two"], "rain": rain}
+        folder = tmp_path / rain
+        torch.manual_seed(0)
+        restill.distill(
+            None,
+            create("pisr-teacher", decoder="prednet-student3", options={"channels": 4}),
+            "pisr-teacher",
+            data=data,
+            batch=1,
+            steps=1,
+            output=folder,
+            **(RUN | {"optimizer": {"lr": 1e-9}}),
+        )
+        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        made[rain] = [line["validation_psnr_rgb_crops"] for line in lines if "validation_psnr_rgb_crops" in line]
+    assert made["drizzle"] == pytest.approx(made["storm"], abs=1e-3)

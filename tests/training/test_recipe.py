@@ -72,6 +72,8 @@ def test_a_missing_recipe_names_the_file(tmp_path):
 
 def test_learning_rate_schedules():
     assert SchedulePart(name="step", every=15, floor=0).lr(1e-4, 31, 100) == pytest.approx(0.25e-4)
+    uneven = SchedulePart(name="step", milestones=[10, 12], factor=0.1, floor=0)
+    assert [uneven.lr(1.0, step, 100) for step in (9, 10, 12, 99)] == pytest.approx([1, 0.1, 0.01, 0.01])
     cosine = SchedulePart(name="cosine", warmup=10, floor=0)
     assert cosine.lr(1.0, 0, 110) == pytest.approx(0.1)
     assert cosine.lr(1.0, 10, 110) == pytest.approx(1.0)

@@ -8,7 +8,8 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from restill.distillation.windows import Batch
+from restill.distillation.windows import Batch, centre_windows
+from restill.networks.spec import NetworkSpec
 
 Losses = dict[str, Tensor]
 
@@ -73,6 +74,12 @@ class Method(nn.Module):
         batch's loss of that name.
         """
         yield self(batch, step)
+
+    def shown(self, batch: Batch) -> Tensor:
+        """What the student is shown of a batch: every window, (B*L, K, C, H, W); to validate it."""
+        spec: NetworkSpec | None = getattr(self.student, "spec", None)
+        before, after = (spec.frames_before, spec.frames_after) if spec else (self.context, self.context)
+        return centre_windows(batch, self.context, before, after).flatten(0, 1)
 
     def after_step(self, losses: dict[str, float]) -> None:
         """Called after each step with the values of its losses."""

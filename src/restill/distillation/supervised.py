@@ -80,6 +80,9 @@ class Supervised(Method, Generic[AnyOptions]):
         windows = centre_windows(batch, self.context, net.before, net.after).flatten(0, 1)
         return pad_to_multiple(windows, self.size_multiple)
 
+    def shown(self, batch: Batch) -> Tensor:
+        return self.windows(self.student_net, batch)
+
     def privileged_windows(self, net: Tapped, batch: Batch) -> Tensor:
         """The same with clean frames in them, in their own size, padded as far: (B*L, K, C, sH, sW)."""
         scale = batch["clean"].shape[-1] // batch["degraded"].shape[-1]

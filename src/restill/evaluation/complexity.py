@@ -208,7 +208,7 @@ def table(
 
     Returns:
         One dict each: ``name``, ``task``, ``paper``, ``frames``, ``scale``, ``parameters``, ``convention``, ``macs``
-        and ``macs_per_pixel`` (both in that convention), ``size`` [H, W] that it was counted at.
+        and ``macs_per_pixel`` (both in that convention), ``size`` [H, W], ``no_export`` (why there is no ONNX of it, or None) that it was counted at.
 
     Raises:
         RestillError: There is no such convention or task.
@@ -243,6 +243,7 @@ def _row(name: str, size: tuple[int, int], convention: str) -> dict[str, Any]:
         "macs": macs,
         "macs_per_pixel": macs / prod(cost.size),
         "size": list(cost.size),
+        "no_export": spec.no_export,
     }
 
 

@@ -125,8 +125,26 @@ def complexity_table(rows: list[dict[str, Any]], asked: tuple[int, int], counted
     for size in dict.fromkeys(tuple(row["size"]) for row in rows if tuple(row["size"]) != asked):
         names = ", ".join(row["name"] for row in rows if tuple(row["size"]) == size)
         notes.append(f"Rounded up to {_size(size)}: {names}.")
+    notes += [f"Not exported to ONNX: {row['name']}: {row['no_export']}." for row in rows if row["no_export"]]
     return Group(result, *notes)
 
 
 def _size(height_width: Sequence[int]) -> str:
     return f"{height_width[1]}x{height_width[0]}"
+
+
+def methods_table(rows: Sequence[dict[str, Any]], measured: str) -> Group:
+    """Every distillation method with what a step costs, and how that was measured.
+
+    Args:
+        rows: ``name``, ``paper``, ``needs``, ``step`` (a multiple of plain training's, or None).
+        measured: Under what circumstances.
+    """
+    table = Table(box=SIMPLE)
+    for title in ("method", "paper", "needs"):
+        table.add_column(title, no_wrap=title == "method")
+    table.add_column("step", justify="right")
+    for row in rows:
+        step = "-" if row["step"] is None else f"{row['step']:.1f}x"
+        table.add_row(row["name"], row["paper"], row["needs"], step)
+    return Group(table, Text(measured, style="dim"))

@@ -18,7 +18,7 @@ from restill.datasets.clips import ClipSamples, to_float
 from restill.datasets.unpaired import WithUnpaired
 from restill.distillation import create_method
 from restill.distillation.method import Method
-from restill.distillation.windows import centre_targets, centre_windows
+from restill.distillation.windows import centre_targets
 from restill.errors import RestillError
 from restill.networks import NetworkSpec, create
 from restill.networks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, spynet_windows
@@ -100,21 +100,20 @@ def feed_from(data: DataPart, run: Run, batch: int, method: Method) -> tuple[Fee
     return Feed(
         lambda start: _loader(data, run, batch, context, start),
         prepare,
-        partial(validate, method.student, held_out, context) if held_out else None,
+        partial(validate, method, held_out) if held_out else None,
     ), aligner
 
 
 @torch.no_grad()
-def validate(student: torch.nn.Module, batches: list[Batch], context: int, device: torch.device) -> float:
+def validate(method: Method, batches: list[Batch], device: torch.device) -> float:
     """Mean RGB PSNR (dB) of the student on fixed crops of held-out clips, outputs clamped, not rounded."""
-    spec: NetworkSpec | None = getattr(student, "spec", None)
-    before, after = (spec.frames_before, spec.frames_after) if spec else (context, context)
-    student.eval()
+    student = method.student.eval()
     values = []
     for batch in batches:
         batch = {key: value.to(device) for key, value in batch.items()}
-        windows = centre_windows(batch, context, before, after).flatten(0, 1)
-        error = (student(windows).clamp(0, 1) - centre_targets(batch, context).flatten(0, 1)).square()
+        clean = centre_targets(batch, method.context).flatten(0, 1)  # (L, C, sH, sW)
+        pictures = student(method.shown(batch))[..., : clean.shape[-2], : clean.shape[-1]]
+        error = (pictures.clamp(0, 1) - clean).square()
         values += [-10 * math.log10(max(float(mse), 1e-10)) for mse in error.mean(dim=(1, 2, 3))]
     student.train()
     return sum(values) / len(values)

@@ -92,6 +92,7 @@ class SchedulePart(_Part):
     name: Literal["constant", "cosine", "step"] = "constant"
     warmup: int = Field(default=0, ge=0, description="steps")
     every: int = Field(default=3000, ge=1, description="step: multiply after so many steps")
+    milestones: list[int] = Field(default=[], description="step: multiply at these steps instead")
     factor: float = Field(default=0.5, gt=0, le=1)
     floor: float = Field(default=1e-6, ge=0, description="lowest learning rate")
 
@@ -103,7 +104,8 @@ class SchedulePart(_Part):
             part = (step - self.warmup) / max(1, steps - self.warmup)
             return self.floor + (base - self.floor) * 0.5 * (1 + math.cos(math.pi * part))
         if self.name == "step":
-            return max(self.floor, base * self.factor ** (step // self.every))
+            times = sum(step >= at for at in self.milestones) if self.milestones else step // self.every
+            return max(self.floor, base * self.factor**times)
         return base
 
 
