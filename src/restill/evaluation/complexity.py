@@ -208,7 +208,8 @@ def table(
 
     Returns:
         One dict each: ``name``, ``task``, ``paper``, ``frames``, ``scale``, ``parameters``, ``convention``, ``macs``
-        and ``macs_per_pixel`` (both in that convention), ``size`` [H, W], ``no_export`` (why there is no ONNX of it, or None) that it was counted at.
+        and ``macs_per_pixel`` (both in that convention), ``size`` [H, W] that it was counted at,
+        ``no_export`` (why there is no ONNX of it, or None).
 
     Raises:
         RestillError: There is no such convention or task.
