@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -20,6 +21,7 @@ def look_up(table: dict[str, str], kind: str, name: str) -> Any:
         RestillError: The name is not in the table.
     """
     if name not in table:
-        raise RestillError(f"{kind} '{name}' is not known; the {kind}s are: {', '.join(table)}")
+        near = "".join(f"; the nearest is {match}" for match in get_close_matches(name, table, n=1))
+        raise RestillError(f"{kind} '{name}' is not known; the {kind}s are: {', '.join(table)}{near}")
     module, _, attribute = table[name].partition(":")
     return getattr(import_module(module), attribute)

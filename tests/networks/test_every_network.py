@@ -119,6 +119,8 @@ def test_unknown_names_and_options_are_named():
         create("rill-xl")
     with pytest.raises(RestillError, match="chanels"):
         create("rill-s", chanels=3)
+    with pytest.raises(RestillError, match=r"'prent' is not known.*the nearest is prenet$"):
+        create("prent")
 
 
 def test_rill_starts_near_the_identity_and_sees_darker_medians():
