@@ -178,7 +178,7 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
         RestillError: The file is missing or is no YAML, or a field is wrong; the sentence names the field.
     """
     path = Path(path)
-    fields = _read(path, ())
+    fields = read_fields(path)
     for override in overrides or []:
         set_field(fields, override)
     return parse_recipe(fields, str(path))
@@ -212,12 +212,23 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
 def _owner(place: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseModel]:
     """The model that a field's place leads into."""
     for part in place[:-1]:
+        if str(part) not in model.model_fields:  # an index or a name in between
+            continue
         annotation = model.model_fields[str(part)].annotation
         model = next(a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel))
     return model
 
 
-def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+def read_fields(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The fields of a YAML file over those of its ``base``, unchecked.
+
+    Args:
+        path: The file.
+        above: Files that this one is a base of.
+
+    Raises:
+        RestillError: A file is missing, is no YAML mapping, or its bases form a circle.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -235,14 +246,15 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     parent = (path.parent / str(base)).resolve()
     if parent in above:
         raise RestillError(f"{path}: field 'base' leads back to {parent.name}; bases must not form a circle")
-    return _merge(_read(parent, (*above, path.resolve())), fields)
+    return merge(read_fields(parent, (*above, path.resolve())), fields)
 
 
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Nested fields over nested fields; lists are replaced."""
     merged = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
+        merged[key] = merge(merged[key], value) if both else value
     return merged
 
 
