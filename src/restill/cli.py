@@ -325,7 +325,9 @@ def _show(report: Report | Scores, json_file: str | None) -> None:
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A student.safetensors, or the folder of the run that holds it.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A student.safetensors, or the folder of the run that holds it; or min-median.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The .onnx file to write.")],
     name: Annotated[str | None, typer.Option(help="The student's name; by default the one its recipe gave it.")] = None,
 ) -> None:

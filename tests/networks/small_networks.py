@@ -11,6 +11,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "prednet-student3": {"channels": 8},
     "rill-s": {"channels": 8},
     "rill-l": {"channels": 8},
+    "min-median": {},
     "restormer": {"channels": 4, "blocks": [0, 0, 0, 1], "refinement": 0},
     "res-sl": {"channels": 4, "blocks": [0, 0, 0, 0], "refinement": 1, "layer_norm": "bias_free"},
     "drsformer": {"channels": 6, "blocks": [0, 0, 0, 1], "mefc_steps": 1},

@@ -18,6 +18,7 @@ NETWORKS = {
     "prednet-student3": "restill.networks.prednet:Student3",
     "rill-s": "restill.networks.rill:RillS",
     "rill-l": "restill.networks.rill:RillL",
+    "min-median": "restill.networks.min_median:MinMedian",
     "restormer": "restill.networks.restormer:Restormer",
     "res-sl": "restill.networks.restormer:ResSL",
     "drsformer": "restill.networks.drsformer:DRSformer",

@@ -15,6 +15,7 @@ from torch import nn
 
 from restill.errors import RestillError
 from restill.evaluation.complexity import count
+from restill.networks import NETWORKS, create, network_class
 from restill.runtime.model import METADATA_KEY, ModelInfo
 from restill.training.checkpoint import load_network
 from restill.training.fold import TRANSLATIONS, fold_unshuffle
@@ -27,7 +28,8 @@ def export(checkpoint: str | os.PathLike[str], output: str | os.PathLike[str], *
     """Write a checkpoint's student as ONNX.
 
     Args:
-        checkpoint: A ``student.safetensors``, or the folder of a run or checkpoint that holds one.
+        checkpoint: A ``student.safetensors``, or the folder of a run or checkpoint that holds one; or the name of a
+            network that has no weights, "min-median".
         output: The ``.onnx`` file; its weights are inside it.
         name: The student's name in the file; by default the one that the recipe gave it.
 
@@ -43,13 +45,19 @@ def export(checkpoint: str | os.PathLike[str], output: str | os.PathLike[str], *
         raise RestillError(f"the output '{output}' must end in .onnx")
     if not output.parent.is_dir():
         raise RestillError(f"the folder '{output.parent}' of the output is not there; make it first")
-    network, about = load_network(Path(checkpoint))
+    network, about = _without_weights(os.fspath(checkpoint)) or load_network(Path(checkpoint))
     if reason := network.spec.no_export:  # type: ignore[union-attr]
         raise RestillError(f"network '{about['network']}' is not exported to ONNX: {reason}")
     info = describe(network, name or about["name"], about["network"], about["align"])
     model = to_onnx(network, info)
     _write(model.SerializeToString(), output)
     return output
+
+
+def _without_weights(name: str) -> tuple[nn.Module, dict[str, Any]] | None:
+    """A network that is whole without a checkpoint, and what a checkpoint would say of it; None for all others."""
+    align = getattr(network_class(name), "align", None) if name in NETWORKS else None
+    return None if align is None else (create(name), {"network": name, "name": name, "align": align})
 
 
 def describe(network: nn.Module, name: str, network_name: str, align: Any) -> ModelInfo:

@@ -154,7 +154,7 @@ def sum_losses(parts: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
 
 
 def check_run(method: Method, run: Run, where: str) -> None:
-    """Every weight must name a loss, and the run must outlast the method's warm-up.
+    """Every weight must name a loss, the student must have something to train, and the run outlast a warm-up.
 
     Raises:
         RestillError: One does not.
@@ -163,6 +163,8 @@ def check_run(method: Method, run: Run, where: str) -> None:
     if unknown:
         known = ", ".join(method.default_weights)
         raise RestillError(f"{where}: field 'weights' names {min(unknown)!r}; the losses are: {known}")
+    if not any(parameter.requires_grad for parameter in method.student.parameters()):
+        raise RestillError(f"{where}: the student {type(method.student).__name__} has no weights that can be trained")
     if method.warmup >= run.steps:
         raise RestillError(
             f"{where}: nothing would be distilled in {run.steps} steps, since method '{method.name}' starts after "
