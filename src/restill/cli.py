@@ -259,7 +259,9 @@ def evaluate(
     clips: Annotated[
         str | None, typer.Option(help="Names with commas between, or a text file with one per line; all by default.")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="cstd, s2vd or all-frames. See docs/protocols.md.")] = "cstd",
+    protocol: Annotated[
+        str | None, typer.Option(help="A name of docs/protocols.md, such as cstd; by default the data set's own.")
+    ] = None,
     backend: Annotated[str, typer.Option(help="onnxruntime or openvino.")] = "onnxruntime",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many frames of each clip.")] = None,
     json_file: Annotated[

@@ -82,6 +82,13 @@ def test_protocol_decides_rounding_and_frames(data):
     assert rounding.clips["a1"]["psnr"] == pytest.approx(level(1))
 
 
+def test_what_is_not_scored_at_the_end_is_not_restored(data):
+    calls = []
+    model = fake(lambda window: calls.append(1) or window[:, 1], before=1, after=1)
+    evaluate(model, "nturain", data, clips=["a1"], protocol="cstd", quiet=True)
+    assert len(calls) == FRAMES - 4
+
+
 def test_json_has_no_infinity(data, tmp_path):
     report = evaluate(fake(lambda w: w[:, 0] - np.float32(10 / 255)), "nturain", data, clips=["a1"], quiet=True)
     report.write_json(tmp_path / "report.json")

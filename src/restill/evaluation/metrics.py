@@ -102,9 +102,78 @@ def ssim_gaussian11(picture: np.ndarray, truth: np.ndarray) -> float:
     return _ssim(picture, truth, lambda x: cv2.GaussianBlur(x, (11, 11), 1.5), side=11, unbias=1.0)
 
 
+def ssim_gaussian11_zero(picture: np.ndarray, truth: np.ndarray) -> float:
+    """Structural similarity as deep-learning code has it: the same windows, zeros beyond the picture, all of them.
+
+    The windows of :func:`ssim_gaussian11` around every pixel, the mean over all pixels and channels (``pytorch_ssim``,
+    with ``padding=window // 2`` and ``size_average=True``). Borders, which agree with each other, raise it.
+
+    Args:
+        picture: (H, W) or (H, W, C) uint8.
+        truth: The same shape, uint8.
+
+    Returns:
+        -1..1, 1 for equal pictures.
+
+    Raises:
+        RestillError: The shapes differ.
+
+    >>> round(ssim_gaussian11_zero(np.full((12, 12), 100, np.uint8), np.full((12, 12), 200, np.uint8)), 6)
+    0.654462
+    """
+
+    def mean(x: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(x, (11, 11), 1.5, borderType=cv2.BORDER_CONSTANT)
+
+    return _ssim(picture, truth, mean, side=1, unbias=1.0)
+
+
+def ssim_volume11(picture: np.ndarray, truth: np.ndarray) -> float:
+    """Structural similarity as MATLAB's ``ssim(picture, truth)`` gives it for a color picture: of a volume.
+
+    Called so, without ``DataFormat``, MATLAB takes height, width and color for three dimensions of space: the Gaussian
+    of sigma 1.5 is 11x11x11, the edge again stands beyond the picture on all sides (of three channels, too), and the
+    mean is over all pixels and channels.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        truth: The same shape, uint8.
+
+    Returns:
+        -1..1, 1 for equal pictures.
+
+    Raises:
+        RestillError: The shapes differ.
+
+    >>> black = np.zeros((2, 2, 3), np.uint8)
+    >>> round(ssim_volume11(black, black + np.uint8(51)), 6)
+    0.002494
+    """
+
+    def mean(x: np.ndarray) -> np.ndarray:
+        blurred = cv2.GaussianBlur(x, (11, 11), 1.5, borderType=cv2.BORDER_REPLICATE)  # (H, W, 3)
+        return blurred @ _ACROSS_CHANNELS
+
+    return _ssim(picture, truth, mean, side=1, unbias=1.0)
+
+
+def _across_channels() -> np.ndarray:
+    """(3, 3): how much of each channel (row) is in the mean around each channel (column), edges repeated."""
+    weights = cv2.getGaussianKernel(11, 1.5)[:, 0]
+    result = np.zeros((3, 3))
+    for center in range(3):
+        for offset, weight in zip(range(-5, 6), weights, strict=True):
+            result[min(max(center + offset, 0), 2), center] += weight
+    return result
+
+
+_ACROSS_CHANNELS = _across_channels()
+
+
 def _ssim(
     picture: np.ndarray, truth: np.ndarray, mean: Callable[[np.ndarray], np.ndarray], side: int, unbias: float
 ) -> float:
+    """The mean over the windows of ``side`` pixels that lie in the picture; with 1, over those around all pixels."""
     _same_shape(picture, truth)
     if min(picture.shape[:2]) < side:
         raise RestillError(f"SSIM needs pictures of at least {side}x{side} pixels, not {_size(picture)}")
@@ -114,8 +183,8 @@ def _ssim(
     covariance = unbias * (mean(x * y) - mean_x * mean_y)
     similarity = (2 * mean_x * mean_y + C1) * (2 * covariance + C2)
     similarity /= (mean_x * mean_x + mean_y * mean_y + C1) * (variances + C2)
-    edge = side // 2
-    return float(np.mean(similarity[edge:-edge, edge:-edge]))
+    edge, (height, width) = side // 2, similarity.shape[:2]
+    return float(np.mean(similarity[edge : height - edge, edge : width - edge]))
 
 
 def _same_shape(picture: np.ndarray, truth: np.ndarray) -> None:

@@ -12,17 +12,27 @@ from typing import Literal
 import numpy as np
 
 from restill.errors import RestillError
-from restill.evaluation.metrics import psnr, ssim_gaussian11, ssim_uniform7, to_y
+from restill.evaluation.metrics import (
+    psnr,
+    ssim_gaussian11,
+    ssim_gaussian11_zero,
+    ssim_uniform7,
+    ssim_volume11,
+    to_y,
+)
 
 SSIM: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "7x7 uniform": ssim_uniform7,
     "11x11 Gaussian": ssim_gaussian11,
+    "11x11 Gaussian zero-padded": ssim_gaussian11_zero,
+    "11x11 Gaussian of the RGB volume": ssim_volume11,
 }
+MEANS = {"clips": "frames, then over clips", "images": "images", "blocks": "blocks"}
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a clip is scored: per frame, then the mean over frames, then the mean over clips.
+    """How a data set is scored: per frame, then the mean.
 
     Attributes:
         name: What every number is printed with.
@@ -33,25 +43,40 @@ class Protocol:
         drop_first: Frames at the start of a clip that are not scored.
         drop_last: Frames at its end that are not scored.
         source: Whose protocol it is.
+        crop: Pixels on each side of a frame that are not scored.
+        mean: "clips": over the frames of each clip, then over clips. "images" and "blocks": over all pictures of the
+            set alike, however they lie in clips.
+        center_of: Data sets of which only the center frame of each clip is scored.
     """
 
     name: str
     color: Literal["RGB", "Y", "RGB and Y"]
     quantize: Literal["truncate", "round"]
-    window: Literal["7x7 uniform", "11x11 Gaussian"]
+    window: Literal["7x7 uniform", "11x11 Gaussian", "11x11 Gaussian zero-padded", "11x11 Gaussian of the RGB volume"]
     drop_first: int
     drop_last: int
     source: str
+    crop: int = 0
+    mean: Literal["clips", "images", "blocks"] = "clips"
+    center_of: tuple[str, ...] = ()
 
-    def frames(self, total: int) -> range:
+    def frames(self, total: int, dataset: str | None = None) -> range:
         """Indices (0-based) of the frames of a clip that are scored.
+
+        Args:
+            total: Frames of the clip.
+            dataset: Whose clip it is.
 
         Raises:
             RestillError: None would be left.
 
         >>> PROTOCOLS["cstd"].frames(10)  # 1-based 4 .. N - 4
         range(3, 6)
+        >>> PROTOCOLS["vsr"].frames(7, "vimeo90k"), PROTOCOLS["vsr"].frames(7, "vid4")
+        (range(3, 4), range(0, 7))
         """
+        if dataset in self.center_of:
+            return range(total // 2, total // 2 + 1)
         if total <= self.drop_first + self.drop_last:
             raise RestillError(
                 f"protocol '{self.name}' leaves out the first {self.drop_first} and last {self.drop_last} frames: "
@@ -83,7 +108,25 @@ class Protocol:
         Returns:
             ``psnr`` and ``ssim``; with both colors also ``psnr_y`` and ``ssim_y``.
         """
-        picture, ssim = self.to_8bit(prediction), SSIM[self.window]
+        return self.compare(self.cropped(self.to_8bit(prediction)), self.cropped(truth))
+
+    def cropped(self, picture: np.ndarray) -> np.ndarray:
+        """A picture (H, W, ...) without :attr:`crop` pixels on each side.
+
+        Raises:
+            RestillError: Nothing would be left.
+        """
+        height, width = picture.shape[:2]
+        if min(height, width) <= 2 * self.crop:
+            raise RestillError(
+                f"protocol '{self.name}' leaves out {self.crop} pixels on each side: "
+                f"a frame of {width}x{height} is too small for it"
+            )
+        return picture[self.crop : height - self.crop, self.crop : width - self.crop]
+
+    def compare(self, picture: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+        """What :meth:`score` gives, of two cropped 8-bit pictures (H, W, 3)."""
+        ssim = SSIM[self.window]
         scores: dict[str, float] = {}
         if self.color != "Y":
             scores |= {"psnr": psnr(picture, truth), "ssim": ssim(picture, truth)}
@@ -96,11 +139,23 @@ class Protocol:
         """All choices in a line, for the heading over numbers."""
         left_out = self.drop_first or self.drop_last
         frames = f"without the first {self.drop_first} and last {self.drop_last} frames" if left_out else "all frames"
-        return f"{self.name} ({self.color}, 8 bits by {self._verb}, SSIM {self.window}, {frames})"
+        center = f" ({', '.join(self.center_of)}: the center frame)" if self.center_of else ""
+        crop = f", without {self.crop} pixels on each side" if self.crop else ""
+        verb = {"round": "rounding", "truncate": "truncation"}[self.quantize]
+        return (
+            f"{self.name} ({self.color}, 8 bits by {verb}, SSIM {self.window}, {frames}{center}{crop}, "
+            f"mean over {MEANS[self.mean]})"
+        )
 
-    @property
-    def _verb(self) -> str:
-        return {"round": "rounding", "truncate": "truncation"}[self.quantize]
+
+_RESTORMER = "evaluation script of Restormer's authors"
+_SSID = "code of SSID-KD's authors"
+
+
+def _vsr(crop: int, skip: int) -> Protocol:
+    name = "vsr" + (f"-crop{crop}" if crop else "") + (f"-skip{skip}" if skip else "")
+    source = "STD" if crop == skip == 0 else "STD, with what DUF and RBPN leave out"
+    return Protocol(name, "Y", "round", "11x11 Gaussian", skip, skip, source, crop, center_of=("vimeo90k",))
 
 
 PROTOCOLS = {
@@ -108,9 +163,25 @@ PROTOCOLS = {
     for protocol in (
         Protocol("cstd", "RGB", "truncate", "7x7 uniform", 3, 4, "test script of CSTD's authors"),
         Protocol("s2vd", "Y", "round", "11x11 Gaussian", 2, 2, "test script of S2VD's authors"),
+        Protocol("spac", "RGB and Y", "round", "11x11 Gaussian", 2, 2, "frames: lists of SPAC-CNN's authors"),
         Protocol("all-frames", "RGB and Y", "round", "11x11 Gaussian", 0, 0, "Restill"),
+        Protocol("rain-y", "Y", "round", "11x11 Gaussian", 0, 0, f"{_RESTORMER}, for rain", mean="images"),
+        Protocol("gopro", "RGB", "round", "11x11 Gaussian of the RGB volume", 0, 0, _RESTORMER, mean="images"),
+        Protocol("sidd", "RGB", "round", "11x11 Gaussian of the RGB volume", 0, 0, "as gopro", mean="blocks"),
+        Protocol("ssid", "RGB", "round", "11x11 Gaussian zero-padded", 0, 0, _SSID, mean="images"),
+        *(_vsr(crop, skip) for crop in (0, 8) for skip in (0, 2)),
     )
 }
+# What a data set is scored by where nothing else is asked for: what most of its tables use.
+DEFAULTS = {
+    "nturain": "cstd",
+    "gopro": "gopro",
+    "hide": "gopro",
+    "sidd": "sidd",
+    "vimeo90k": "vsr",
+    "vid4": "vsr",
+}
+IMAGE_DEFAULT = "rain-y"
 
 
 def protocol(name: str) -> Protocol:
@@ -122,3 +193,8 @@ def protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
         raise RestillError(f"protocol '{name}' is not known; the protocols are: {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
+
+
+def default_protocol(dataset: str) -> str:
+    """The name of the protocol of most of a data set's tables; for rain in pictures, :data:`IMAGE_DEFAULT`."""
+    return DEFAULTS.get(dataset, IMAGE_DEFAULT)

@@ -40,9 +40,11 @@ class Report:
 
     @property
     def mean(self) -> dict[str, float]:
-        """Mean over clips of the clips' means."""
+        """By the protocol: the mean over clips of the clips' means, or that over all pictures."""
         rows = list(self.clips.values())
-        return {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key != "frames"}
+        weights = None if self.protocol.mean == "clips" else [row["frames"] for row in rows]
+        keys = [key for key in rows[0] if key != "frames"]
+        return {key: float(np.average([row[key] for row in rows], weights=weights)) for key in keys}
 
     def __str__(self) -> str:
         """The heading: model, data, and every choice of the protocol."""
@@ -81,7 +83,7 @@ class Report:
             result.add_row(name, *(_number(key, row[key]) for key in columns), str(row["frames"]))
         if len(self.clips) > 1:
             result.add_section()
-            result.add_row("mean of clips", *(_number(key, self.mean[key]) for key in columns), "")
+            result.add_row(f"mean of {self.protocol.mean}", *(_number(key, self.mean[key]) for key in columns), "")
         return Group(Text(str(self)), result)
 
 

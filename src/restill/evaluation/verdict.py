@@ -13,7 +13,7 @@ import numpy as np
 from restill import zoo
 from restill.datasets import dataset_class
 from restill.errors import RestillError
-from restill.evaluation.protocols import Protocol
+from restill.evaluation.protocols import Protocol, default_protocol
 from restill.evaluation.protocols import protocol as find_protocol
 from restill.evaluation.report import Report
 from restill.progress import Advance, track
@@ -34,7 +34,7 @@ def evaluate(
     *,
     split: str = "test",
     clips: Sequence[str] | Path | None = None,
-    protocol: str = "cstd",
+    protocol: str | None = None,
     backend: str = "onnxruntime",
     limit: int | None = None,
     quiet: bool = False,
@@ -48,7 +48,7 @@ def evaluate(
         data: The data set's folder.
         split: Which part of it.
         clips: Names of clips, or the path of a text file with one name per line; None for all of the split.
-        protocol: Its name, one of :data:`restill.evaluation.protocols.PROTOCOLS`.
+        protocol: Its name, one of :data:`restill.evaluation.protocols.PROTOCOLS`; None for the data set's own.
         backend: What runs an exported model; a checkpoint always runs in PyTorch.
         limit: Only the first so many frames of each clip, for a quick look (the report says so).
         quiet: No progress.
@@ -59,7 +59,7 @@ def evaluate(
     Raises:
         RestillError: A name or a file is wrong, or a clip is too short for the protocol.
     """
-    chosen = find_protocol(protocol)
+    chosen = find_protocol(protocol or default_protocol(dataset))
     if limit is not None and limit < 1:
         raise RestillError(f"limit must be 1 frame or more, not {limit}")
     cls = dataset_class(dataset)
@@ -69,14 +69,15 @@ def evaluate(
     for clip in paired:
         if clip.clean is None:
             raise RestillError(f"clip '{clip.name}' has no clean frames to compare with")
-        chosen.frames(_length(clip, limit))  # too short is better known before an hour of work
+        chosen.frames(_length(clip, limit), dataset)  # too short is better known before an hour of work
     loaded = _load(model, backend)
     name = model.info.name if isinstance(model, Model) else os.fspath(model)
     report = Report(name, dataset, chosen, {}, limit)
     for clip in paired:
         total = _length(clip, limit)
-        with track(f"{name} on {clip.name}", total, "frames", quiet=quiet) as advance:
-            report.clips[clip.name] = _score(loaded, clip, total, chosen, advance)
+        wanted = chosen.frames(total, dataset)
+        with track(f"{name} on {clip.name}", wanted.stop, "frames", quiet=quiet) as advance:
+            report.clips[clip.name] = _score(loaded, clip, total, wanted, chosen, advance)
     return report
 
 
@@ -84,8 +85,10 @@ def _length(clip: PairedClip, limit: int | None) -> int:
     return len(clip) if limit is None else min(len(clip), limit)
 
 
-def _score(model: Model | None, clip: PairedClip, total: int, rule: Protocol, advance: Advance) -> dict[str, float]:
-    """Means over the frames that count, and ``frames``, how many those are."""
+def _score(
+    model: Model | None, clip: PairedClip, total: int, wanted: range, rule: Protocol, advance: Advance
+) -> dict[str, float]:
+    """Means over the frames that are wanted, and ``frames``, how many those are; the model may look at all."""
     truths: deque[np.ndarray] = deque()  # as many as the model looks ahead
 
     def degraded() -> Iterator[np.ndarray]:
@@ -95,11 +98,10 @@ def _score(model: Model | None, clip: PairedClip, total: int, rule: Protocol, ad
                 truths.append(clean)
             yield rainy
 
-    wanted = rule.frames(total)
     scores: list[dict[str, float]] = []
     # float32 out of the model: how it becomes 8 bits is the protocol's to say
     outputs = degraded() if model is None else stream(model, degraded(), output=np.float32)
-    for index, output in enumerate(outputs):
+    for index, output in zip(range(wanted.stop), outputs, strict=False):  # what comes after is not restored
         truth = truths.popleft()
         if index in wanted:
             scores.append(rule.score(output, truth))
