@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,11 @@ from restill.evaluation.protocols import Protocol, default_protocol
 from restill.evaluation.protocols import protocol as find_protocol
 from restill.evaluation.report import Report
 from restill.progress import Advance, track
-from restill.runtime import Model, load_model, stream
+from restill.runtime import Model, ModelInfo, load_model, stream
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from restill.datasets.nturain import PairedClip
     from restill.networks.spynet import SPyNet
 
@@ -70,7 +72,7 @@ def evaluate(
         if clip.clean is None:
             raise RestillError(f"clip '{clip.name}' has no clean frames to compare with")
         chosen.frames(_length(clip, limit), dataset)  # too short is better known before an hour of work
-    loaded = _load(model, backend)
+    loaded = open_model(model, backend)
     name = model.info.name if isinstance(model, Model) else os.fspath(model)
     report = Report(name, dataset, chosen, {}, limit)
     for clip in paired:
@@ -109,7 +111,8 @@ def _score(
     return {**{key: float(np.mean([score[key] for score in scores])) for key in scores[0]}, "frames": len(scores)}
 
 
-def _load(model: str | os.PathLike[str] | Model, backend: str) -> Model | None:
+def open_model(model: str | os.PathLike[str] | Model, backend: str = "onnxruntime") -> Model | None:
+    """Whatever :func:`evaluate` takes as a model; None for "none"."""
     if isinstance(model, Model):
         return model
     if model == NONE:
@@ -121,8 +124,22 @@ def _load(model: str | os.PathLike[str] | Model, backend: str) -> Model | None:
     return load_model(model, backend=backend)
 
 
-def load_checkpoint(path: Path) -> Model:
+class Checkpoint(Model):
     """A trained network that runs in PyTorch behind the interface of an exported one, so that one stream serves both.
+
+    Attributes:
+        network: It.
+    """
+
+    def __init__(
+        self, network: nn.Module, info: ModelInfo, path: Path, compute: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
+        super().__init__(info, path, "torch", compute)
+        self.network = network
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """A trained network from its checkpoint.
 
     Args:
         path: A run's folder or a ``.safetensors`` file.
@@ -148,7 +165,7 @@ def load_checkpoint(path: Path) -> Model:
             frames = align_window(aligner, frames, info.frames_before)
         return network(frames).numpy()
 
-    return Model(info, path, "torch", compute)
+    return Checkpoint(network, info, path, compute)
 
 
 def _aligner(checkpoint: Path) -> SPyNet:
