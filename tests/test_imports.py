@@ -15,6 +15,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "restill"
 # From the top down: a room may import its own level and those below it.
 LEVELS = (
     {"cli", "__main__"},
+    {"tables"},
     {"restore", "training", "evaluation", "web", "cluster"},
     {"runtime", "video", "zoo", "distillation", "datasets"},
     {"networks", "losses", "degradations", "alignment"},

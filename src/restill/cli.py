@@ -291,9 +291,12 @@ def evaluate(
 @app.command()
 def score(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Videos, folders of pictures, pictures.")],
-    metric: Annotated[str, typer.Option(help="piqe, brisque, or both with a comma between.")] = "piqe",
+    metric: Annotated[str, typer.Option(help="piqe, brisque, niqe, or several with commas between.")] = "piqe",
     brisque_model: Annotated[
         Path | None, typer.Option(metavar="FILE", help="BRISQUE's model. See docs/no-reference.md.")
+    ] = None,
+    niqe_model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="NIQE's model. See docs/no-reference.md.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many frames of each clip.")] = None,
     json_file: Annotated[
@@ -301,11 +304,11 @@ def score(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
-    """Score pictures and videos without a clean side: PIQE and BRISQUE, lower is better."""
+    """Score pictures and videos without a clean side: PIQE, BRISQUE and NIQE, lower is better."""
     from restill.evaluation import score as run
 
     _check_json(json_file)
-    scores = run(paths, metric.split(","), brisque_model=brisque_model, limit=limit, quiet=quiet)
+    scores = run(paths, metric.split(","), brisque_model=brisque_model, niqe_model=niqe_model, limit=limit, quiet=quiet)
     _show(scores, json_file)
 
 
@@ -364,6 +367,59 @@ def convert(
     for change in changes or []:
         set_field(options, change)
     typer.echo(run(source, network, output, options=options, key=key, overwrite=overwrite))
+
+
+@app.command()
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[TABLE]", help="A table's name; all are listed if left out.")
+    ] = None,
+    rows: Annotated[str | None, typer.Option(help="Only these rows: their labels, with commas between.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", metavar="NAME=DIR", help="Where a data set is: --data nturain=DIR.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="smoke (only that all is wired), small (hours on two cores) or paper.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Train each row with each of these: 1,2,3.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder for runs and measurements.")] = Path("runs/tables"),
+    evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Train nothing.")] = False,
+    niqe_model: Annotated[Path | None, typer.Option(metavar="FILE", help="NIQE's model, for tables of NIQE.")] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the numbers for machines; - for the screen.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown.")] = None,
+    picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw the table as SVG.")] = None,
+    all_tables: Annotated[bool, typer.Option("--list", help="Show all tables.")] = False,
+    quiet: _Quiet = False,
+) -> None:
+    """Run a results table of the papers: train what is missing, our numbers beside the paper's."""
+    from restill.tables import reproduce as run
+    from restill.tables.show import overview, parse_data, parse_labels, parse_seeds, write
+
+    if all_tables or name is None:
+        Console().print(overview())
+        return
+    for file in (json_file, markdown, picture):
+        _check_json(None if file is None else str(file))
+    result = run(
+        name,
+        parse_labels(rows),
+        parse_data(data or []),
+        scale=scale,
+        seeds=parse_seeds(seeds),
+        output=output,
+        evaluate_only=evaluate_only,
+        niqe_model=niqe_model,
+        quiet=quiet,
+    )
+    if json_file == "-":
+        typer.echo(json.dumps(result.as_dict(), indent=2))
+    else:
+        Console(width=max(Console().width, 150)).print(result.text())  # no number is cut off
+    write(result, Path(json_file) if json_file not in (None, "-") else None, markdown, picture)
+    if result.stopped:
+        raise typer.Exit(130)
 
 
 # Which extra brings a library that a command turned out to need.

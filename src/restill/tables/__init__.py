@@ -1,0 +1,20 @@
+"""The papers' results tables as commands: what they print, what ours comes to, side by side."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from restill.tables.runner import reproduce
+    from restill.tables.result import TableResult
+
+__all__ = ["TableResult", "reproduce"]
+
+_PUBLIC = {"reproduce": "restill.tables.runner", "TableResult": "restill.tables.result"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'restill.tables' has no attribute '{name}'")

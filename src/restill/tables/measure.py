@@ -1,0 +1,147 @@
+"""Our numbers: a model on a set under its protocol, kept in a file so that none is measured twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from restill import __version__
+from restill.datasets import dataset_class
+from restill.errors import RestillError
+from restill.evaluation import evaluate
+from restill.evaluation.as_json import finite, write_json
+from restill.evaluation.complexity import count
+from restill.networks import create
+from restill.tables.plan import AbsentError, absent
+from restill.tables.table import Counting, Row, TestSet
+
+NIQE = "niqe"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Numbers of one model on one set.
+
+    Attributes:
+        clips: By clip, by metric.
+        missing: Clips of the set that the user's copy does not have.
+        part: Only a part of the set was looked at.
+    """
+
+    clips: dict[str, dict[str, float]]
+    missing: tuple[str, ...]
+    part: bool
+
+    def value(self, metric: str, clip: str | None) -> float | None:
+        """The number of a clip, or the mean over all of the set; None where a clip of it is not there."""
+        if clip is not None:
+            return self.clips.get(clip, {}).get(metric)
+        values = [row[metric] for row in self.clips.values() if metric in row]
+        return None if self.missing or not values else float(np.mean(values))
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """How models are measured.
+
+    Attributes:
+        data: Folders of data sets by name; without one, ``data/NAME``.
+        cache: Folder of the numbers that were measured before.
+        limit: Only the first so many frames of each clip.
+        first: Only the first so many clips of each set.
+        niqe_model: NIQE's model file.
+        quiet: No progress.
+    """
+
+    data: dict[str, Path]
+    cache: Path
+    limit: int | None
+    first: int | None
+    niqe_model: Path | None
+    quiet: bool
+
+    def root(self, test: TestSet) -> Path:
+        """The folder of a set.
+
+        Raises:
+            AbsentError: It is not there.
+        """
+        root = self.data.get(test.dataset, Path("data") / test.dataset)
+        if not root.is_dir():
+            raise AbsentError(absent(test.dataset, root))
+        return root
+
+    def measure(self, model: str, mark: str, test: TestSet, protocol: str) -> Measured:
+        """Measure a model, or read what was measured.
+
+        Args:
+            model: As :func:`restill.evaluation.evaluate` takes it.
+            mark: Tells the model from others.
+            test: On what.
+            protocol: How.
+
+        Raises:
+            RestillError: Data are missing or wrong.
+        """
+        root = self.root(test)
+        names = list(dataset_class(test.dataset)(root, test.split).names)
+        wanted = test.clips or names
+        chosen = [name for name in wanted if name in names]
+        missing = tuple(name for name in wanted if name not in names)
+        if not chosen:
+            raise AbsentError(f"{root}: has none of the clips {', '.join(wanted)} of {test.dataset}")
+        part = self.limit is not None or (self.first is not None and len(chosen) > self.first)
+        chosen = chosen[: self.first]
+        key = {"model": mark, "set": test.dataset, "split": test.split, "clips": chosen, "protocol": protocol}
+        key |= {"limit": self.limit, "root": str(root.resolve())}
+        file = self.cache / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]}.json"
+        if file.is_file():
+            clips = json.loads(file.read_text(encoding="utf-8"))["clips"]
+        else:
+            clips = self._measure(model, test, protocol, root, chosen)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(file, {**key, "name": model, "clips": {name: finite(row) for name, row in clips.items()}})
+        return Measured({name: _infinite(row) for name, row in clips.items()}, missing, part)
+
+    def _measure(
+        self, model: str, test: TestSet, protocol: str, root: Path, chosen: list[str]
+    ) -> dict[str, dict[str, float]]:
+        if protocol == NIQE:
+            raise RestillError("NIQE of restored pictures needs --niqe-model FILE; see docs/no-reference.md")
+        report = evaluate(
+            model,
+            test.dataset,
+            root,
+            split=test.split,
+            clips=chosen,
+            protocol=protocol,
+            limit=self.limit,
+            quiet=self.quiet,
+        )
+        return report.clips
+
+
+def counted(row: Row, rule: Counting) -> dict[str, float]:
+    """Frames, parameters and, in G, multiply-accumulates of a row's network in a paper's convention."""
+    assert row.network is not None  # noqa: S101 - the caller has looked
+    with torch.device("meta"):
+        network = create(row.network, **row.options)
+    cost = count(network, rule.size)
+    spec: Any = network.spec
+    return {"frames": spec.frames, "parameters": cost.parameters, "gmacs": cost.by(rule.convention) / 1e9}
+
+
+def version_mark(model: str) -> str:
+    """Tells a model that is no file of ours from others."""
+    return f"{model}-{__version__}"
+
+
+def _infinite(row: dict[str, float | None]) -> dict[str, float]:
+    """What a JSON file holds as null is the PSNR of equal pictures."""
+    return {key: float("inf") if value is None else value for key, value in row.items()}

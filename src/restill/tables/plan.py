@@ -1,0 +1,234 @@
+"""From a row of a table to the trainings that it needs: which recipes, at which scale, in which folders."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from restill.datasets import dataset_class
+from restill.errors import RestillError
+from restill.networks.saved import STUDENT
+from restill.tables.table import FOLDER, Row, Scale, Table
+from restill.training.checkpoint import checkpoints
+from restill.training.recipe import DataPart, Recipe, merge, parse_recipe, read_fields
+
+SUFFIX = ".safetensors"
+# what changes nothing about the weights that come of a run
+_ASIDE = ("name", "output", "threads", "log_every", "save_every", "validation")
+
+
+class AbsentError(RestillError):
+    """Data or weights that the user is to bring are not there."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Weights that are there already."""
+
+    path: Path
+
+    @cached_property
+    def mark(self) -> str:
+        """Tells it from others: a hash of its weights."""
+        file = self.path / STUDENT if self.path.is_dir() else self.path
+        return _mark(hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training.
+
+    Attributes:
+        recipe: As it will be run: its folder is its own, its checkpoints are where they will be.
+        needs: What has to be there before.
+        mark: A hash of all that decides its weights, its needs' too; part of its folder's name.
+    """
+
+    recipe: Recipe
+    needs: tuple[Job | Given, ...]
+    mark: str
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.recipe.folder
+
+    @property
+    def done(self) -> bool:
+        """Whether it has been run to its end."""
+        return _whole(self.path, self.recipe.steps)
+
+    def missing(self) -> list[str]:
+        """A sentence for each folder of data that it, or what it still needs, lacks."""
+        if self.done:
+            return []
+        found = [text for need in self.needs if isinstance(need, Job) for text in need.missing()]
+        data = self.recipe.data
+        places = [("", data.dataset, data.root)]
+        if data.unpaired is not None:
+            places.append(("unpaired", data.unpaired.dataset, data.unpaired.root))
+        found += [absent(dataset, root, key) for key, dataset, root in places if not root.is_dir()]
+        return list(dict.fromkeys(found))
+
+
+Source = Job | Given
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Finds the trainings of one table's rows.
+
+    Attributes:
+        table: The table.
+        scale: The name of the scale.
+        recipes: The folder of recipes.
+        output: Runs are made in a folder of the scale in here.
+        data: Folders of data sets, by name, instead of the recipes' own; "unpaired" is a recipe's unpaired side.
+    """
+
+    table: Table
+    scale: str
+    recipes: Path
+    output: Path
+    data: dict[str, Path]
+
+    @cached_property
+    def _scale(self) -> Scale:
+        return self.table.scale(self.scale)
+
+    @cached_property
+    def _library(self) -> dict[str, Path]:
+        return by_name(self.recipes)
+
+    def of_row(self, row: Row, training: str | None, seed: int | None) -> Source:
+        """What a row's numbers come from.
+
+        Raises:
+            RestillError: A recipe is wrong, or a checkpoint is no recipe's and not there.
+        """
+        assert row.recipe is not None  # noqa: S101 - the caller has looked
+        needs = tuple(self._source(self.recipes / path, training, None, {}) for path in row.needs)
+        return self._source(self.recipes / row.recipe, training, seed, row.scales.get(self.scale, {}), needs)
+
+    def _source(
+        self, path: Path, training: str | None, seed: int | None, extra: dict[str, Any], needs: tuple[Source, ...] = ()
+    ) -> Source:
+        fields = self._fields(path, training, seed, extra)
+        name = "-".join(part for part in (str(fields.get("name", path.stem)), training) if part)
+        own = self._given(Path(fields.get("output", "runs")) / name, fields, path) if seed is None else None
+        if own is not None:
+            return own
+        sources = list(needs)
+        for side in ("student", "teacher"):
+            part = fields.get(side)
+            if isinstance(part, dict) and part.get("checkpoint"):
+                # one teacher for all seeds; what the student starts from is the seed's own
+                source = self._before(Path(part["checkpoint"]), training, seed if side == "student" else None, path)
+                sources.append(source)
+                part["checkpoint"] = str(source.path)
+        mark = fingerprint(parse_recipe({**fields, "name": name}, str(path)), tuple(sources))
+        seeded = "" if seed is None else f"-seed{seed}"
+        place = self.output / self.scale
+        same = sorted(place.glob(f"*-{mark}"))  # another table's, by another name
+        fields |= {"name": same[0].name if same else f"{name}{seeded}-{mark}", "output": str(place)}
+        return Job(parse_recipe(fields, str(path)), tuple(sources), mark)
+
+    def _before(self, checkpoint: Path, training: str | None, seed: int | None, path: Path) -> Source:
+        """Where a checkpoint that a recipe names comes from."""
+        name = checkpoint.name.removesuffix(SUFFIX)
+        if name in self._library:
+            return self._source(self._library[name], training, seed, {})
+        if checkpoint.exists():
+            return Given(checkpoint)
+        raise AbsentError(f"needs {checkpoint}, which is not there and which no recipe makes; see {path}")
+
+    def _fields(self, path: Path, training: str | None, seed: int | None, extra: dict[str, Any]) -> dict[str, Any]:
+        fields = read_fields(path)
+        if training is not None:
+            fields = merge(fields, self.table.trainings[training])
+        fields = merge(merge(fields, self._scale.recipe), extra)
+        for side in ("student", "teacher"):
+            part = fields.get(side) or {}
+            small = self._scale.networks.get(part.get("network", ""))
+            if small and not part.get("checkpoint"):
+                part["options"] = merge(small, part.get("options", {}))  # an ablation's own options stay
+        method = self._scale.methods.get(fields.get("method") or "plain")
+        if method:
+            fields["options"] = merge(fields.get("options", {}), method)
+        if seed is not None:
+            fields["seed"] = seed
+        self._place(fields.get("data", {}))
+        return fields
+
+    def _place(self, data: dict[str, Any]) -> None:
+        """Put the user's folders where the recipe has its own."""
+        unpaired, before = data.get("unpaired"), data.get("root")
+        name = data.get("dataset", DataPart.model_fields["dataset"].default)
+        if name in self.data:
+            data["root"] = str(self.data[name])
+        if unpaired:
+            if "unpaired" in self.data:
+                unpaired["root"] = str(self.data["unpaired"])
+            elif unpaired.get("root") == before:
+                unpaired["root"] = data["root"]
+            elif unpaired.get("dataset", "clean-clips") != "clean-clips" and unpaired["dataset"] in self.data:
+                unpaired["root"] = str(self.data[unpaired["dataset"]])
+
+    def _given(self, place: Path, fields: dict[str, Any], path: Path) -> Given | None:
+        """Weights of the recipe as it is written: a file that the user has put there, or a run of `restill train`."""
+        if self.scale != self.table.written:
+            return None
+        file = place.with_name(place.name + SUFFIX)
+        if file.is_file():
+            return Given(file)
+        recipe = parse_recipe({**fields, "name": place.name}, str(path))
+        if not _whole(place, recipe.steps):
+            return None
+        before = read_fields(place / "recipe.yaml") if (place / "recipe.yaml").is_file() else None
+        if before is None or fingerprint(parse_recipe(before, str(place)), ()) != fingerprint(recipe, ()):
+            return None
+        return Given(place)
+
+
+def by_name(recipes: Path) -> dict[str, Path]:
+    """Every recipe that can be run, by its name."""
+    found: dict[str, Path] = {}
+    for path in sorted(recipes.rglob("*.yaml")):
+        if FOLDER not in path.relative_to(recipes).parts:
+            name = read_fields(path).get("name")
+            if name is not None:
+                found[str(name)] = path
+    return found
+
+
+def fingerprint(recipe: Recipe, needs: tuple[Source, ...]) -> str:
+    """A hash of what decides a run's weights: eight hexadecimal digits."""
+    fields = recipe.model_dump(mode="json", exclude=set(_ASIDE))
+    for part in (fields["data"], fields["data"]["unpaired"] or {}):
+        part.pop("root", None)
+        part.pop("workers", None)
+    for side in ("student", "teacher"):
+        if fields[side] and fields[side]["checkpoint"]:
+            fields[side]["checkpoint"] = True
+    return _mark(json.dumps([fields, [need.mark for need in needs]], sort_keys=True))
+
+
+def absent(dataset: str, root: Path, key: str = "") -> str:
+    """Which data are missing, where they go, and in what layout."""
+    layout = getattr(dataset_class(dataset), "layout", "")
+    laid_out = f", laid out as {' '.join(layout.split())}" if layout else ""
+    return f"needs {dataset} in {root}, or elsewhere by --data {key or dataset}=DIR{laid_out}"
+
+
+def _whole(folder: Path, steps: int) -> bool:
+    """Whether a run has come to its end."""
+    found = checkpoints(folder) if folder.is_dir() else []
+    return bool(found) and (folder / STUDENT).is_file() and found[-1].name == f"checkpoint-{steps:06d}"
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,231 @@
+"""What came of a table: the paper's numbers and ours in one grid, as text, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Group
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from restill.tables.table import Row, Table
+
+LEAST_DIGITS = {"psnr": 2, "ssim": 3, "niqe": 4, "gmacs": 2, "parameters": 3, "frames": 0, "seconds": 4}
+NAMES = {
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "niqe": "NIQE",
+    "gmacs": "GMACs",
+    "parameters": "parameters (M)",
+    "frames": "frames",
+    "seconds": "seconds",
+}
+_MILLION = 1e6
+
+
+@dataclass
+class RowResult:
+    """A row and what came of it.
+
+    Attributes:
+        row: The paper's side.
+        ours: By metric, for each column, the numbers of all seeds; empty where there is none.
+        messages: Why something is not there.
+    """
+
+    row: Row
+    ours: dict[str, list[list[float]]] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+
+
+@dataclass
+class TableResult:
+    """A table, the paper's and ours.
+
+    Attributes:
+        name: The table's name.
+        table: What it says.
+        scale: At which scale ours were made.
+        seeds: With which seeds; empty: the recipes' own.
+        rows: What came of each row.
+        protocols: Each protocol that ours were measured by, in words.
+        part: Only a part of the test sets was looked at.
+        stopped: It was interrupted.
+    """
+
+    name: str
+    table: Table
+    scale: str
+    seeds: list[int]
+    rows: list[RowResult] = field(default_factory=list)
+    protocols: list[str] = field(default_factory=list)
+    part: bool = False
+    stopped: bool = False
+
+    # --- as a grid -----------------------------------------------------------------------------------------------
+
+    @property
+    def has_paper(self) -> bool:
+        """Whether there is any paper's number."""
+        return any(row.paper for row in self.table.rows)
+
+    def head(self) -> list[str]:
+        """What stands over the numbers."""
+        scale = {
+            "smoke": "scale smoke: a few steps of small networks, which only prove that all is wired",
+            "small": "scale small: a small budget, not the paper's",
+            "paper": "scale paper",
+        }[self.scale]
+        lines = [f"{self.name}: {self.table.title}"]
+        lines += [self.table.about] if self.table.about else []
+        if self.has_paper:
+            lines.append(f"paper: the numbers of {self.table.paper}. ours: Restill's, {scale}.")
+        else:
+            lines.append(f"{self.table.paper}; {scale}.")
+        if self.protocols:
+            lines.append(f"Ours under protocol {'; '.join(self.protocols)}.")
+        if self.part:
+            lines.append("Only the first frames or clips of the test sets were scored.")
+        if len(self.seeds) > 1:
+            seeds = ", ".join(map(str, self.seeds))
+            lines.append(f"Ours: mean and standard deviation over seeds {seeds}.")
+        return lines
+
+    def grids(self) -> list[tuple[str, list[str], list[list[str]]]]:
+        """(heading, column titles, lines of cells): one grid for each metric, or one in all for single columns."""
+        columns = [column.name for column in self.table.columns] or [""]
+        if self.table.width == 1:
+            titles = [NAMES.get(metric, metric) for metric in self.table.metrics]
+            return [(columns[0], self._titles(titles), self._lines([(m, 0) for m in self.table.metrics]))]
+        return [
+            (NAMES.get(m, m), self._titles(columns), self._lines([(m, i) for i in range(self.table.width)]))
+            for m in self.table.metrics
+        ]
+
+    def _titles(self, columns: list[str]) -> list[str]:
+        return ["", *([""] if self.has_paper else []), *columns]
+
+    def _lines(self, places: list[tuple[str, int]]) -> list[list[str]]:
+        lines = []
+        for result in self.rows:
+            label = result.row.label + self._marks(result)
+            ours = [self._ours(result, metric, i) for metric, i in places]
+            if not self.has_paper:
+                lines.append([label, *ours])
+                continue
+            paper = [self._paper(result.row, metric, i) for metric, i in places]
+            lines += [[label, "paper", *paper], ["", "ours", *ours]]
+        return lines
+
+    def _marks(self, result: RowResult) -> str:
+        numbers = [i for i, text in enumerate(self.notes(), 1) if text == result.row.note]
+        return "".join(f" [{i}]" for i in numbers)
+
+    def notes(self) -> list[str]:
+        """Footnotes in their order: those of rows, which marks refer to, then those of the table."""
+        of_rows = [result.row.note for result in self.rows if result.row.note]
+        return list(dict.fromkeys([*of_rows, *self.table.notes]))
+
+    def messages(self) -> list[str]:
+        """Why numbers of ours are missing, the same reason once for all rows that it holds for."""
+        rows: dict[str, list[str]] = {}
+        for result in self.rows:
+            for text in result.messages:
+                rows.setdefault(text, []).append(result.row.label)
+        lines = [f"{', '.join(labels)}: {text}" for text, labels in rows.items()]
+        return [*lines, "Stopped: the same command goes on."] if self.stopped else lines
+
+    def digits(self, metric: str) -> int:
+        """As many decimals as the paper's most precise number has."""
+        least = LEAST_DIGITS.get(metric, 2)
+        numbers = [n for row in self.table.rows for n in self.table.numbers(row, metric) if n is not None]
+        if metric == "parameters":
+            return least
+        return max([least, *(len(repr(n).partition(".")[2]) for n in numbers if not float(n).is_integer())])
+
+    def _paper(self, row: Row, metric: str, column: int) -> str:
+        number = self.table.of(row, metric, column)
+        return "-" if number is None else self._text(metric, number)
+
+    def _ours(self, result: RowResult, metric: str, column: int) -> str:
+        values = result.ours.get(metric, [[]] * self.table.width)[column]
+        if not values:
+            return "-"
+        text = self._text(metric, statistics.fmean(values))
+        return f"{text} ± {self._text(metric, statistics.stdev(values))}" if len(values) > 1 else text
+
+    def _text(self, metric: str, number: float) -> str:
+        return f"{number / _MILLION if metric == 'parameters' else number:.{self.digits(metric)}f}"
+
+    # --- as what is shown ----------------------------------------------------------------------------------------
+
+    def text(self) -> Group:
+        """For a terminal."""
+        parts: list[Any] = [Text(line) for line in self.head()]
+        for heading, titles, lines in self.grids():
+            grid = RichTable(box=SIMPLE, title=heading or None, title_justify="left", pad_edge=False)
+            for i, title in enumerate(titles):
+                left = i == 0 or (i == 1 and self.has_paper)
+                grid.add_column(Text(title), justify="left" if left else "right", no_wrap=not left)
+            for line in lines:
+                grid.add_row(*map(Text, line))
+            parts.append(grid)
+        parts += [Text(f"[{i}] {note}") for i, note in enumerate(self.notes(), 1)]
+        parts += [Text(line) for line in self.messages()]
+        return Group(*parts)
+
+    def markdown(self) -> str:
+        """For a page."""
+        title, *head = self.head()
+        blocks = [f"## {title}", *head]
+        for heading, titles, lines in self.grids():
+            left = 2 if self.has_paper else 1
+            rule = ["---"] * left + ["---:"] * (len(titles) - left)
+            rows = [titles, rule, *lines]
+            blocks += [heading] * bool(heading) + ["\n".join(f"| {' | '.join(map(_cell, row))} |" for row in rows)]
+        blocks += _list(f"[{i}] {note}" for i, note in enumerate(self.notes(), 1))
+        blocks += _list(self.messages())
+        return "\n\n".join(blocks) + "\n"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "table": self.name,
+            "title": self.table.title,
+            "paper": self.table.paper,
+            "scale": self.scale,
+            "seeds": self.seeds,
+            "protocols": self.protocols,
+            "part": self.part,
+            "stopped": self.stopped,
+            "columns": [column.name for column in self.table.columns],
+            "rows": [
+                {
+                    "label": result.row.label,
+                    "paper": {metric: self.table.numbers(result.row, metric) for metric in result.row.paper},
+                    "ours": {m: [[_finite(v) for v in vs] for vs in columns] for m, columns in result.ours.items()},
+                    "note": result.row.note,
+                    "messages": result.messages,
+                }
+                for result in self.rows
+            ],
+            "notes": self.table.notes,
+        }
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _list(lines: Iterable[str]) -> list[str]:
+    text = "\n".join(f"- {line}" for line in lines)
+    return [text] if text else []
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

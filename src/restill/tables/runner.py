@@ -1,0 +1,182 @@
+"""Run a table: train what is missing, measure what is not measured, and put ours beside the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from restill.errors import RestillError
+from restill.evaluation.protocols import PROTOCOLS
+from restill.tables.measure import Ruler, counted, version_mark
+from restill.tables.plan import AbsentError, Given, Job, Plan, Source
+from restill.tables.result import RowResult, TableResult
+from restill.tables.table import Row, Table, find_table, recipes_folder
+from restill.training.experiment import train
+
+
+def reproduce(
+    name: str,
+    rows: Sequence[str] | None = None,
+    data: Mapping[str, str | Path] | None = None,
+    *,
+    scale: str | None = None,
+    seeds: Sequence[int] | None = None,
+    output: str | Path = "runs/tables",
+    evaluate_only: bool = False,
+    niqe_model: str | Path | None = None,
+    recipes: str | Path | None = None,
+    quiet: bool = False,
+) -> TableResult:
+    """Reproduce a results table, as far as the data are there.
+
+    What is done is not done again: a run belongs to its recipe by a hash in the name of its folder, a measurement to
+    its model and its test set. An interrupted run goes on where it stopped.
+
+    Args:
+        name: The table's name, one of :func:`restill.tables.table.table_names`.
+        rows: Labels of the rows to run; None for all.
+        data: Folders of data sets by name, instead of ``data/NAME`` and of what the recipes say; "unpaired" is the
+            side without clean frames of a recipe that has one.
+        scale: "smoke", "small" or "paper"; None for the one that the table's recipes are written for.
+        seeds: Train each row with each of these; None for what the table says.
+        output: Folder for runs and measurements.
+        evaluate_only: Train nothing.
+        niqe_model: The file of NIQE's model, for tables of NIQE.
+        recipes: The folder of recipes, if not the one that is found.
+        quiet: No progress.
+
+    Raises:
+        RestillError: The table, a row or a scale is not known, or the table is wrong. What goes wrong with one row,
+            missing data above all, is told in its messages and does not stop the others.
+    """
+    recipes = Path(recipes) if recipes is not None else recipes_folder()
+    table = find_table(name, recipes)
+    unknown = [label for label in rows or () if label not in [row.label for row in table.rows]]
+    if unknown:
+        labels = "; ".join(row.label for row in table.rows)
+        raise RestillError(f"table '{name}' has no row '{unknown[0]}'; its rows are: {labels}")
+    scale = scale or table.written
+    small = table.scale(scale)
+    places = {key: Path(place) for key, place in (data or {}).items()}
+    plan = Plan(table, scale, recipes, Path(output), places)
+    niqe = None if niqe_model is None else Path(niqe_model)
+    ruler = Ruler(places, Path(output) / "measured", small.limit, small.clips, niqe, quiet)
+    trained_with = list(seeds) if seeds is not None else table.seeds
+    result = TableResult(name, table, scale, trained_with)
+    runner = _Runner(table, plan, ruler, trained_with, evaluate_only, quiet, result)
+    try:
+        for row in table.rows:
+            if rows is None or row.label in rows:
+                result.rows.append(RowResult(row))
+                runner.row(result.rows[-1])
+    except KeyboardInterrupt:
+        result.stopped = True
+    return result
+
+
+class _Runner:
+    def __init__(
+        self,
+        table: Table,
+        plan: Plan,
+        ruler: Ruler,
+        seeds: list[int],
+        evaluate_only: bool,
+        quiet: bool,
+        result: TableResult,
+    ) -> None:
+        self.table, self.plan, self.ruler, self.result = table, plan, ruler, result
+        self.seeds, self.evaluate_only, self.quiet = seeds, evaluate_only, quiet
+
+    def row(self, result: RowResult) -> None:
+        """Fill in a row; whatever is wrong with it becomes a message."""
+        row = result.row
+        try:
+            if row.network is not None:
+                assert self.table.complexity is not None  # noqa: S101 - Table has checked it
+                numbers = counted(row, self.table.complexity)
+                result.ours = {metric: [[numbers[metric]]] for metric in self.table.metrics if metric in numbers}
+            elif row.model is None and row.recipe is None:
+                result.messages.append("not implemented")
+            else:
+                self._measured_row(result)
+        except RestillError as error:
+            _add(result, str(error))
+
+    def _measured_row(self, result: RowResult) -> None:
+        row = result.row
+        columns = [i for i in range(self.table.width) if self.table.wanted(row, i)]
+        result.ours = {metric: [[] for _ in self.table.columns] for metric in self.table.metrics}
+        trainings = list(dict.fromkeys(self.table.columns[i].training for i in columns))
+        for training in trainings:
+            own = [i for i in columns if self.table.columns[i].training == training]
+            here = [i for i in own if self._has_data(result, i)]
+            for seed in (self.seeds or [None]) if row.recipe is not None and here else [None]:
+                try:
+                    if here:
+                        self._columns(result, here, *self._model(row, training, seed))
+                    elif row.recipe is not None:
+                        _add_missing(result, self.plan.of_row(row, training, seed))
+                except RestillError as error:
+                    _add(result, str(error))
+
+    def _has_data(self, result: RowResult, column: int) -> bool:
+        try:
+            self.ruler.root(self.table.sets[self.table.columns[column].set])
+        except AbsentError as error:
+            _add(result, str(error))
+            return False
+        return True
+
+    def _model(self, row: Row, training: str | None, seed: int | None) -> tuple[str, str]:
+        """A model, trained if need be, as `evaluate` takes it; and its mark."""
+        if row.model is not None:
+            path = Path(row.model)
+            return row.model, Given(path).mark if path.exists() else version_mark(row.model)
+        source = self.plan.of_row(row, training, seed)
+        self._train(source)
+        return str(source.path), source.mark
+
+    def _train(self, source: Source) -> None:
+        if isinstance(source, Given) or source.done:
+            return
+        if self.evaluate_only:
+            raise RestillError("is not trained yet, and only evaluation was asked for")
+        missing = source.missing()
+        if missing:
+            raise AbsentError("; ".join(missing))
+        for need in source.needs:
+            self._train(need)
+        if train(source.recipe, resume=True, quiet=self.quiet).interrupted:
+            raise KeyboardInterrupt
+
+    def _columns(self, result: RowResult, columns: list[int], model: str, mark: str) -> None:
+        """One model's numbers into some columns."""
+        for i in columns:
+            column = self.table.columns[i]
+            test, protocol = self.table.sets[column.set], self.table.protocol_of(column.set)
+            try:
+                measured = self.ruler.measure(model, mark, test, protocol)
+            except RestillError as error:
+                _add(result, str(error))
+                continue
+            if measured.missing:
+                _add(result, f"{self.ruler.root(test)} has no {', '.join(measured.missing)} of {test.dataset}")
+            self.result.part |= measured.part
+            words = str(PROTOCOLS[protocol]) if protocol in PROTOCOLS else protocol
+            if words not in self.result.protocols:
+                self.result.protocols.append(words)
+            for metric in self.table.metrics:
+                value = measured.value(metric, column.clip)
+                if value is not None:
+                    result.ours[metric][i].append(value)
+
+
+def _add_missing(result: RowResult, source: Source) -> None:
+    for text in source.missing() if isinstance(source, Job) else ():
+        _add(result, text)
+
+
+def _add(result: RowResult, text: str) -> None:
+    if text not in result.messages:
+        result.messages.append(text)

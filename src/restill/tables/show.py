@@ -1,0 +1,92 @@
+"""Between the command line and a table: what is typed, what is shown, what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from restill.errors import RestillError
+from restill.evaluation.as_json import write_json
+from restill.tables.plot import write_plot
+from restill.tables.result import TableResult
+from restill.tables.table import SCALES, find_table, recipes_folder, table_names
+
+
+def overview() -> RichTable:
+    """All tables: name, what they show, whose numbers they hold, scales."""
+    recipes = recipes_folder()
+    result = RichTable(box=SIMPLE, pad_edge=False)
+    for title in ("table", "shows", "scales"):
+        result.add_column(title, no_wrap=title == "table")
+    for name in table_names(recipes):
+        table = find_table(name, recipes)
+        scales = [scale for scale in SCALES if scale == table.written or scale in table.scales]
+        result.add_row(name, Text(table.title), ", ".join(scales))
+    return result
+
+
+def parse_data(given: Sequence[str]) -> dict[str, Path]:
+    """``NAME=DIR`` of the command line.
+
+    Raises:
+        RestillError: One has another form, or there is no such folder.
+
+    >>> parse_data(["nturain=."])
+    {'nturain': PosixPath('.')}
+    """
+    places = {}
+    for text in given:
+        name, equals, place = text.partition("=")
+        if not equals or not name or not place:
+            raise RestillError(f"--data {text}: should be NAME=DIR, such as nturain=data/nturain")
+        if not Path(place).is_dir():
+            raise RestillError(f"--data {text}: there is no folder {place}")
+        places[name] = Path(place)
+    return places
+
+
+def parse_seeds(text: str | None) -> list[int] | None:
+    """``1,2,3`` of the command line.
+
+    Raises:
+        RestillError: They are no whole numbers.
+
+    >>> parse_seeds("1,2")
+    [1, 2]
+    """
+    if text is None:
+        return None
+    try:
+        return [int(seed) for seed in text.split(",")]
+    except ValueError as error:
+        raise RestillError(f"--seeds {text}: should be whole numbers with commas between, such as 1,2,3") from error
+
+
+def parse_labels(text: str | None) -> list[str] | None:
+    """Labels with commas between; None for all rows.
+
+    >>> parse_labels("Teacher, Student#1 before")
+    ['Teacher', 'Student#1 before']
+    """
+    return None if text is None else [label.strip() for label in text.split(",")]
+
+
+def write(result: TableResult, json_file: Path | None, markdown: Path | None, picture: Path | None) -> None:
+    """Write the files that were asked for.
+
+    Raises:
+        RestillError: One cannot be written.
+    """
+    if json_file is not None:
+        write_json(json_file, result.as_dict())
+    if markdown is not None:
+        try:
+            markdown.write_text(result.markdown(), encoding="utf-8")
+        except OSError as error:
+            raise RestillError(f"{markdown}: cannot be written: {error.strerror}") from error
+    if picture is not None:
+        write_plot(picture, result)

@@ -1,0 +1,202 @@
+"""A results table as data: what the paper prints, and how our number for each row comes about. YAML, by safe_load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from restill.errors import RestillError
+from restill.training.recipe import describe, merge, read_fields
+
+FOLDER = "tables"  # in the folder of recipes
+SCALES = ("smoke", "small", "paper")
+Numbers = list[float | None]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TestSet(_Part):
+    """What models are measured on, and how."""
+
+    dataset: str = Field(description="a data set that brings degraded frames, or from which they are made")
+    split: str = "test"
+    clips: list[str] | None = Field(default=None, description="names of the clips; all of the split if not given")
+    protocol: str = Field(default="", description="a protocol's name; niqe: no clean side is needed; the table's")
+
+
+class Column(_Part):
+    """One column of numbers."""
+
+    name: str
+    set: str = Field(description="which of the table's sets")
+    clip: str | None = Field(default=None, description="one clip of it; the mean over its clips if not given")
+    training: str | None = Field(default=None, description="which of the table's trainings its models come from")
+
+
+class Counting(_Part):
+    """How a complexity table counts."""
+
+    convention: str = Field(description="what counts, as in `restill networks --convention`")
+    size: tuple[int, int] = Field(description="height and width of an input frame")
+
+
+class Row(_Part):
+    """One row: the paper's numbers, and at most one way to ours."""
+
+    label: str
+    paper: dict[str, float | Numbers | None] = Field(default={}, description="by metric, one number for each column")
+    model: str | None = Field(default=None, description="none, a name of the zoo, or a checkpoint: nothing is trained")
+    recipe: str | None = Field(default=None, description="a recipe, its path within the folder of recipes")
+    network: str | None = Field(default=None, description="for a complexity table: the network to count")
+    options: dict[str, Any] = Field(default={}, description="that network's options")
+    needs: list[str] = Field(
+        default=[], description="recipes to run first, besides those whose runs the recipe's checkpoints name"
+    )
+    scales: dict[str, dict[str, Any]] = Field(default={}, description="by scale: fields of the recipe that differ")
+    note: str | None = Field(default=None, description="a footnote")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Row:
+        if sum(way is not None for way in (self.model, self.recipe, self.network)) > 1:
+            raise ValueError("give one of 'model', 'recipe' and 'network', or none of them")
+        return self
+
+
+class Scale(_Part):
+    """What is smaller than the table says."""
+
+    recipe: dict[str, Any] = Field(default={}, description="fields of every recipe that differ")
+    networks: dict[str, dict[str, Any]] = Field(default={}, description="by network: its options")
+    methods: dict[str, dict[str, Any]] = Field(default={}, description="by method: its options")
+    limit: int | None = Field(default=None, description="only the first so many frames of each clip are scored")
+    clips: int | None = Field(default=None, description="only the first so many clips of each set are scored")
+
+
+class Table(_Part):
+    """One results table."""
+
+    title: str
+    paper: str = Field(description="whose numbers these are, or where ours stand alone, what they are")
+    protocol: str = Field(default="", description="how the sets are scored that do not say so themselves")
+    written: Literal["paper", "small"] = Field(default="paper", description="the scale of its recipes as they are")
+    complexity: Counting | None = None
+    sets: dict[str, TestSet] = {}
+    columns: list[Column] = []
+    metrics: list[str]
+    trainings: dict[str, dict[str, Any]] = Field(default={}, description="fields of all recipes that differ, by name")
+    seeds: list[int] = Field(default=[], description="each row is trained with each; the recipe's own if not given")
+    scales: dict[str, Scale] = {}
+    rows: list[Row]
+    notes: list[str] = Field(default=[], description="footnotes: what a reader of the paper's numbers must know")
+    about: str | None = Field(default=None, description="a sentence over the table")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Table:
+        labels = [row.label for row in self.rows]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"two rows are called {label!r}")
+        for column in self.columns:
+            if column.set not in self.sets:
+                raise ValueError(f"column {column.name!r}: there is no set {column.set!r}")
+            if column.training is not None and column.training not in self.trainings:
+                raise ValueError(f"column {column.name!r}: there is no training {column.training!r}")
+        for row in self.rows:
+            self._check(row)
+        return self
+
+    def _check(self, row: Row) -> None:
+        for metric in row.paper:
+            if metric not in self.metrics:
+                raise ValueError(f"row {row.label!r}: {metric!r} is none of the table's metrics")
+            if not self.complexity and len(self.numbers(row, metric)) != len(self.columns):
+                raise ValueError(f"row {row.label!r}: {metric} needs a number, or null, for each column")
+        if (row.network is not None) and self.complexity is None:
+            raise ValueError(f"row {row.label!r}: 'network' is for a complexity table")
+        if (row.model or row.recipe) and self.complexity is not None:
+            raise ValueError(f"row {row.label!r}: a complexity table counts a 'network'")
+
+    def numbers(self, row: Row, metric: str) -> Numbers:
+        """The paper's numbers, one for each column; empty where it has none of this metric."""
+        given = row.paper.get(metric, [])
+        return given if isinstance(given, list) else [given]
+
+    @property
+    def width(self) -> int:
+        """How many columns each metric has."""
+        return max(1, len(self.columns))
+
+    def of(self, row: Row, metric: str, column: int) -> float | None:
+        """The paper's number in a place, or None."""
+        numbers = self.numbers(row, metric)
+        return numbers[column] if column < len(numbers) else None
+
+    def wanted(self, row: Row, column: int) -> bool:
+        """Whether our number belongs there: a row of a paper has none where the paper has none."""
+        return not row.paper or any(self.of(row, metric, column) is not None for metric in self.metrics)
+
+    def protocol_of(self, name: str) -> str:
+        """The protocol of a set."""
+        return self.sets[name].protocol or self.protocol
+
+    def scale(self, name: str) -> Scale:
+        """What is smaller at a scale: nothing at the one that the recipes are written for.
+
+        Raises:
+            RestillError: The table has no such scale.
+        """
+        if name == self.written:
+            return Scale()
+        known = [self.written, *(n for n in SCALES if n in self.scales and n != self.written)]
+        if name not in known or name == "paper":
+            raise RestillError(f"--scale {name}: the scales of this table are: {', '.join(known)}")
+        return self.scales[name]
+
+
+def load_table(path: Path) -> Table:
+    """Read a table; it may take over another as ``base:``, as a recipe may.
+
+    Raises:
+        RestillError: The file is missing, is no YAML, or a field is wrong; the sentence names the field.
+    """
+    try:
+        return Table.model_validate(read_fields(path))
+    except ValidationError as error:
+        raise RestillError(f"{path}: {describe(error, Table)}") from error
+
+
+def recipes_folder() -> Path:
+    """Where the recipes and, in ``tables/``, the tables are: here, in the package, or in its checkout.
+
+    Raises:
+        RestillError: In none of them.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for place in (Path("recipes"), package / "recipes", package.parents[1] / "recipes"):
+        if (place / FOLDER).is_dir():
+            return place
+    raise RestillError("there is no folder recipes/tables here; run this where the recipes are")
+
+
+def table_names(recipes: Path) -> list[str]:
+    """The tables of a folder of recipes."""
+    return sorted(path.stem for path in (recipes / FOLDER).glob("*.yaml"))
+
+
+def find_table(name: str, recipes: Path) -> Table:
+    """A table by its name.
+
+    Raises:
+        RestillError: There is no such table, or it is wrong.
+    """
+    path = recipes / FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise RestillError(f"table '{name}' is not known; the tables are: {', '.join(table_names(recipes))}")
+    return load_table(path)
+
+
+__all__ = ["SCALES", "Column", "Row", "Scale", "Table", "TestSet", "find_table", "load_table", "merge", "table_names"]
