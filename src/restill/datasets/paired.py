@@ -1,0 +1,212 @@
+"""Sets of clips that bring both sides, degraded and clean: what every benchmark's loader shares.
+
+A set of pictures is a set of clips of one frame. A loader tells, as data, which layouts it knows and what a whole
+download holds; it finds the clips of one split, and everything else is here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from restill.datasets.files import names_in, natural, picture_size, read_picture
+from restill.datasets.leaks import Pictures, stamp
+from restill.errors import RestillError
+
+if TYPE_CHECKING:
+    from restill.datasets.clips import Box
+
+
+@dataclass(frozen=True)
+class PairedClip:
+    """One degraded clip.
+
+    Attributes:
+        name: "a1", "norain-1x2", "GOPR0384_11_00/000001".
+        degraded: Paths of its frames, in order.
+        clean: Paths of the clean frames, one for each degraded one; None where nobody has them.
+    """
+
+    name: str
+    degraded: tuple[Path, ...]
+    clean: tuple[Path, ...] | None
+
+    def __len__(self) -> int:
+        return len(self.degraded)
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Degraded and clean frame, each (H, W, 3) RGB uint8.
+
+        Raises:
+            RestillError: A file is no picture, or the two are not of one size.
+        """
+        degraded = read_picture(self.degraded[index])
+        if self.clean is None:
+            return degraded, None
+        clean = read_picture(self.clean[index])
+        if clean.shape != degraded.shape:
+            sizes = " and ".join(f"{side.shape[1]}x{side.shape[0]}" for side in (clean, degraded))
+            raise RestillError(
+                f"{self.clean[index]}: its size is not that of {self.degraded[index]}: they are {sizes} pixels"
+            )
+        return degraded, clean
+
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the clean side, from the first frame."""
+        return picture_size(self.degraded[0])
+
+    def files(self) -> list[str]:
+        """What to call each of :meth:`pictures`."""
+        return [str(path) for path in dict.fromkeys([*self.degraded, *(self.clean or ())])]
+
+    def pictures(self) -> Iterator[np.ndarray]:
+        """Every picture that stands in the files, (H, W, 3) RGB uint8; none that is made up in reading."""
+        return (read_picture(Path(file)) for file in self.files())
+
+
+class PairedSet:
+    """The clips of one split of a data set.
+
+    Args:
+        root: Its folder, laid out as ``layout`` says.
+        split: One of ``splits``.
+        clips: Names to take, in this order, or the path of a text file with one name per line; None for all.
+
+    Attributes:
+        clips: The clips, in natural order of their names unless names were given.
+        names: Their names.
+        problems: A sentence for everything in the folder that has no partner, and was left out.
+        title: What it is, and whose.
+        splits: Its parts; the first is what one evaluates on.
+        layout: How its files lie; a line for each layout that is understood.
+        expected: By split, how many clips (or pictures) a whole download has, as far as known.
+        frames: By clip, how many frames it has, as far as known.
+        protocol: How papers score it.
+        scale: Size of the clean over the degraded side.
+        trains: The split to train on, if there is one.
+
+    Raises:
+        RestillError: The folder, a clip or its clean side is missing; the sentence shows the layout.
+    """
+
+    title: ClassVar[str]
+    splits: ClassVar[tuple[str, ...]] = ("test", "train")
+    layout: ClassVar[str]
+    expected: dict[str, int] = {}  # noqa: RUF012 - never changed in place
+    frames: ClassVar[dict[str, int]] = {}
+    protocol: ClassVar[str] = "all-frames"
+    trains: ClassVar[str | None] = "train"
+    scale: int = 1
+
+    def __init__(self, root: str | Path, split: str = "test", clips: Sequence[str] | Path | None = None) -> None:
+        self.root, self.split = Path(root), split
+        if split not in self.splits:
+            raise RestillError(f"{self.title} has no split '{split}'; its splits are: {', '.join(self.splits)}")
+        if not self.root.is_dir():
+            raise RestillError(f"{self.root}: no such folder; {self._wanted()}")
+        self.problems: list[str] = []
+        self._sizes: dict[int, tuple[int, int]] = {}
+        found = self.find(all_of_it=not clips)
+        if isinstance(clips, Path):
+            clips = names_in(clips)
+        wanted = [self.plain_name(name) for name in clips or ()]
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            there = ", ".join(sorted(found, key=natural)[:20]) or "none"
+            raise RestillError(
+                f"{self.root}: has no clip {', '.join(missing[:20])} in the {split} split; it has {there}"
+                f"{' ...' if len(found) > 20 else ''}; {self._wanted()}"
+            )
+        if not found:
+            why = f"; {self.problems[0]}" if self.problems else ""
+            raise RestillError(f"{self.root}: has no clip of the {split} split{why}; {self._wanted()}")
+        if self.problems:
+            warnings.warn(
+                f"{self.root}: {len(self.problems)} files without a partner are left out, the first: "
+                f"{self.problems[0]}; `restill data check` lists them",
+                stacklevel=2,
+            )
+        self.clips: list[PairedClip] = [self.clip(name, found[name]) for name in wanted or sorted(found, key=natural)]
+        self.names = [clip.name for clip in self.clips]
+
+    def find(self, *, all_of_it: bool) -> Mapping[str, Any]:
+        """What there is of the split, by clip's name; files without a partner become ``problems``.
+
+        Args:
+            all_of_it: No clip was asked for by name.
+        """
+        raise NotImplementedError
+
+    def clip(self, name: str, found: Any) -> PairedClip:
+        """The clip, of what :meth:`find` knows of it."""
+        return found
+
+    def plain_name(self, name: str) -> str:
+        """A clip's name, as somebody may write it."""
+        return name
+
+    @classmethod
+    def training_source(
+        cls,
+        root: str | Path,
+        clips: Sequence[str] | Path | None = None,
+        rain: object = None,
+        *,
+        split: str | None = None,
+        unpaired: bool = False,
+        **options: Any,
+    ) -> Self:
+        """The clips to train on, as :func:`restill.datasets.open_source` asks for them.
+
+        Args:
+            root: The folder.
+            clips: Names of the clips to take; None for all.
+            rain: Must be None: these bring a degradation of their own.
+            split: Another split than the one to train on.
+            unpaired: The clean side is not needed.
+            **options: The set's own.
+        """
+        if rain is not None:
+            raise RestillError(f"data.rain is for clean clips, rain being rendered on them; {cls.title} brings its own")
+        split = split or cls.trains
+        if split is None:
+            raise RestillError(f"{cls.title} is to test on, it has no training split")
+        source = cls(root, split, clips, **options)
+        if not unpaired and any(clip.clean is None for clip in source.clips):
+            raise RestillError(f"{root}: the {split} split of {cls.title} has no clean side to train on")
+        return source
+
+    def shape(self, clip: int) -> tuple[int, int, int]:
+        """(frames, height, width) of a clip's clean side, the size from its first frame."""
+        if clip not in self._sizes:
+            self._sizes[clip] = self.clips[clip].size()
+        return len(self.clips[clip]), *self._sizes[clip]
+
+    def read(
+        self, clip: int, frames: Sequence[int], box: Box, size: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """A region of some frames, degraded and clean; see :class:`restill.datasets.clips.ClipSource`.
+
+        Where there is no clean side the degraded one stands for it, for those who take that alone.
+        """
+        from restill.datasets.clips import resample  # needs torch, which evaluation does without
+
+        window = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
+        pairs = [self.clips[clip].read(frame) for frame in frames]
+        degraded = [resample(dirty[window], size) for dirty, _ in pairs]
+        clean = [resample((dirty if truth is None else truth)[window], size) for dirty, truth in pairs]
+        return degraded, clean
+
+    def pictures(self, clip: int) -> Pictures:
+        """Every picture of a clip, for :mod:`restill.datasets.leaks`."""
+        chosen = self.clips[clip]
+        about = f"{type(chosen).__name__} {chosen.name}"
+        return Pictures(stamp([*chosen.degraded, *(chosen.clean or ())], about), chosen.files(), chosen.pictures)
+
+    def _wanted(self) -> str:
+        return f"{self.title} is expected as {' or '.join(self.layout.splitlines())}"
