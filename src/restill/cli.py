@@ -312,6 +312,44 @@ def score(
     _show(scores, json_file)
 
 
+@app.command()
+def inspect(
+    clip: Annotated[Path, typer.Argument(help="What is restored: a video, a folder of frames or a picture.")],
+    models: Annotated[
+        list[str], typer.Option("--model", help="A name of the zoo, an .onnx file or a checkpoint; again for more.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="The folder to write.")],
+    clean: Annotated[Path | None, typer.Option(help="The same clip without rain, for error maps.")] = None,
+    frame: Annotated[int | None, typer.Option(metavar="N", help="Which frame, from 0; the middle one.")] = None,
+    region: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="What is enlarged; the middle.")] = None,
+    row: Annotated[int | None, typer.Option(help="Which row is shown over time; the middle of the region.")] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option("--feature", metavar="PATH", help="Where to look in the checkpoints, or one for each: body.1."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many frames.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was written to FOLDER before.")] = False,
+    quiet: _Quiet = False,
+) -> None:
+    """Write what papers show: crops, error maps, temporal profiles; features and attention of checkpoints."""
+    from restill.evaluation.inspect import inspect as run
+
+    page = run(
+        clip,
+        models,
+        output,
+        clean=clean,
+        frame=frame,
+        region=region,
+        row=row,
+        features=features or (),
+        limit=limit,
+        overwrite=overwrite,
+        quiet=quiet,
+    )
+    typer.echo(f"written: {page}")
+
+
 def _check_json(json_file: str | None) -> None:
     if json_file is not None and not Path(json_file).parent.is_dir():  # better known before an hour of work
         raise RestillError(f"{json_file}: cannot be written, its folder is not there; make it first")

@@ -113,7 +113,7 @@ def test_each_mistake_gets_its_sentence(photos, tmp_path):
             score(paths or [photos], metrics or ["piqe"], quiet=True, **options)
 
     fails("'nowhere' does not exist", [photos, "nowhere"])
-    fails("metric 'niqe' is not known", None, "niqe")
+    fails("metric 'nique' is not known", None, "nique")
     fails("brisque needs its trained model.*allmodel.*opencv_contrib", None, "brisque")
     fails("limit must be 1", limit=0)
     with pytest.raises(RestillError, match="nothing to score"):

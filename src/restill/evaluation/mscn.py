@@ -142,12 +142,20 @@ class AGGD(NamedTuple):
     right: float
 
     @property
+    def betas(self) -> tuple[float, float]:
+        """The widths of both sides: deviation times sqrt(Gamma(1/shape) / Gamma(3/shape)) (TIP 2012, Eq. 13, 14)."""
+        if math.isnan(self.shape):
+            return math.nan, math.nan
+        ratio = math.sqrt(math.gamma(1 / self.shape) / math.gamma(3 / self.shape))
+        return self.left * ratio, self.right * ratio
+
+    @property
     def mean(self) -> float:
         """(right - left) Gamma(2/shape) / Gamma(1/shape), of the betas (TIP 2012, Eq. 15)."""
         if math.isnan(self.shape):
             return math.nan
-        one, two, three = (math.gamma(n / self.shape) for n in (1, 2, 3))
-        return (self.right - self.left) * two / one * math.sqrt(one / three)
+        left, right = self.betas
+        return (right - left) * math.gamma(2 / self.shape) / math.gamma(1 / self.shape)
 
 
 def fit_aggd(values: np.ndarray, *, zeros: Literal["right", "neither"]) -> AGGD:

@@ -1,4 +1,4 @@
-"""Scores without a clean side: BRISQUE and PIQE of videos, folders and pictures. Frames stream; memory stays flat."""
+"""Scores without a clean side: PIQE, BRISQUE, NIQE of videos, folders and pictures. Frames stream; memory stays flat."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from rich.text import Text
 
 from restill.errors import RestillError
 from restill.evaluation.as_json import finite
-from restill.evaluation.brisque_model import SOURCES, load_brisque_model
+from restill.evaluation.brisque_model import SOURCES as BRISQUE_SOURCES
+from restill.evaluation.brisque_model import load_brisque_model
+from restill.evaluation.niqe import SOURCES as NIQE_SOURCES
+from restill.evaluation.niqe import load_niqe_model, niqe
 from restill.evaluation.no_reference import brisque, piqe
 from restill.progress import track
 from restill.video import probe, read_frames
 from restill.video.pictures import list_pictures, read_picture
 
-METRICS = ("piqe", "brisque")
+METRICS = ("piqe", "brisque", "niqe")
 
 
 @dataclass
@@ -33,7 +36,7 @@ class Scores:
     Attributes:
         definitions: By metric, what its numbers are to be printed with.
         clips: By path: the mean of each metric over the frames that have one (nan if none has), ``frames`` (how many
-            were looked at) and ``flat`` (how many of those have no BRISQUE, being without contrast).
+            were looked at) and ``flat`` (how many of those have no BRISQUE or NIQE, being without contrast).
         limit: If set, only the first so many frames of each clip were looked at.
     """
 
@@ -77,6 +80,7 @@ def score(
     metrics: Sequence[str] = ("piqe",),
     *,
     brisque_model: str | os.PathLike[str] | None = None,
+    niqe_model: str | os.PathLike[str] | None = None,
     limit: int | None = None,
     quiet: bool = False,
 ) -> Scores:
@@ -86,6 +90,7 @@ def score(
         paths: Videos, pictures and folders of pictures, which may differ in size.
         metrics: Of :data:`METRICS`.
         brisque_model: BRISQUE's model; see :func:`restill.evaluation.brisque_model.load_brisque_model`.
+        niqe_model: NIQE's model; see :func:`restill.evaluation.niqe.load_niqe_model`.
         limit: Only the first so many frames of each clip, for a quick look.
         quiet: No progress.
 
@@ -99,7 +104,7 @@ def score(
         raise RestillError(f"limit must be 1 frame or more, not {limit}")
     if not paths:
         raise RestillError("there is nothing to score; give videos, folders of pictures or pictures")
-    measures, definitions = _measures(metrics, brisque_model)
+    measures, definitions = _measures(metrics, {"brisque": brisque_model, "niqe": niqe_model})
     lengths = {Path(path): _length(Path(path)) for path in paths}  # what is missing is better known before the work
     scores = Scores(definitions, {}, limit)
     for path, length in lengths.items():
@@ -121,23 +126,29 @@ Measure = Callable[[np.ndarray], float]
 
 
 def _measures(
-    metrics: Sequence[str], brisque_model: str | os.PathLike[str] | None
+    metrics: Sequence[str], models: dict[str, str | os.PathLike[str] | None]
 ) -> tuple[list[Measure], dict[str, str]]:
     """What computes each metric, and its definition."""
     found: dict[str, tuple[Measure, str]] = {}
     for name in metrics:
-        if name == "piqe":
-            found[name] = piqe, "PIQE (as MATLAB's piqe)"
-        elif name != "brisque":
+        if name not in METRICS:
             raise RestillError(f"metric '{name}' is not known; those without a clean side are: {', '.join(METRICS)}")
-        elif brisque_model is None:
-            raise RestillError(f"brisque needs its trained model, which does not come with Restill; give {SOURCES}")
-        else:
-            model = load_brisque_model(brisque_model)
-            found[name] = functools.partial(brisque, model=model), f"BRISQUE ({model})"
+        found[name] = (piqe, "PIQE (as MATLAB's piqe)") if name == "piqe" else _trained(name, models[name])
     if not found:
         raise RestillError(f"no metric is named; those without a clean side are: {', '.join(METRICS)}")
     return [measure for measure, _ in found.values()], {name: words for name, (_, words) in found.items()}
+
+
+def _trained(name: str, path: str | os.PathLike[str] | None) -> tuple[Measure, str]:
+    """BRISQUE or NIQE with its model."""
+    if path is None:
+        sources = BRISQUE_SOURCES if name == "brisque" else NIQE_SOURCES
+        raise RestillError(f"{name} needs its trained model, which does not come with Restill; give {sources}")
+    if name == "brisque":
+        model = load_brisque_model(path)
+        return functools.partial(brisque, model=model), f"BRISQUE ({model})"
+    pristine = load_niqe_model(path)
+    return functools.partial(niqe, model=pristine), f"NIQE (model {pristine.name}, of Y)"
 
 
 def _length(path: Path) -> int | None:
