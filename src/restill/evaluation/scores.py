@@ -1,4 +1,4 @@
-"""Scores without a clean side: PIQE, BRISQUE, NIQE of videos, folders and pictures. Frames stream; memory stays flat."""
+"""Scores without a clean side (PIQE, BRISQUE, NIQE) of videos, folders and pictures. Frames stream, memory is flat."""
 
 from __future__ import annotations
 
