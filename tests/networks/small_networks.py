@@ -20,6 +20,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ufor-sl": {"channels": 4, "depths": [0, 1, 0], "window": 2},
     "prenet": {"channels": 4, "iterations": 2},
     "s2vd": {"channels": 4, "frames": 3},
+    "bicubic": {},
     "vdsr": {"width": 4},
     "vsrnet": {"width": 4, "frames": 5},
     "vespcn": {"channels": 8, "flow_width": 8},

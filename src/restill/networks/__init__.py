@@ -27,6 +27,7 @@ NETWORKS = {
     "ufor-sl": "restill.networks.uformer:UforSL",
     "prenet": "restill.networks.prenet:PReNet",
     "s2vd": "restill.networks.s2vd:S2VD",
+    "bicubic": "restill.networks.bicubic:Bicubic",
     "vdsr": "restill.networks.vdsr:VDSR",
     "vsrnet": "restill.networks.vsrnet:VSRNet",
     "vespcn": "restill.networks.vespcn:VESPCN",

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from restill.tables.runner import reproduce
     from restill.tables.result import TableResult
+    from restill.tables.runner import reproduce
 
 __all__ = ["TableResult", "reproduce"]
 

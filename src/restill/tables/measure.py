@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from restill import __version__
 from restill.datasets import dataset_class
-from restill.errors import RestillError
 from restill.evaluation import evaluate
 from restill.evaluation.as_json import finite, write_json
 from restill.evaluation.complexity import count
-from restill.networks import create
+from restill.evaluation.niqe import load_niqe_model, niqe
+from restill.evaluation.verdict import NONE, open_model
+from restill.networks import NETWORKS, create, network_class
+from restill.runtime import Model, stream
 from restill.tables.plan import AbsentError, absent
 from restill.tables.table import Counting, Row, TestSet
+from restill.training.export import describe
+
+if TYPE_CHECKING:
+    from restill.datasets.paired import PairedClip
 
 NIQE = "niqe"
 
@@ -96,35 +103,64 @@ class Ruler:
         missing = tuple(name for name in wanted if name not in names)
         if not chosen:
             raise AbsentError(f"{root}: has none of the clips {', '.join(wanted)} of {test.dataset}")
-        part = self.limit is not None or (self.first is not None and len(chosen) > self.first)
+        limit = min((n for n in (self.limit, test.limit) if n is not None), default=None)
+        part = limit is not None or (self.first is not None and len(chosen) > self.first)
         chosen = chosen[: self.first]
         key = {"model": mark, "set": test.dataset, "split": test.split, "clips": chosen, "protocol": protocol}
-        key |= {"limit": self.limit, "root": str(root.resolve())}
+        key |= {"limit": limit, "root": str(root.resolve())}
         file = self.cache / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]}.json"
         if file.is_file():
             clips = json.loads(file.read_text(encoding="utf-8"))["clips"]
         else:
-            clips = self._measure(model, test, protocol, root, chosen)
+            clips = self._measure(model, test, protocol, root, chosen, limit)
             file.parent.mkdir(parents=True, exist_ok=True)
             write_json(file, {**key, "name": model, "clips": {name: finite(row) for name, row in clips.items()}})
         return Measured({name: _infinite(row) for name, row in clips.items()}, missing, part)
 
     def _measure(
-        self, model: str, test: TestSet, protocol: str, root: Path, chosen: list[str]
+        self, model: str, test: TestSet, protocol: str, root: Path, chosen: list[str], limit: int | None
     ) -> dict[str, dict[str, float]]:
+        opened = weightless(model) or open_model(model)
         if protocol == NIQE:
-            raise RestillError("NIQE of restored pictures needs --niqe-model FILE; see docs/no-reference.md")
+            return self._niqe(opened, dataset_class(test.dataset)(root, test.split, chosen).clips, limit)
         report = evaluate(
-            model,
+            NONE if opened is None else opened,
             test.dataset,
             root,
             split=test.split,
             clips=chosen,
             protocol=protocol,
-            limit=self.limit,
+            limit=limit,
             quiet=self.quiet,
         )
         return report.clips
+
+    def _niqe(self, model: Model | None, clips: Sequence[PairedClip], limit: int | None) -> dict[str, dict[str, float]]:
+        """NIQE of what a model makes of clips, rounded to 8 bits; frames without contrast have none."""
+        if self.niqe_model is None:
+            raise AbsentError("needs NIQE's model: --niqe-model FILE, see docs/no-reference.md")
+        pristine, found = load_niqe_model(self.niqe_model), {}
+        for clip in clips:
+            total = len(clip) if limit is None else min(len(clip), limit)
+            frames = (clip.read(i)[0] for i in range(total))
+            restored = frames if model is None else stream(model, frames)
+            values = [niqe(frame, pristine) for frame in restored]
+            found[clip.name] = {NIQE: float(np.nanmean(values))}
+        return found
+
+
+def weightless(name: str) -> Model | None:
+    """A network that is whole without a checkpoint, ready to be measured; None for all other names."""
+    align = getattr(network_class(name), "align", None) if name in NETWORKS else None
+    if align is None:
+        return None
+    network = create(name).eval()
+    return Model(
+        describe(network, name, name, align),
+        Path(name),
+        "torch",
+        torch.inference_mode()(lambda window: network(torch.from_numpy(window)).numpy()),
+    )
 
 
 def counted(row: Row, rule: Counting) -> dict[str, float]:
@@ -142,6 +178,6 @@ def version_mark(model: str) -> str:
     return f"{model}-{__version__}"
 
 
-def _infinite(row: dict[str, float | None]) -> dict[str, float]:
+def _infinite(row: Mapping[str, float | None]) -> dict[str, float]:
     """What a JSON file holds as null is the PSNR of equal pictures."""
     return {key: float("inf") if value is None else value for key, value in row.items()}

@@ -111,7 +111,7 @@ class _Runner:
         for training in trainings:
             own = [i for i in columns if self.table.columns[i].training == training]
             here = [i for i in own if self._has_data(result, i)]
-            for seed in (self.seeds or [None]) if row.recipe is not None and here else [None]:
+            for seed in self._seeds(row) or [None] if here else [None]:
                 try:
                     if here:
                         self._columns(result, here, *self._model(row, training, seed))
@@ -119,6 +119,11 @@ class _Runner:
                         _add_missing(result, self.plan.of_row(row, training, seed))
                 except RestillError as error:
                     _add(result, str(error))
+
+    def _seeds(self, row: Row) -> list[int]:
+        if row.recipe is None:
+            return []
+        return self.seeds if row.seeds is None else row.seeds
 
     def _has_data(self, result: RowResult, column: int) -> bool:
         try:

@@ -26,6 +26,7 @@ class TestSet(_Part):
     split: str = "test"
     clips: list[str] | None = Field(default=None, description="names of the clips; all of the split if not given")
     protocol: str = Field(default="", description="a protocol's name; niqe: no clean side is needed; the table's")
+    limit: int | None = Field(default=None, description="only the first so many frames of each clip are scored")
 
 
 class Column(_Part):
@@ -47,7 +48,7 @@ class Counting(_Part):
 class Row(_Part):
     """One row: the paper's numbers, and at most one way to ours."""
 
-    label: str
+    label: str = Field(pattern="^[^,]+$", description="without a comma, which stands between labels for --rows")
     paper: dict[str, float | Numbers | None] = Field(default={}, description="by metric, one number for each column")
     model: str | None = Field(default=None, description="none, a name of the zoo, or a checkpoint: nothing is trained")
     recipe: str | None = Field(default=None, description="a recipe, its path within the folder of recipes")
@@ -56,6 +57,7 @@ class Row(_Part):
     needs: list[str] = Field(
         default=[], description="recipes to run first, besides those whose runs the recipe's checkpoints name"
     )
+    seeds: list[int] | None = Field(default=None, description="instead of the table's")
     scales: dict[str, dict[str, Any]] = Field(default={}, description="by scale: fields of the recipe that differ")
     note: str | None = Field(default=None, description="a footnote")
 
