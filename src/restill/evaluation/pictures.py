@@ -68,21 +68,17 @@ def error_map(picture: np.ndarray, clean: np.ndarray) -> np.ndarray:
     return np.abs(picture.astype(np.float32) - clean.astype(np.float32)).mean(axis=2)
 
 
-def common_scale(maps: Iterable[np.ndarray], low: float | None = 0.0) -> tuple[float, float]:
-    """One scale for several maps: up to the largest of their 99.5th percentiles.
+def common_scale(maps: Iterable[np.ndarray]) -> tuple[float, float]:
+    """One scale for several maps: from 0 to the largest of their 99.5th percentiles.
 
     Args:
-        maps: (h, w) each.
-        low: Where it begins; None for the smallest of their 0.5th percentiles.
+        maps: (h, w) each, 0 or more.
 
     >>> common_scale([np.full((4, 4), 3.0), np.full((4, 4), 5.0)])
     (0.0, 5.0)
     """
-    maps = list(maps)
     high = max(float(np.percentile(values, SATURATED)) for values in maps)
-    if low is None:
-        low = min(float(np.percentile(values, 100 - SATURATED)) for values in maps)
-    return low, max(high, low + 1e-12)
+    return 0.0, max(high, 1e-12)
 
 
 def colored(values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
@@ -109,16 +105,16 @@ def color_bar(width: int, scale: tuple[float, float], unit: str) -> np.ndarray:
         unit: What the values are, in a few words.
 
     Returns:
-        (44, width, 3) RGB uint8.
+        (52, width, 3) RGB uint8.
     """
     low, high = scale
     colors = colored(np.broadcast_to(np.linspace(low, high, width), (14, width)), scale)
-    bar = np.concatenate([colors, _blank(30, width)])
+    bar = np.concatenate([colors, _blank(38, width)])
     words = [f"{low:.4g}", f"{(low + high) / 2:.4g}", f">= {high:.4g}"]
     places = [0, width // 2 - _width(words[1]) // 2, width - _width(words[2])]
     for word, x in zip(words, places, strict=True):
-        _write(bar, word, (x, 28))
-    _write(bar, _shortened(unit, width), (0, 42))
+        _write(bar, word, (x, 29))
+    _write(bar, _shortened(unit, width), (0, 46))
     return bar
 
 
@@ -135,10 +131,10 @@ def temporal_profile(frames: Iterable[np.ndarray], row: int) -> np.ndarray:
     return np.stack([frame[row].copy() for frame in frames])
 
 
-def fitted(picture: np.ndarray) -> np.ndarray:
+def fitted(picture: np.ndarray, least: int = SIDE[0]) -> np.ndarray:
     """A picture as wide as a panel may be: a small one enlarged by a whole factor (no new values), a large averaged."""
     height, width = picture.shape[:2]
-    least, most = SIDE
+    most = SIDE[1]
     if width < least:
         factor = -(-least // width)
         return picture.repeat(factor, axis=0).repeat(factor, axis=1)
@@ -183,9 +179,7 @@ def beside(panels: Sequence[np.ndarray], foot: np.ndarray | None = None) -> np.n
     """
     across = max(1, PAGE // (max(panel.shape[1] for panel in panels) + GAP))
     lines = [_joined(panels[i : i + across], axis=1) for i in range(0, len(panels), across)]
-    return np.pad(
-        _joined([*lines, *([] if foot is None else [foot])], axis=0), [(GAP, GAP)] * 2 + [(0, 0)], constant_values=255
-    )
+    return stacked([*lines, *([] if foot is None else [foot])])
 
 
 def stacked(panels: Sequence[np.ndarray]) -> np.ndarray:
@@ -207,10 +201,10 @@ def maps_beside(
     Returns:
         One picture.
     """
-    shown = {
-        label: colored(values if size is None else stretched(values, size), scale) for label, values in maps.items()
-    }
-    panels = [labeled(fitted(picture), label) for label, picture in shown.items()]
+    panels = [
+        labeled(fitted(colored(values if size is None else stretched(values, size), scale)), label)
+        for label, values in maps.items()
+    ]
     return beside(panels, color_bar(max(panels[0].shape[1], SIDE[0]), scale, unit))
 
 

@@ -74,6 +74,15 @@ def read_picture(path: Path) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
+def to_8_bits(frame: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 as it is; uint16 (white is 65535) rounded to uint8.
+
+    >>> to_8_bits(np.array([0, 128, 129, 65535], np.uint16)).tolist()
+    [0, 0, 1, 255]
+    """
+    return frame if frame.dtype == np.uint8 else ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
 def write_picture(path: Path, frame: np.ndarray, suffix: str | None = None) -> None:
     """Write (H, W, 3) RGB, uint8 or uint16; a format of 8 bits gets the rounded upper half of 16.
 
@@ -86,8 +95,8 @@ def write_picture(path: Path, frame: np.ndarray, suffix: str | None = None) -> N
         RestillError: The file cannot be written.
     """
     suffix = (suffix or path.suffix).lower()
-    if frame.dtype == np.uint16 and suffix not in _DEEP:
-        frame = ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if suffix not in _DEEP:
+        frame = to_8_bits(frame)
     _, data = cv2.imencode(suffix, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _OPTIONS.get(suffix, []))
     try:
         path.write_bytes(data.tobytes())
