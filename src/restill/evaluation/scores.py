@@ -24,7 +24,7 @@ from restill.evaluation.niqe import load_niqe_model, niqe
 from restill.evaluation.no_reference import brisque, piqe
 from restill.progress import track
 from restill.video import probe, read_frames
-from restill.video.pictures import list_pictures, read_picture
+from restill.video.pictures import list_pictures, read_picture, to_8_bits
 
 METRICS = ("piqe", "brisque", "niqe")
 
@@ -159,7 +159,7 @@ def _frames(path: Path) -> Iterator[np.ndarray]:
     """(H, W, 3) RGB uint8."""
     frames = (read_picture(file) for file in list_pictures(path)) if path.is_dir() else read_frames(path)
     for frame in frames:
-        yield frame if frame.dtype == np.uint8 else ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        yield to_8_bits(frame)
 
 
 def _score(path: Path, frame: np.ndarray, measures: list[Measure]) -> list[float]:
