@@ -1,1 +1,66 @@
-"""Degraded frames from clean ones. No torch here."""
+"""Degraded frames from clean ones, by name. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from restill.errors import RestillError
+from restill.registry import look_up
+
+if TYPE_CHECKING:
+    from restill.degradations.degradation import Degradation
+
+# rain has settings and a file of its own: see restill.degradations.rain
+DEGRADATIONS = {
+    "noise": "restill.degradations.noise:Noise",
+    "blur": "restill.degradations.blur:Blur",
+    "downsample": "restill.degradations.downsample:Downsample",
+}
+
+
+def make_degradation(name: str, **settings: Any) -> Degradation:
+    """A degradation by its name, and its settings: numbers, or ranges to draw from.
+
+    Args:
+        name: One of :data:`DEGRADATIONS`.
+        settings: Fields of its class.
+
+    Raises:
+        RestillError: For an unknown name, an unknown setting or a value out of range.
+
+    Example:
+        >>> make_degradation("noise", sigma=[5, 50])
+        Noise(sigma=(5.0, 50.0), photons=None)
+    """
+    return look_up(DEGRADATIONS, "degradation", name).make(**settings)
+
+
+def read_degradation(given: str | Mapping[str, Any]) -> Degradation | None:
+    """A recipe's ``data.degradation``: a name, or a mapping with ``name`` and settings; "rain" is None.
+
+    Raises:
+        RestillError: It is neither, or something in it is wrong.
+    """
+    settings = {"name": given} if isinstance(given, str) else dict(given)
+    name = settings.pop("name", None)
+    if name == "rain":
+        if settings:
+            raise RestillError("the settings of rain stand in data.rain")
+        return None
+    if name is None:
+        raise RestillError(f"needs a 'name': rain, {', '.join(DEGRADATIONS)}")
+    return make_degradation(name, **settings)
+
+
+def degrade_frames(frames: Iterable[np.ndarray], kind: Degradation, seed: int = 0) -> Iterator[np.ndarray]:
+    """A stream of frames (H, W, 3) of one size, degraded one by one; ranges are drawn from once.
+
+    Args:
+        frames: uint8, uint16 or float in [0, 1].
+        kind: From :func:`make_degradation`.
+        seed: Same seed, same result.
+    """
+    yield from kind.frames(frames, np.random.default_rng(seed))

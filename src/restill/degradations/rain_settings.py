@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from restill.degradations.degradation import one_sentence
 from restill.errors import RestillError
 
 
@@ -78,7 +79,7 @@ class RainSettings(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise _sentence(error) from None
+            raise one_sentence(error, "rain", cls.model_fields) from None
 
     @classmethod
     def preset(cls, name: str, **values: Any) -> Self:
@@ -172,15 +173,6 @@ def parse_values(items: Iterable[str]) -> dict[str, Any]:
             raise RestillError(f"'{item}' is not a setting: write NAME=VALUE, such as wind=3")
         values[name.strip()] = None if value.strip().lower() == "none" else value.strip()
     return values
-
-
-def _sentence(error: ValidationError) -> RestillError:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return RestillError(f"rain has no '{field}': choose from {', '.join(RainSettings.model_fields)}")
-    message = first["msg"][0].lower() + first["msg"][1:]
-    return RestillError(f"rain's '{field}' cannot be {first['input']!r}: {message}")
 
 
 PRESETS: dict[str, dict[str, Any]] = {
