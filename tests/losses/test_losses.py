@@ -52,6 +52,13 @@ def test_ssim_of_flat_pictures_is_finite_and_so_is_its_gradient(value: float):
     assert torch.isfinite(x.grad).all()
 
 
+def test_ssim_alone_takes_the_negative_for_the_picture_and_with_l1_it_does_not():
+    y = torch.rand(1, 3, 16, 16)
+    assert reconstruction("neg_ssim")(-y, y).item() == pytest.approx(-1)
+    assert reconstruction("neg_ssim_l1")(-y, y).item() == pytest.approx(-1 + 2 * y.mean().item(), abs=1e-5)
+    assert reconstruction("neg_ssim_l1")(y, y).item() == pytest.approx(-1)
+
+
 def test_ssim_is_float32_under_autocast():
     x = torch.rand(1, 3, 16, 16)
     with torch.autocast("cpu", torch.bfloat16):
@@ -72,7 +79,7 @@ def test_each_kind_on_numbers_worked_by_hand():
     assert reconstruction("neg_ssim")(x, x).item() == pytest.approx(-1)
     two = torch.tensor([[[[0.1]]], [[[0.0]]]])  # 20 dB, and a perfect picture that counts as 50 dB
     assert reconstruction("neg_psnr")(two, torch.zeros(2, 1, 1, 1)).item() == pytest.approx(-0.35, abs=1e-4)
-    with pytest.raises(RestillError, match=r"'psnr' is not known; it must be one of: neg_ssim, neg_psnr"):
+    with pytest.raises(RestillError, match=r"'psnr' is not known; it must be one of: neg_ssim, neg_ssim_l1, neg_psnr"):
         reconstruction("psnr")
 
 

@@ -13,7 +13,7 @@ from restill.errors import RestillError
 from restill.losses.pyramid import pyramid
 from restill.losses.ssim import ssim
 
-Kind = Literal["neg_ssim", "neg_psnr", "mse", "charbonnier", "l1"]
+Kind = Literal["neg_ssim", "neg_ssim_l1", "neg_psnr", "mse", "charbonnier", "l1"]
 PictureLoss = Callable[[Tensor, Tensor], Tensor]  # of (prediction, target), both (B, C, H, W), giving a scalar
 CHARBONNIER_EPSILON = 1e-3  # a quarter of a grey level of 255: quadratic below it, linear above
 
@@ -21,6 +21,19 @@ CHARBONNIER_EPSILON = 1e-3  # a quarter of a grey level of 255: quadratic below 
 def neg_ssim(x: Tensor, y: Tensor) -> Tensor:
     """-SSIM, in [-1, 1]. The CSTD paper prints a plus sign; only the negative can be minimized."""
     return -ssim(x, y)
+
+
+def neg_ssim_l1(x: Tensor, y: Tensor) -> Tensor:
+    """-SSIM + L1, in [-1, 2]: SSIM says how a picture is structured, L1 how bright it is.
+
+    SSIM alone cannot tell a picture from its negative: of -y and y it is 1, for both of its factors change their sign.
+    A network without a skip from input to output may settle there with one of its colors.
+
+    >>> y = torch.rand(1, 3, 16, 16)
+    >>> round(neg_ssim(-y, y).item(), 5), round(neg_ssim_l1(-y, y).item()) > -1
+    (-1.0, True)
+    """
+    return neg_ssim(x, y) + l1_loss(x, y)
 
 
 def neg_psnr(x: Tensor, y: Tensor) -> Tensor:
@@ -50,6 +63,7 @@ def charbonnier(
 
 _KINDS: dict[str, PictureLoss] = {
     "neg_ssim": neg_ssim,
+    "neg_ssim_l1": neg_ssim_l1,
     "neg_psnr": neg_psnr,
     "mse": mse_loss,
     "charbonnier": charbonnier,
