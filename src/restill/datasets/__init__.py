@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restill.errors import RestillError
 from restill.registry import look_up
 
 if TYPE_CHECKING:
     from restill.datasets.clips import ClipSource
+    from restill.datasets.paired import PairedSet
 
 DATASETS = {
     "clean-clips": "restill.datasets.clean_clips:CleanClips",
     "nturain": "restill.datasets.nturain:NTURain",
+    "rain200h": "restill.datasets.rain_pictures:Rain200H",
+    "rain200l": "restill.datasets.rain_pictures:Rain200L",
+    "rain100h": "restill.datasets.rain_pictures:Rain100H",
+    "rain100l": "restill.datasets.rain_pictures:Rain100L",
+    "rain1200": "restill.datasets.rain_pictures:Rain1200",
+    "rain1400": "restill.datasets.rain_pictures:Rain1400",
+    "rain12": "restill.datasets.rain_pictures:Rain12",
+    "spa-data": "restill.datasets.spa:SPAData",
+    "real275": "restill.datasets.real:Real275",
+    "ivipc": "restill.datasets.real:IVIPC",
+    "gopro": "restill.datasets.gopro:GoPro",
+    "hide": "restill.datasets.gopro:HIDE",
+    "sidd": "restill.datasets.sidd:SIDD",
+    "vimeo90k": "restill.datasets.vimeo:Vimeo90K",
+    "vid4": "restill.datasets.vid4:Vid4",
 }
+TO_TRAIN_ON = ("clean-clips",)  # the others bring both sides
 
 
 def dataset_class(name: str) -> Any:
@@ -26,7 +45,58 @@ def dataset_class(name: str) -> Any:
     return look_up(DATASETS, "dataset", name)
 
 
-def open_source(name: str, root: str | Path, clips: Sequence[str] | None = None, rain: Any = None) -> ClipSource:
+def paired_class(name: str) -> type[PairedSet]:
+    """The class of a data set that brings both sides, or makes the degraded one of the clean one always alike.
+
+    Raises:
+        RestillError: There is no such data set, or it is only to train on.
+    """
+    cls = dataset_class(name)
+    if name in TO_TRAIN_ON:
+        others = ", ".join(other for other in DATASETS if other not in TO_TRAIN_ON)
+        raise RestillError(f"dataset '{name}' has no degraded side of its own; those that have one are: {others}")
+    return cls
+
+
+def open_paired(
+    name: str,
+    root: str | Path,
+    split: str | None = None,
+    clips: Sequence[str] | Path | None = None,
+    options: dict[str, Any] | None = None,
+) -> PairedSet:
+    """One split of a data set that brings both sides.
+
+    Args:
+        name: One of :data:`DATASETS`.
+        root: Its folder.
+        split: Which part; None for the one to evaluate on.
+        clips: Names of the clips to take, or a text file of them; None for all.
+        options: The set's own: :func:`options_of` lists them.
+
+    Raises:
+        RestillError: The data set, the folder, a clip or an option is wrong.
+    """
+    cls = paired_class(name)
+    return cls(root, split or cls.splits[0], clips, **_checked(name, options))
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """Options of a data set's own, with their defaults."""
+    parameters = signature(dataset_class(name)).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is Parameter.KEYWORD_ONLY}
+
+
+def open_source(
+    name: str,
+    root: str | Path,
+    clips: Sequence[str] | None = None,
+    rain: Any = None,
+    *,
+    split: str | None = None,
+    options: dict[str, Any] | None = None,
+    unpaired: bool = False,
+) -> ClipSource:
     """A dataset's clips, to train on.
 
     Args:
@@ -34,9 +104,26 @@ def open_source(name: str, root: str | Path, clips: Sequence[str] | None = None,
         root: Its folder.
         clips: Names of the clips to take; None for all.
         rain: A recipe's ``data.rain``: a preset's name or settings, for a dataset that renders its rain.
+        split: Which part of a data set that has several; None for the one to train on.
+        options: The set's own: :func:`options_of` lists them.
+        unpaired: The degraded side is enough.
 
     Raises:
         RestillError: The dataset, the folder or a clip is not there.
     """
     cls = dataset_class(name)
-    return cls.training_source(Path(root), clips, rain)
+    if name in TO_TRAIN_ON:
+        if split is not None or options:
+            raise RestillError(f"dataset '{name}' has no splits and no options; leave data.split and data.options out")
+        return cls.training_source(Path(root), clips, rain)
+    given = _checked(name, options)
+    return cls.training_source(Path(root), clips, rain, split=split, unpaired=unpaired, **given)
+
+
+def _checked(name: str, options: dict[str, Any] | None) -> dict[str, Any]:
+    known = options_of(name)
+    for option in options or {}:
+        if option not in known:
+            there = f"its options are: {', '.join(known)}" if known else "it has none"
+            raise RestillError(f"dataset '{name}' has no option '{option}'; {there}")
+    return options or {}

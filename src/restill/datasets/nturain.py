@@ -21,6 +21,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from restill.datasets.files import child, folders, pictures
 from restill.datasets.paired import PairedClip, PairedSet
@@ -53,7 +54,7 @@ class NTURain(PairedSet):
         "test/NAME/00001.jpg and train/NAME_Rain_01/00001.jpg beside GT/NAME_GT/00001.jpg\n"
         "NAME/rain/00001.jpg beside NAME/gt/00001.jpg"
     )
-    protocol = "cstd"
+    expected: ClassVar = {"test": 8, "train": 24, "real": 7}
 
     def __init__(
         self,
@@ -64,7 +65,6 @@ class NTURain(PairedSet):
         all25: bool = False,
     ) -> None:
         self.all25 = all25
-        self.expected = {"test": 8, "train": 25 if all25 else 24, "real": 7}
         super().__init__(root, split, clips)
 
     def find(self, *, all_of_it: bool) -> dict[str, tuple[Path, Path | None]]:

@@ -86,7 +86,6 @@ class PairedSet:
         layout: How its files lie; a line for each layout that is understood.
         expected: By split, how many clips (or pictures) a whole download has, as far as known.
         frames: By clip, how many frames it has, as far as known.
-        protocol: How papers score it.
         scale: Size of the clean over the degraded side.
         trains: The split to train on, if there is one.
 
@@ -97,9 +96,8 @@ class PairedSet:
     title: ClassVar[str]
     splits: ClassVar[tuple[str, ...]] = ("test", "train")
     layout: ClassVar[str]
-    expected: dict[str, int] = {}  # noqa: RUF012 - never changed in place
+    expected: ClassVar[dict[str, int]] = {}
     frames: ClassVar[dict[str, int]] = {}
-    protocol: ClassVar[str] = "all-frames"
     trains: ClassVar[str | None] = "train"
     scale: int = 1
 
@@ -168,12 +166,12 @@ class PairedSet:
             clips: Names of the clips to take; None for all.
             rain: Must be None: these bring a degradation of their own.
             split: Another split than the one to train on.
-            unpaired: The clean side is not needed.
+            unpaired: The clean side is not needed; so a set that is only to test on will do.
             **options: The set's own.
         """
         if rain is not None:
             raise RestillError(f"data.rain is for clean clips, rain being rendered on them; {cls.title} brings its own")
-        split = split or cls.trains
+        split = split or cls.trains or (cls.splits[0] if unpaired else None)
         if split is None:
             raise RestillError(f"{cls.title} is to test on, it has no training split")
         source = cls(root, split, clips, **options)

@@ -1,0 +1,172 @@
+"""Pictures with rain drawn on them: Rain200H/L, Rain100H/L, Rain1200, Rain1400, Rain12.
+
+Where both sides are in one file, ``order`` says which comes first; ``restill data check`` warns where the brightness
+of the halves speaks against it, rain being brighter than what it hides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, get_args
+
+from restill.datasets.picture_sets import ANY, Halves, Layout, Order, Pairs, PictureSet, below
+from restill.errors import RestillError
+
+RAIN = r"(?:rain|rainy)"
+CLEAN = r"(?:norain|gt|clean|ground_truth)"
+
+
+class RainPictures(PictureSet):
+    """Rainy pictures with clean ones.
+
+    Args:
+        root: The folder.
+        split: "test" or "train".
+        clips: Names of pictures, or a text file of them; None for all.
+        order: Which half of a side-by-side picture is which; None for the set's usual order.
+    """
+
+    folders: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "test",
+        clips: Sequence[str] | Path | None = None,
+        *,
+        order: Order | None = None,
+    ) -> None:
+        if order is not None and order not in get_args(Order):
+            raise RestillError(f"order of the halves should be {' or '.join(get_args(Order))}, not '{order}'")
+        self.order = order or type(self).order
+        super().__init__(root, split, clips)
+
+    def layouts(self) -> tuple[Layout, ...]:
+        """In a folder named after the split; a test set may lie in the root itself, in folders for its sides."""
+        place = below(*self.folders[self.split])
+        inside = (*self.inside(place), Halves(place + r"([^/]+)"))
+        return inside if self.split != self.splits[0] else (*inside, *self.inside(""))
+
+    def inside(self, place: str) -> tuple[Layout, ...]:
+        """The layouts with a file for each side, below a folder."""
+        return two_folders(place)
+
+
+def two_folders(place: str) -> tuple[Layout, ...]:
+    """A folder for each side: partners by name in ``input/`` and ``target/``, else by number."""
+    return (
+        Pairs(place + r"input/([^/]+)", place + r"target/([^/]+)"),
+        Pairs(place + rf"{RAIN}/x2/\D*(\d+)x2", place + rf"(?:{CLEAN}/)?norain-?(\d+)"),
+        Pairs(place + rf"{RAIN}/\D*(\d+)(?:x2)?", place + rf"{CLEAN}/\D*(\d+)"),
+        Pairs(place + rf"{RAIN}/\D*(\d+)(?:x2)?", place + r"norain-?(\d+)"),
+        Pairs(place + r"rain-?(\d+)", place + r"norain-?(\d+)"),
+    )
+
+
+class Rain200H(RainPictures):
+    """Heavy rain, 1,800 pictures to train on and 200 to test on."""
+
+    title = "Rain200H (Yang et al., CVPR 2017)"
+    layout = (
+        "{train,test}/rain/X2/norain-1x2.png beside {train,test}/norain/norain-1.png\n"
+        "{train,test}/norain-1.png, both sides in one picture, the clean one left (order: clean-first)\n"
+        "{train,test}/input/NAME.png beside {train,test}/target/NAME.png"
+    )
+    folders: ClassVar = {
+        "train": ("train", "train_c", "rain_data_train_heavy", "raintrainh"),
+        "test": ("test", "test_c", "rain_data_test_heavy"),
+    }
+    expected: ClassVar = {"train": 1800, "test": 200}
+
+
+class Rain200L(Rain200H):
+    """Light rain, 1,800 pictures to train on and 200 to test on."""
+
+    title = "Rain200L (Yang et al., CVPR 2017)"
+    folders: ClassVar = {
+        "train": ("train", "train_c", "rain_data_train_light", "raintrainl"),
+        "test": ("test", "test_c", "rain_data_test_light"),
+    }
+
+
+class Rain100H(Rain200H):
+    """The first form of Rain200H: 100 pictures to test on, with 546 of whose backgrounds training pictures are made."""
+
+    title = "Rain100H (Yang et al., CVPR 2017)"
+    layout = (
+        "RainTrainH/rain-1.png beside RainTrainH/norain-1.png\n"
+        "Rain100H/rainy/rain-001.png beside Rain100H/norain-001.png\n"
+        "{train,test}/rain/NAME-1.png beside {train,test}/norain/NAME-1.png\n"
+        "{train,test}/input/NAME.png beside {train,test}/target/NAME.png"
+    )
+    folders: ClassVar = {"train": ("train", "train_c", "raintrainh"), "test": ("test", "test_c", "rain100h")}
+    expected: ClassVar = {"train": 1800, "test": 100}
+
+
+class Rain100L(Rain100H):
+    """The first form of Rain200L: 200 pictures to train on, 100 to test on."""
+
+    title = "Rain100L (Yang et al., CVPR 2017)"
+    layout = Rain100H.layout.replace("TrainH", "TrainL").replace("100H", "100L")
+    folders: ClassVar = {"train": ("train", "train_c", "raintrainl"), "test": ("test", "test_c", "rain100l")}
+    expected: ClassVar = {"train": 200, "test": 100}
+
+
+class Rain12(RainPictures):
+    """Twelve pictures to test on."""
+
+    title = "Rain12 (Li et al., CVPR 2016)"
+    splits = ("test",)
+    trains = None
+    layout = (
+        "001_in.png beside 001_GT.png\n"
+        "rainy/rain-001.png beside norain-001.png\n"
+        "rain/NAME-1.png beside norain/NAME-1.png or gt/NAME-1.png\n"
+        "input/NAME.png beside target/NAME.png"
+    )
+    folders: ClassVar = {"test": ("test", "rain12", "rainy_image")}
+    expected: ClassVar = {"test": 12}
+
+    def inside(self, place: str) -> tuple[Layout, ...]:
+        """Both sides in one folder, or in two."""
+        return (Pairs(place + r"(\d+)_in", place + r"(\d+)_gt"), *two_folders(place))
+
+
+class Rain1200(RainPictures):
+    """Three strengths of rain, 4,000 pictures each to train on, 1,200 to test on, of 512x512 pixels."""
+
+    title = "Rain1200 (Zhang and Patel, CVPR 2018)"
+    layout = (
+        "DID-MDN-training/Rain_{Heavy,Medium,Light}/train2018new/1.jpg and DID-MDN-test/1.jpg, both sides in one "
+        "picture, the rainy one left (order: rainy-first)\n"
+        "{train,test}/1.jpg, both sides in one picture\n"
+        "{train,test}/input/NAME.png beside {train,test}/target/NAME.png"
+    )
+    folders: ClassVar = {"train": ("train", "train_c"), "test": ("did-mdn-test", "test", "test_c", "test1200")}
+    expected: ClassVar = {"train": 12000, "test": 1200}
+    order = "rainy-first"
+
+    def inside(self, place: str) -> tuple[Layout, ...]:
+        """The archive's folders of three strengths, or a folder for each side."""
+        archive = Halves(ANY + r"(?P<folder>rain_heavy|rain_medium|rain_light)/train2018new/([^/]+)")
+        return (archive, *two_folders(place)) if self.split == "train" else two_folders(place)
+
+
+class Rain1400(RainPictures):
+    """A thousand pictures with fourteen rains each: 900 to train on, 100 to test on."""
+
+    title = "Rain1400 (Fu et al., CVPR 2017)"
+    layout = (
+        "{training,testing}/rainy_image/1_1.jpg ... 1_14.jpg beside {training,testing}/ground_truth/1.jpg\n"
+        "{train,test}/input/1_1.jpg beside {train,test}/target/1_1.jpg or {train,test}/target/1.jpg"
+    )
+    folders: ClassVar = {"train": ("training", "train"), "test": ("testing", "test")}
+    expected: ClassVar = {"train": 12600, "test": 1400}
+
+    def inside(self, place: str) -> tuple[Layout, ...]:
+        """Fourteen rainy pictures to a clean one."""
+        return (
+            Pairs(place + r"input/([^/]+)", place + r"target/([^/]+)"),
+            Pairs(place + r"(?:rainy_image|input|rain)/(\d+)_\d+", place + r"(?:ground_truth|target|norain|gt)/(\d+)"),
+        )

@@ -1,0 +1,32 @@
+"""Vid4 (Liu and Sun, TPAMI 2014): four clips of 720x576 to 720x480, to test super-resolution on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from restill.datasets.files import child, folders, is_picture, pictures
+from restill.datasets.reduced import ReducedClip, ReducedSet
+
+CLEAN = ("gt", "hr", "original", "truth")
+
+
+class Vid4(ReducedSet):
+    """Every folder of frames is a clip."""
+
+    title = "Vid4 (Liu and Sun, TPAMI 2014)"
+    splits = ("test",)
+    trains = None
+    layout = "NAME/00000000.png\nGT/NAME/00000000.png\nNAME/gt/00000000.png"
+    expected: ClassVar = {"test": 4}
+    frames: ClassVar = {"calendar": 41, "city": 34, "foliage": 49, "walk": 47}
+
+    def find(self, *, all_of_it: bool) -> dict[str, Path]:
+        """Folders of frames by clip."""
+        base = child(self.root, *CLEAN) or self.root
+        places = {folder.name: child(folder, *CLEAN) or folder for folder in folders(base)}
+        return {name: place for name, place in places.items() if any(is_picture(path) for path in place.iterdir())}
+
+    def clip(self, name: str, found: Path) -> ReducedClip:
+        """The frames, in natural order of their names."""
+        return self.of(name, pictures(found))
