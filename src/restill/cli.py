@@ -264,6 +264,12 @@ def evaluate(
     ] = None,
     backend: Annotated[str, typer.Option(help="onnxruntime or openvino.")] = "onnxruntime",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many frames of each clip.")] = None,
+    temporal: Annotated[
+        bool, typer.Option("--temporal", help="Measure flicker too: warping error, tOF, profile. See docs/temporal.md.")
+    ] = False,
+    profiles: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write each clip's temporal profile there, as DIR/CLIP.png.")
+    ] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the numbers for machines; - for the screen.")
     ] = None,
@@ -283,6 +289,8 @@ def evaluate(
         protocol=protocol,
         backend=backend,
         limit=limit,
+        temporal=temporal,
+        profiles=profiles,
         quiet=quiet,
     )
     _show(report, json_file)

@@ -27,6 +27,7 @@ SSIM: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "11x11 Gaussian zero-padded": ssim_gaussian11_zero,
     "11x11 Gaussian of the RGB volume": ssim_volume11,
 }
+SMALLEST = {"7x7 uniform": 7, "11x11 Gaussian": 11}  # pixels on a side; the others take any
 MEANS = {"clips": "frames, then over clips", "images": "images", "blocks": "blocks"}
 
 
@@ -59,6 +60,16 @@ class Protocol:
     crop: int = 0
     mean: Literal["clips", "images", "blocks"] = "clips"
     center_of: tuple[str, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What :meth:`score` gives: ``psnr`` and ``ssim``; with both colors also ``psnr_y`` and ``ssim_y``."""
+        return ("psnr", "ssim", "psnr_y", "ssim_y") if self.color == "RGB and Y" else ("psnr", "ssim")
+
+    @property
+    def smallest(self) -> int:
+        """Pixels that SSIM needs on a side."""
+        return SMALLEST.get(self.window, 1)
 
     def frames(self, total: int, dataset: str | None = None) -> range:
         """Indices (0-based) of the frames of a clip that are scored.
@@ -106,7 +117,7 @@ class Protocol:
             truth: (H, W, 3) RGB uint8.
 
         Returns:
-            ``psnr`` and ``ssim``; with both colors also ``psnr_y`` and ``ssim_y``.
+            By :attr:`metrics`.
         """
         return self.compare(self.cropped(self.to_8bit(prediction)), self.cropped(truth))
 

@@ -15,8 +15,14 @@ from rich.text import Text
 
 from restill.evaluation.as_json import finite, write_json
 from restill.evaluation.protocols import Protocol
+from restill.evaluation.temporal import MEANING as TEMPORAL
 
-DIGITS = {"psnr": 2, "ssim": 4}
+DIGITS = {"psnr": 2, "ssim": 4, "tof": 3}
+TEMPORAL_COLUMNS = {
+    "warping_error": "warping error (1e-3)",
+    "warping_error_clean": "of clean (1e-3)",
+    "tof": "tOF (px)",
+}
 
 
 @dataclass
@@ -28,8 +34,10 @@ class Report:
         dataset: On what.
         protocol: How; no number leaves here without it.
         clips: By clip name: ``psnr`` (dB), ``ssim``, ``frames`` (how many were scored); with a protocol of two
-            colors also ``psnr_y`` and ``ssim_y``.
+            colors also ``psnr_y`` and ``ssim_y``; with ``temporal`` what
+            :meth:`restill.evaluation.temporal.Consistency.result` gives.
         limit: If set, only the first so many frames of each clip were looked at.
+        temporal: Temporal consistency was measured too.
     """
 
     model: str
@@ -37,6 +45,7 @@ class Report:
     protocol: Protocol
     clips: dict[str, dict[str, float]]
     limit: int | None = None
+    temporal: bool = False
 
     @property
     def mean(self) -> dict[str, float]:
@@ -59,6 +68,7 @@ class Report:
             "protocol": self.protocol.name,
             "protocol_choices": str(self.protocol),
             "limit": self.limit,
+            "temporal": TEMPORAL if self.temporal else None,
             "clips": {name: finite(row) for name, row in self.clips.items()},
             "mean": finite(self.mean),
         }
@@ -72,10 +82,16 @@ class Report:
         write_json(path, self.as_dict())
 
     def table(self) -> Group:
-        """The heading; a row per clip, and the mean if there is more than one."""
-        result = Table(box=SIMPLE)
+        """The heading; a row per clip, and the mean if there is more than one; temporal consistency under them."""
+        scores = self._table(self.protocol.metrics)
+        if not self.temporal:
+            return Group(Text(str(self)), scores)
+        columns = [key for key in self.mean if key not in self.protocol.metrics]
+        return Group(Text(str(self)), scores, Text(TEMPORAL), self._table(columns))
+
+    def _table(self, columns: Sequence[str]) -> Table:
+        result = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
         result.add_column("clip", no_wrap=True)
-        columns = list(self.mean)
         for key in columns:
             result.add_column(_column(key, self.protocol), justify="right")
         result.add_column("frames", justify="right")
@@ -84,16 +100,23 @@ class Report:
         if len(self.clips) > 1:
             result.add_section()
             result.add_row(f"mean of {self.protocol.mean}", *(_number(key, self.mean[key]) for key in columns), "")
-        return Group(Text(str(self)), result)
+        return result
 
 
 def _column(key: str, rule: Protocol) -> str:
+    if key in TEMPORAL_COLUMNS:
+        return TEMPORAL_COLUMNS[key]
+    if key.startswith("profile_"):
+        return f"profile {_column(key.removeprefix('profile_'), rule)}"
     metric, _, suffix = key.partition("_")
     color = suffix.upper() or rule.color.split(" and ")[0]
     return f"{metric.upper()} {color} (dB)" if metric == "psnr" else f"{metric.upper()} {color}"
 
 
 def _number(key: str, value: float) -> str:
+    if key.startswith("warping_error"):
+        return f"{1000 * value:.4f}"
+    key = key.removeprefix("profile_")
     return f"{value:.{DIGITS[key.partition('_')[0]]}f}"
 
 

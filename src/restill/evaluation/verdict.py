@@ -16,8 +16,10 @@ from restill.errors import RestillError
 from restill.evaluation.protocols import Protocol, default_protocol
 from restill.evaluation.protocols import protocol as find_protocol
 from restill.evaluation.report import Report
+from restill.evaluation.temporal import Consistency
 from restill.progress import Advance, track
 from restill.runtime import Model, ModelInfo, load_model, stream
+from restill.video.pictures import write_picture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,6 +41,8 @@ def evaluate(
     protocol: str | None = None,
     backend: str = "onnxruntime",
     limit: int | None = None,
+    temporal: bool = False,
+    profiles: str | os.PathLike[str] | None = None,
     quiet: bool = False,
 ) -> Report:
     """Score a model on clips whose clean frames are known.
@@ -53,6 +57,9 @@ def evaluate(
         protocol: Its name, one of :data:`restill.evaluation.protocols.PROTOCOLS`; None for the data set's own.
         backend: What runs an exported model; a checkpoint always runs in PyTorch.
         limit: Only the first so many frames of each clip, for a quick look (the report says so).
+        temporal: Measure temporal consistency too, on the frames that are scored; see
+            :mod:`restill.evaluation.temporal`.
+        profiles: A folder for a picture CLIP.png of each clip's temporal profile; measures, too.
         quiet: No progress.
 
     Returns:
@@ -64,6 +71,7 @@ def evaluate(
     chosen = find_protocol(protocol or default_protocol(dataset))
     if limit is not None and limit < 1:
         raise RestillError(f"limit must be 1 frame or more, not {limit}")
+    temporal = temporal or profiles is not None
     cls = dataset_class(dataset)
     if dataset not in PAIRED:
         raise RestillError(f"dataset '{dataset}' has no degraded side of its own; evaluate on: {', '.join(PAIRED)}")
@@ -71,16 +79,33 @@ def evaluate(
     for clip in paired:
         if clip.clean is None:
             raise RestillError(f"clip '{clip.name}' has no clean frames to compare with")
-        chosen.frames(_length(clip, limit), dataset)  # too short is better known before an hour of work
+        scored = chosen.frames(_length(clip, limit), dataset)  # too short is better known before an hour of work
+        if temporal and len(scored) < 2:
+            raise RestillError(
+                f"temporal consistency needs 2 frames or more, but protocol '{chosen.name}' scores {len(scored)} "
+                f"of clip '{clip.name}' of {dataset}"
+            )
+    if profiles is not None:
+        _make_folder(Path(profiles))
     loaded = open_model(model, backend)
     name = model.info.name if isinstance(model, Model) else os.fspath(model)
-    report = Report(name, dataset, chosen, {}, limit)
+    report = Report(name, dataset, chosen, {}, limit, temporal)
     for clip in paired:
         total = _length(clip, limit)
         wanted = chosen.frames(total, dataset)
         with track(f"{name} on {clip.name}", wanted.stop, "frames", quiet=quiet) as advance:
-            report.clips[clip.name] = _score(loaded, clip, total, wanted, chosen, advance)
+            consistency = Consistency(chosen) if temporal else None
+            report.clips[clip.name] = _score(loaded, clip, total, wanted, chosen, consistency, advance)
+        if consistency is not None and profiles is not None:
+            write_picture(Path(profiles) / f"{clip.name.replace('/', '_')}.png", consistency.picture(name))
     return report
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RestillError(f"'{path}' cannot be made a folder for profiles: {error.strerror}") from error
 
 
 def _length(clip: PairedClip, limit: int | None) -> int:
@@ -88,7 +113,13 @@ def _length(clip: PairedClip, limit: int | None) -> int:
 
 
 def _score(
-    model: Model | None, clip: PairedClip, total: int, wanted: range, rule: Protocol, advance: Advance
+    model: Model | None,
+    clip: PairedClip,
+    total: int,
+    wanted: range,
+    rule: Protocol,
+    consistency: Consistency | None,
+    advance: Advance,
 ) -> dict[str, float]:
     """Means over the frames that are wanted, and ``frames``, how many those are; the model may look at all."""
     truths: deque[np.ndarray] = deque()  # as many as the model looks ahead
@@ -106,9 +137,13 @@ def _score(
     for index, output in zip(range(wanted.stop), outputs, strict=False):  # what comes after is not restored
         truth = truths.popleft()
         if index in wanted:
-            scores.append(rule.score(output, truth))
+            picture, truth = rule.cropped(rule.to_8bit(output)), rule.cropped(truth)
+            scores.append(rule.compare(picture, truth))
+            if consistency is not None:
+                consistency.add(picture, truth)
         advance()
-    return {**{key: float(np.mean([score[key] for score in scores])) for key in scores[0]}, "frames": len(scores)}
+    means = {key: float(np.mean([score[key] for score in scores])) for key in scores[0]}
+    return {**means, **(consistency.result() if consistency is not None else {}), "frames": len(scores)}
 
 
 def open_model(model: str | os.PathLike[str] | Model, backend: str = "onnxruntime") -> Model | None:
