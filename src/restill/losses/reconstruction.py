@@ -26,12 +26,8 @@ def neg_ssim(x: Tensor, y: Tensor) -> Tensor:
 def neg_ssim_l1(x: Tensor, y: Tensor) -> Tensor:
     """-SSIM + L1, in [-1, 2]: SSIM says how a picture is structured, L1 how bright it is.
 
-    SSIM alone cannot tell a picture from its negative: of -y and y it is 1, for both of its factors change their sign.
-    A network without a skip from input to output may settle there with one of its colors.
-
-    >>> y = torch.rand(1, 3, 16, 16)
-    >>> round(neg_ssim(-y, y).item(), 5), round(neg_ssim_l1(-y, y).item()) > -1
-    (-1.0, True)
+    SSIM alone hardly tells a picture from its negative: of -y and y it is nearly 1, for both of its factors change
+    their sign. A network without a skip from input to output may settle there with one of its colors.
     """
     return neg_ssim(x, y) + l1_loss(x, y)
 
