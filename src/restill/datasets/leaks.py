@@ -169,10 +169,10 @@ def digests(source: Source, *, quiet: bool = False) -> list[bytes]:
             if (found := known.execute("SELECT digests FROM seen WHERE stamp = ?", (clip.stamp,)).fetchone())
         }
         todo = [clip for clip in clips if clip.stamp not in done]
-        with track("digests of pictures", len(todo), "clips", quiet=quiet or not todo) as advance, _pool() as pool:
+        with track("digests of pictures", len(todo), "clips", quiet=quiet or not todo) as advance, pool() as threads:
             for start in range(0, len(todo), BLOCK):
                 part = todo[start : start + BLOCK]
-                codes = list(pool.map(lambda clip: b"".join(map(digest, clip.read())), part))
+                codes = list(threads.map(lambda clip: b"".join(map(digest, clip.read())), part))
                 rows = [(clip.stamp, code) for clip, code in zip(part, codes, strict=True)]
                 known.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", rows)
                 known.commit()
@@ -185,7 +185,8 @@ def _split(codes: bytes) -> list[bytes]:
     return [codes[at : at + DIGEST] for at in range(0, len(codes), DIGEST)]
 
 
-def _pool() -> ThreadPoolExecutor:
+def pool() -> ThreadPoolExecutor:
+    """A thread for each core: pictures are decoded outside the interpreter's lock."""
     return ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None)
 
 

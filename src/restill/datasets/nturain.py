@@ -54,7 +54,12 @@ class NTURain(PairedSet):
         "test/NAME/00001.jpg and train/NAME_Rain_01/00001.jpg beside GT/NAME_GT/00001.jpg\n"
         "NAME/rain/00001.jpg beside NAME/gt/00001.jpg"
     )
-    expected: ClassVar = {"test": 8, "train": 24, "real": 7}
+    members: ClassVar = {
+        "test": ("a1", "a2", "a3", "a4", "b1", "b2", "b3", "b4"),
+        "train": tuple(f"t{scene}_Rain_{number:02d}" for scene in range(1, 9) for number in (1, 2, 3)),
+        "real": ("ra1", "ra2", "ra3", "ra4", "rb1", "rb2", "rb3"),
+    }
+    expected: ClassVar = {split: len(names) for split, names in members.items()}
 
     def __init__(
         self,

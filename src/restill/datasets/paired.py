@@ -85,6 +85,7 @@ class PairedSet:
         splits: Its parts; the first is what one evaluates on.
         layout: How its files lie; a line for each layout that is understood.
         expected: By split, how many clips (or pictures) a whole download has, as far as known.
+        members: By split, the names of its clips, where they are few and known.
         frames: By clip, how many frames it has, as far as known.
         scale: Size of the clean over the degraded side.
         trains: The split to train on, if there is one.
@@ -97,6 +98,7 @@ class PairedSet:
     splits: ClassVar[tuple[str, ...]] = ("test", "train")
     layout: ClassVar[str]
     expected: ClassVar[dict[str, int]] = {}
+    members: ClassVar[dict[str, tuple[str, ...]]] = {}
     frames: ClassVar[dict[str, int]] = {}
     trains: ClassVar[str | None] = "train"
     scale: int = 1
@@ -106,7 +108,7 @@ class PairedSet:
         if split not in self.splits:
             raise RestillError(f"{self.title} has no split '{split}'; its splits are: {', '.join(self.splits)}")
         if not self.root.is_dir():
-            raise RestillError(f"{self.root}: no such folder; {self._wanted()}")
+            raise RestillError(f"{self.root}: no such folder; {self.wanted()}")
         self.problems: list[str] = []
         self._sizes: dict[int, tuple[int, int]] = {}
         found = self.find(all_of_it=not clips)
@@ -118,11 +120,11 @@ class PairedSet:
             there = ", ".join(sorted(found, key=natural)[:20]) or "none"
             raise RestillError(
                 f"{self.root}: has no clip {', '.join(missing[:20])} in the {split} split; it has {there}"
-                f"{' ...' if len(found) > 20 else ''}; {self._wanted()}"
+                f"{' ...' if len(found) > 20 else ''}; {self.wanted()}"
             )
         if not found:
             why = f"; {self.problems[0]}" if self.problems else ""
-            raise RestillError(f"{self.root}: has no clip of the {split} split{why}; {self._wanted()}")
+            raise RestillError(f"{self.root}: has no clip of the {split} split{why}; {self.wanted()}")
         if self.problems:
             warnings.warn(
                 f"{self.root}: {len(self.problems)} files without a partner are left out, the first: "
@@ -206,5 +208,7 @@ class PairedSet:
         about = f"{type(chosen).__name__} {chosen.name}"
         return Pictures(stamp([*chosen.degraded, *(chosen.clean or ())], about), chosen.files(), chosen.pictures)
 
-    def _wanted(self) -> str:
-        return f"{self.title} is expected as {' or '.join(self.layout.splitlines())}"
+    @classmethod
+    def wanted(cls) -> str:
+        """Where the files should be, for the end of an error's sentence."""
+        return f"{cls.title} is expected as {' or '.join(cls.layout.splitlines())}"

@@ -106,7 +106,7 @@ class SIDD(PictureSet):
             return super().find(all_of_it=all_of_it)
         if None in files:
             missing = (NOISY, CLEAN)[files.index(None)]
-            raise RestillError(f"{self.root}: {missing}.mat is missing; {self._wanted()}")
+            raise RestillError(f"{self.root}: {missing}.mat is missing; {self.wanted()}")
         paths: Sequence[Path] = [path for path in files if path is not None]
         sides = (Blocks(paths[0], NOISY), Blocks(paths[1], CLEAN))
         if sides[0].shape != sides[1].shape:

@@ -39,7 +39,7 @@ class SPAData(PictureSet):
         places = [self.root, *folders(self.root)]
         base = next((place for place in places if (place / LIST).is_file()), None)
         if base is None:
-            raise RestillError(f"{self.root}: {LIST} is missing, which pairs the training pictures; {self._wanted()}")
+            raise RestillError(f"{self.root}: {LIST} is missing, which pairs the training pictures; {self.wanted()}")
         for name in ("real_world", "real_world_gt"):
             if child(base, name) is None:
                 self.problems.append(f"{base / name}: is not there, although {LIST} names what is in it")

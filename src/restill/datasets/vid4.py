@@ -20,6 +20,7 @@ class Vid4(ReducedSet):
     layout = "NAME/00000000.png\nGT/NAME/00000000.png\nNAME/gt/00000000.png"
     expected: ClassVar = {"test": 4}
     frames: ClassVar = {"calendar": 41, "city": 34, "foliage": 49, "walk": 47}
+    members: ClassVar = {"test": tuple(frames)}
 
     def find(self, *, all_of_it: bool) -> dict[str, Path]:
         """Folders of frames by clip."""

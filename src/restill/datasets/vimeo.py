@@ -36,11 +36,11 @@ class Vimeo90K(ReducedSet):
         places = [self.root, *folders(self.root)]
         base = next((place for place in places if (place / "sequences").is_dir()), None)
         if base is None:
-            raise RestillError(f"{self.root}: the folder sequences is missing; {self._wanted()}")
+            raise RestillError(f"{self.root}: the folder sequences is missing; {self.wanted()}")
         wanted = [folder / name for folder in (base, base / "sequences") for name in LISTS[self.split]]
         listed = next((path for path in wanted if path.is_file()), None)
         if listed is None:
-            raise RestillError(f"{base / LISTS[self.split][0]}: is missing, the list of the split; {self._wanted()}")
+            raise RestillError(f"{base / LISTS[self.split][0]}: is missing, the list of the split; {self.wanted()}")
         found = {}
         for line in names_in(listed):
             name = line.split()[0].strip("/")
