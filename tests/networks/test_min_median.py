@@ -5,6 +5,7 @@ import torch
 
 from restill.errors import RestillError
 from restill.networks import create
+from restill.runtime import load_model
 from restill.training.distill import distill
 from restill.training.export import export
 
@@ -38,6 +39,15 @@ def test_there_is_nothing_to_train():
     pictures = torch.zeros(1, 3, 3, 8, 8)
     with pytest.raises(RestillError, match="the student MinMedian has no weights that can be trained"):
         distill(None, "min-median", "plain", data=[(pictures, pictures)], steps=1, quiet=True)
+
+
+def test_export_by_name_is_what_the_zoo_has(tmp_path):
+    written = load_model(export("min-median", tmp_path / "model.onnx"), threads=1)
+    assert written.info == load_model("min-median", threads=1).info
+    assert (written.info.align, written.info.parameters, written.info.size_multiple) == ("dis", 0, 1)
+    window = torch.rand(1, 3, 3, 17, 23)
+    for model in (written, load_model("min-median", threads=1)):
+        assert (model.run(window.numpy()) == create("min-median")(window).numpy()).all()
 
 
 def test_only_a_network_without_weights_is_exported_by_name(tmp_path):
