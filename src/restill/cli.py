@@ -248,13 +248,51 @@ def train(
     )
 
 
+data_app = typer.Typer(help="Look at a data set: its layout, and whether a download is whole.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+_SetOptions = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="OPTION=VALUE", help="An option of the data set: --set order=rainy-first."),
+]
+
+
+@data_app.command("layout")
+def data_layout(name: Annotated[str, typer.Argument(help="A data set of docs/datasets.md, such as gopro.")]) -> None:
+    """Print how the files of a data set should lie, its splits and its options."""
+    from restill.datasets.check import described
+
+    typer.echo(described(name))
+
+
+@data_app.command("check")
+def data_check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data set's folder.")],
+    dataset: Annotated[str, typer.Option(help="A data set of docs/datasets.md, such as gopro.")],
+    split: Annotated[str | None, typer.Option(help="Which parts, with commas between; all by default.")] = None,
+    changes: _SetOptions = None,
+    quiet: _Quiet = False,
+) -> None:
+    """Read every picture of a data set once: what is missing, broken or of the wrong size ends it with status 1."""
+    from restill.datasets import parse_options
+    from restill.datasets.check import check
+
+    splits = None if split is None else split.split(",")
+    checked = check(dataset, folder, splits, parse_options(changes or []), quiet=quiet)
+    for each in checked:
+        typer.echo(str(each))
+    if any(each.problems for each in checked):
+        raise typer.Exit(1)
+
+
 @app.command()
 def evaluate(
     model: Annotated[
         str, typer.Argument(help="A name of the zoo, an .onnx file, a checkpoint, or none: the degraded input itself.")
     ],
     data: Annotated[Path, typer.Option(help="The data set's folder.")],
-    dataset: Annotated[str, typer.Option(help="nturain.")] = "nturain",
+    dataset: Annotated[
+        str, typer.Option(help="nturain, rain200h, gopro, vid4 ... docs/datasets.md lists them.")
+    ] = "nturain",
     split: Annotated[str, typer.Option(help="Which part of it: test or train.")] = "test",
     clips: Annotated[
         str | None, typer.Option(help="Names with commas between, or a text file with one per line; all by default.")
@@ -270,12 +308,17 @@ def evaluate(
     profiles: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write each clip's temporal profile there, as DIR/CLIP.png.")
     ] = None,
+    changes: _SetOptions = None,
+    allow_test_images: Annotated[
+        bool, typer.Option("--allow-test-images", help="Score a run even on pictures that it was trained on.")
+    ] = False,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the numbers for machines; - for the screen.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Score a model on clips whose clean frames are known: PSNR and SSIM under a named protocol."""
+    from restill.datasets import parse_options
     from restill.evaluation import evaluate as run
 
     _check_json(json_file)
@@ -291,6 +334,8 @@ def evaluate(
         limit=limit,
         temporal=temporal,
         profiles=profiles,
+        options=parse_options(changes or []),
+        allow_test_images=allow_test_images,
         quiet=quiet,
     )
     _show(report, json_file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from inspect import Parameter, signature
 from pathlib import Path
@@ -13,9 +14,11 @@ from restill.registry import look_up
 if TYPE_CHECKING:
     from restill.datasets.clips import ClipSource
     from restill.datasets.paired import PairedSet
+    from restill.degradations.degradation import Degradation
 
 DATASETS = {
     "clean-clips": "restill.datasets.clean_clips:CleanClips",
+    "clean-photos": "restill.datasets.clean_photos:CleanPhotos",
     "nturain": "restill.datasets.nturain:NTURain",
     "rain200h": "restill.datasets.rain_pictures:Rain200H",
     "rain200l": "restill.datasets.rain_pictures:Rain200L",
@@ -33,7 +36,7 @@ DATASETS = {
     "vimeo90k": "restill.datasets.vimeo:Vimeo90K",
     "vid4": "restill.datasets.vid4:Vid4",
 }
-TO_TRAIN_ON = ("clean-clips",)  # the others bring both sides
+TO_TRAIN_ON = ("clean-clips", "clean-photos")  # the others bring both sides
 
 
 def dataset_class(name: str) -> Any:
@@ -87,12 +90,31 @@ def options_of(name: str) -> dict[str, Any]:
     return {each.name: each.default for each in parameters if each.kind is Parameter.KEYWORD_ONLY}
 
 
+def parse_options(items: Sequence[str]) -> dict[str, Any]:
+    """Options from words of a command line: ``order=rainy-first``, ``scale=3``, ``all25=true``.
+
+    Raises:
+        RestillError: A word has no equals sign. Names and values are checked by the data set.
+    """
+    options: dict[str, Any] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise RestillError(f"--set {item}: should be OPTION=VALUE, such as order=rainy-first")
+        try:
+            options[name] = json.loads(value)
+        except json.JSONDecodeError:
+            options[name] = value
+    return options
+
+
 def open_source(
     name: str,
     root: str | Path,
     clips: Sequence[str] | None = None,
     rain: Any = None,
     *,
+    degradation: Degradation | None = None,
     split: str | None = None,
     options: dict[str, Any] | None = None,
     unpaired: bool = False,
@@ -104,6 +126,7 @@ def open_source(
         root: Its folder.
         clips: Names of the clips to take; None for all.
         rain: A recipe's ``data.rain``: a preset's name or settings, for a dataset that renders its rain.
+        degradation: What else than rain is done to clean frames, for a dataset that has only those.
         split: Which part of a data set that has several; None for the one to train on.
         options: The set's own: :func:`options_of` lists them.
         unpaired: The degraded side is enough.
@@ -115,7 +138,11 @@ def open_source(
     if name in TO_TRAIN_ON:
         if split is not None or options:
             raise RestillError(f"dataset '{name}' has no splits and no options; leave data.split and data.options out")
-        return cls.training_source(Path(root), clips, rain)
+        return cls.training_source(Path(root), clips, rain, degradation)
+    if degradation is not None:
+        raise RestillError(
+            f"data.degradation is for {' and '.join(TO_TRAIN_ON)}, which have clean frames only; {name} brings its own"
+        )
     given = _checked(name, options)
     return cls.training_source(Path(root), clips, rain, split=split, unpaired=unpaired, **given)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from restill.datasets import open_paired, paired_class
+from restill.datasets import open_paired, options_of, paired_class
 from restill.datasets.leaks import BLOCK, digest, pool, remember_tests
 from restill.datasets.paired import PairedClip, PairedSet
 from restill.datasets.picture_sets import SideBySide
@@ -45,6 +46,19 @@ class Checked:
         more = len(self.problems) - SHOWN
         rest = [f"and {more:,} problems more"] if more > 0 else []
         return "\n  ".join([head, *self.problems[:SHOWN], *rest, *(f"note: {note}" for note in self.notes)])
+
+
+def described(name: str) -> str:
+    """A data set in words: layouts, splits, options.
+
+    Raises:
+        RestillError: There is no such data set, or it is only to train on.
+    """
+    cls = paired_class(name)
+    counts = [f"{split} ({cls.expected[split]:,})" if split in cls.expected else split for split in cls.splits]
+    given = [f"{option}={json.dumps(default)}" for option, default in options_of(name).items()]
+    lines = [cls.title, "", "below its folder, any of:", *(f"  {line}" for line in cls.layout.splitlines()), ""]
+    return "\n".join([*lines, f"splits: {', '.join(counts)}", *([f"options: {', '.join(given)}"] if given else [])])
 
 
 def check(

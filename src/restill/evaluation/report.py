@@ -17,6 +17,7 @@ from restill.evaluation.as_json import finite, write_json
 from restill.evaluation.protocols import Protocol
 from restill.evaluation.temporal import MEANING as TEMPORAL
 
+SHOWN = 20  # rows of clips on the screen
 DIGITS = {"psnr": 2, "ssim": 4, "tof": 3}
 TEMPORAL_COLUMNS = {
     "warping_error": "warping error (1e-3)",
@@ -95,8 +96,12 @@ class Report:
         for key in columns:
             result.add_column(_column(key, self.protocol), justify="right")
         result.add_column("frames", justify="right")
-        for name, row in self.clips.items():
+        # the last ones of a thousand pictures are in the JSON
+        shown = list(self.clips.items())[: SHOWN if len(self.clips) > SHOWN + 1 else None]
+        for name, row in shown:
             result.add_row(name, *(_number(key, row[key]) for key in columns), str(row["frames"]))
+        if len(shown) < len(self.clips):
+            result.add_row(f"... {len(self.clips) - len(shown):,} more", *("" for _ in columns), "")
         if len(self.clips) > 1:
             result.add_section()
             result.add_row(f"mean of {self.protocol.mean}", *(_number(key, self.mean[key]) for key in columns), "")

@@ -6,12 +6,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from restill import zoo
-from restill.datasets import dataset_class
+from restill.datasets import open_paired
+from restill.datasets.leaks import digest, remember_tests, trained_on
 from restill.errors import RestillError
 from restill.evaluation.protocols import Protocol, default_protocol
 from restill.evaluation.protocols import protocol as find_protocol
@@ -24,10 +25,9 @@ from restill.video.pictures import write_picture
 if TYPE_CHECKING:
     from torch import nn
 
-    from restill.datasets.nturain import PairedClip
+    from restill.datasets.paired import PairedClip, PairedSet
     from restill.networks.spynet import SPyNet
 
-PAIRED = ("nturain",)  # data sets that bring both sides
 NONE = "none"  # the "model" that leaves the degraded frames as they are
 
 
@@ -43,6 +43,8 @@ def evaluate(
     limit: int | None = None,
     temporal: bool = False,
     profiles: str | os.PathLike[str] | None = None,
+    options: dict[str, Any] | None = None,
+    allow_test_images: bool = False,
     quiet: bool = False,
 ) -> Report:
     """Score a model on clips whose clean frames are known.
@@ -50,7 +52,7 @@ def evaluate(
     Args:
         model: A zoo name, an ``.onnx`` file, a checkpoint (a run's folder or a ``.safetensors`` file), "none" for
             the degraded input itself, or a loaded :class:`restill.runtime.Model`.
-        dataset: One of :data:`PAIRED`.
+        dataset: One of :data:`restill.datasets.DATASETS` that brings both sides.
         data: The data set's folder.
         split: Which part of it.
         clips: Names of clips, or the path of a text file with one name per line; None for all of the split.
@@ -60,22 +62,22 @@ def evaluate(
         temporal: Measure temporal consistency too, on the frames that are scored; see
             :mod:`restill.evaluation.temporal`.
         profiles: A folder for a picture CLIP.png of each clip's temporal profile; measures, too.
+        options: The data set's own, such as ``order``: see :func:`restill.datasets.options_of`.
+        allow_test_images: Score a run on pictures that it was trained on.
         quiet: No progress.
 
     Returns:
         Scores of each clip and their mean.
 
     Raises:
-        RestillError: A name or a file is wrong, or a clip is too short for the protocol.
+        RestillError: A name or a file is wrong, a clip is too short for the protocol, or the run was trained on it.
     """
     chosen = find_protocol(protocol or default_protocol(dataset))
     if limit is not None and limit < 1:
         raise RestillError(f"limit must be 1 frame or more, not {limit}")
     temporal = temporal or profiles is not None
-    cls = dataset_class(dataset)
-    if dataset not in PAIRED:
-        raise RestillError(f"dataset '{dataset}' has no degraded side of its own; evaluate on: {', '.join(PAIRED)}")
-    paired: list[PairedClip] = cls(data, split, clips).clips
+    opened = open_paired(dataset, Path(data), split, clips, options)
+    paired = opened.clips
     for clip in paired:
         if clip.clean is None:
             raise RestillError(f"clip '{clip.name}' has no clean frames to compare with")
@@ -89,16 +91,63 @@ def evaluate(
         _make_folder(Path(profiles))
     loaded = open_model(model, backend)
     name = model.info.name if isinstance(model, Model) else os.fspath(model)
+    _check_scale(loaded, name, opened, dataset)
+    # a training split may be scored by whoever wants to see how well it is learned
+    seen = _Seen(model, allow_test_images) if split != opened.trains else None
     report = Report(name, dataset, chosen, {}, limit, temporal)
-    for clip in paired:
-        total = _length(clip, limit)
-        wanted = chosen.frames(total, dataset)
-        with track(f"{name} on {clip.name}", wanted.stop, "frames", quiet=quiet) as advance:
+    lengths = {clip.name: _length(clip, limit) for clip in paired}
+    total = sum(chosen.frames(length, dataset).stop for length in lengths.values())
+    with track(f"{name} on {dataset}", total, "frames", quiet=quiet) as advance:
+        for clip in paired:
+            wanted = chosen.frames(lengths[clip.name], dataset)
             consistency = Consistency(chosen) if temporal else None
-            report.clips[clip.name] = _score(loaded, clip, total, wanted, chosen, consistency, advance)
-        if consistency is not None and profiles is not None:
-            write_picture(Path(profiles) / f"{clip.name.replace('/', '_')}.png", consistency.picture(name))
+            report.clips[clip.name] = _score(
+                loaded, clip, lengths[clip.name], wanted, chosen, consistency, seen, advance
+            )
+            if seen is not None:
+                seen.remember()
+            if consistency is not None and profiles is not None:
+                write_picture(Path(profiles) / f"{clip.name.replace('/', '_')}.png", consistency.picture(name))
     return report
+
+
+def _check_scale(model: Model | None, name: str, data: PairedSet, dataset: str) -> None:
+    scale = 1 if model is None else model.info.scale
+    if scale != data.scale:
+        raise RestillError(
+            f"{name} gives pictures of {scale} times the size of its input, but those of {dataset} are to be "
+            f"{data.scale} times as large{'; the input alone is scored by bicubic' if model is None else ''}"
+        )
+
+
+class _Seen:
+    """The pictures that are tested on, for :mod:`restill.datasets.leaks`.
+
+    Args:
+        model: What is tested; the run that it is from may say what it was trained on.
+        allowed: That it was trained on some is no error.
+    """
+
+    def __init__(self, model: str | os.PathLike[str] | Model, allowed: bool) -> None:
+        path = model.path if isinstance(model, Model) else Path(model)
+        self.trained = frozenset() if allowed else trained_on(path)
+        self.model, self.new = path, []
+
+    def add(self, clip: PairedClip, index: int, degraded: np.ndarray, clean: np.ndarray) -> None:
+        """A frame, as it was read."""
+        for file, picture in ((clip.degraded[index], degraded), ((clip.clean or clip.degraded)[index], clean)):
+            code = digest(picture)
+            if code in self.trained:
+                raise RestillError(
+                    f"{file}: {self.model} was trained on this very picture, so that a score on it means nothing; "
+                    "take another clip, or pass --allow-test-images"
+                )
+            self.new.append((str(file), code))
+
+    def remember(self) -> None:
+        """What was added is known as test pictures from now on."""
+        remember_tests(self.new)
+        self.new = []
 
 
 def _make_folder(path: Path) -> None:
@@ -119,6 +168,7 @@ def _score(
     wanted: range,
     rule: Protocol,
     consistency: Consistency | None,
+    seen: _Seen | None,
     advance: Advance,
 ) -> dict[str, float]:
     """Means over the frames that are wanted, and ``frames``, how many those are; the model may look at all."""
@@ -129,6 +179,8 @@ def _score(
             rainy, clean = clip.read(index)
             if clean is not None:
                 truths.append(clean)
+                if seen is not None:
+                    seen.add(clip, index, rainy, clean)
             yield rainy
 
     scores: list[dict[str, float]] = []
@@ -141,7 +193,7 @@ def _score(
             scores.append(rule.compare(picture, truth))
             if consistency is not None:
                 consistency.add(picture, truth)
-        advance()
+        advance(clip=clip.name)
     means = {key: float(np.mean([score[key] for score in scores])) for key in scores[0]}
     return {**means, **(consistency.result() if consistency is not None else {}), "frames": len(scores)}
 
