@@ -1,4 +1,4 @@
-"""A folder of clips with clean frames only; the rainy side is rendered on the fly.
+"""A folder of clips with clean frames only; the degraded side is made as samples are read.
 
 Layout: ``ROOT/NAME/`` with frames in natural order, or ``ROOT/NAME.mp4`` (any video FFmpeg reads), mixed as you like.
 """
@@ -9,12 +9,13 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 
-from restill.datasets.clips import Box, resample
-from restill.degradations.rain import Rain, RainSettings
+from restill.datasets.clean import CleanSource
+from restill.datasets.files import cache_folder
+from restill.degradations.degradation import Degradation
+from restill.degradations.rain import RainSettings
 from restill.errors import RestillError
 from restill.progress import track
 from restill.video import read_frames
@@ -23,19 +24,15 @@ MAX_FRAMES = 300
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv"}
 
 
-def cache_folder() -> Path:
-    """Where decoded clips are kept: ``$RESTILL_CACHE`` or ``~/.cache/restill``."""
-    return Path(os.environ.get("RESTILL_CACHE", Path.home() / ".cache" / "restill"))
-
-
-class CleanClips:
-    """Clean clips, decoded once into a cache of raw frames, with rain rendered per sample.
+class CleanClips(CleanSource):
+    """Clean clips, decoded once into a cache of raw frames.
 
     Args:
         root: The folder.
         clips: Names to take (folder names, or file names without suffix); None for all.
         rain: Fixed settings, None to draw new ones for every sample, or "none" for no rain: degraded is clean.
         max_frames: At most so many frames of each clip, from its start.
+        degradation: Instead of rain.
 
     Raises:
         RestillError: The folder or a named clip is missing, or there is no clip at all.
@@ -47,59 +44,41 @@ class CleanClips:
         clips: Sequence[str] | None = None,
         rain: RainSettings | str | None = None,
         max_frames: int = MAX_FRAMES,
+        *,
+        degradation: Degradation | None = None,
     ) -> None:
+        super().__init__(rain, degradation)
         found = find_clips(Path(root))
         missing = [name for name in clips or [] if name not in found]
         if missing:
             raise RestillError(f"{root}: no clip named {', '.join(missing)}; there are: {', '.join(found)}")
         self.names = list(clips) if clips is not None else list(found)
-        self.rain = rain
         self._arrays: dict[int, np.ndarray] = {}
-        todo = [found[name] for name in self.names if not _cached(found[name], max_frames).exists()]
+        self._paths = [found[name] for name in self.names]
+        todo = [path for path in self._paths if not _cached(path, max_frames).exists()]
         if todo:
             with track("decoding clips", len(todo), "clips") as advance:
                 for path in todo:
                     _decode(path, max_frames)
                     advance()
-        self._files = [_cached(found[name], max_frames) for name in self.names]
+        self._files = [_cached(path, max_frames) for path in self._paths]
         self._shapes = [np.load(file, mmap_mode="r").shape[:3] for file in self._files]
-
-    @classmethod
-    def training_source(
-        cls, root: Path, clips: Sequence[str] | None = None, rain: dict[str, Any] | str | None = None
-    ) -> Self:
-        """From a recipe's fields: ``rain`` is a preset's name, "none", a dict of settings, or None to draw them."""
-        if rain == "none":
-            return cls(root, clips, "none")
-        if isinstance(rain, str):
-            return cls(root, clips, RainSettings.preset(rain))
-        return cls(root, clips, None if rain is None else RainSettings.make(**rain))
 
     def shape(self, clip: int) -> tuple[int, int, int]:
         """(frames, height, width) of a clip."""
         frames, height, width = self._shapes[clip]
         return frames, height, width
 
-    def read(
-        self, clip: int, frames: Sequence[int], box: Box, size: tuple[int, int], rng: np.random.Generator
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """A region of some frames, rainy and clean; see :class:`restill.datasets.clips.ClipSource`."""
+    def files(self, clip: int) -> list[Path]:
+        """The video, or the frames of the folder."""
+        path = self._paths[clip]
+        return sorted(path.iterdir()) if path.is_dir() else [path]
+
+    def clean(self, clip: int, frames: Sequence[int]) -> list[np.ndarray]:
+        """Whole frames, (H, W, 3) uint8, of the cache."""
         if clip not in self._arrays:  # opened here, not in __init__, so that each worker opens its own
             self._arrays[clip] = np.load(self._files[clip], mmap_mode="r")
-        window = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
-        clean = [resample(self._arrays[clip][t][window], size) for t in frames]
-        if isinstance(self.rain, str):  # "none"
-            return [frame.copy() for frame in clean], clean
-        _, height, width = self.shape(clip)
-        ratio = (size[0] / box.height, size[1] / box.width)
-        rain = Rain(
-            self.rain or RainSettings.random(rng),
-            size=size,
-            seed=int(rng.integers(2**31)),
-            frame_size=(round(height * ratio[0]), round(width * ratio[1])),
-            origin=(round(box.top * ratio[0]), round(box.left * ratio[1])),
-        )
-        return [rain.render(frame, t) for t, frame in enumerate(clean)], clean
+        return [self._arrays[clip][t] for t in frames]
 
 
 def find_clips(root: Path) -> dict[str, Path]:

@@ -27,8 +27,27 @@ class Box(NamedTuple):
     width: int
 
 
+class Crop(NamedTuple):
+    """A square within a region, after the region has been mirrored where it is."""
+
+    top: int
+    left: int
+    side: int
+    mirrored: bool
+
+    @property
+    def cut(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        return slice(self.top, self.top + self.side), slice(self.left, self.left + self.side)
+
+
 class ClipSource(Protocol):
-    """What a dataset gives: clips that can be read in part, clean and degraded."""
+    """What a dataset gives: clips that can be read in part, clean and degraded.
+
+    One for super-resolution also has ``scale``, the size of a clean frame over that of the degraded one, and where the
+    degraded one is made as it is read, ``shift``, where its first pixel lies in the clean frame, and ``reach``, how far
+    around it a degraded pixel can be told by; both in pixels of the clean frame.
+    """
 
     names: Sequence[str]
 
@@ -44,12 +63,12 @@ class ClipSource(Protocol):
         Args:
             clip: Which clip.
             frames: Frame indices, in the order wanted (they may run backwards).
-            box: Region of the source frames.
-            size: (height, width) to resample the region to.
-            rng: For whatever the source makes up (rain).
+            box: Region of the clean frames.
+            size: (height, width) to resample the region to, multiples of the scale.
+            rng: For whatever the source makes up (rain, noise).
 
         Returns:
-            Degraded and clean frames, each (height, width, 3) uint8.
+            Degraded frames, (height / scale, width / scale, 3), and clean ones, (height, width, 3), uint8.
         """
         ...
 
@@ -61,14 +80,16 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         source: Where the clips come from.
         length: How many samples there are.
         seed: With the index, decides everything.
-        crop: Height and width of a sample.
+        crop: Height and width of a sample's clean frames, a multiple of the source's scale.
         centres: L, frames that are restored in one sample.
         context: k, frames before the first and after the last centre.
         align: "dis" adds ``windows``, the neighbours warped onto each centre; "none" does not.
-        scale: Clips are resampled by a factor drawn from this range (never below the crop).
+        scale: Clean frames are resampled by a factor drawn from this range (never below the crop).
         augment: Flip left-right and reverse time, each with probability one half.
         position: "random", or "topleft" as the CSTD authors crop.
-        margin: Pixels around the crop that flow may look at; cut off afterwards.
+        edges: "context": the frames before the first center and after the last are the clip's; "replicate": a
+            sample is L frames of the clip, its first and last stand for what is before and after.
+        margin: Pixels around the degraded crop that flow may look at; cut off afterwards.
     """
 
     def __init__(
@@ -84,13 +105,20 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         scale: tuple[float, float] = (1.0, 1.0),
         augment: bool = True,
         position: Literal["random", "topleft"] = "random",
+        edges: Literal["context", "replicate"] = "context",
         margin: int = 32,
     ) -> None:
         self.source, self.length, self.seed = source, length, seed
         self.crop, self.centres, self.context, self.align = crop, centres, context, align
         self.scale, self.augment, self.position = scale, augment, position
-        self.margin = margin if align == "dis" else 0
-        self.frames = centres + 2 * context
+        self.shrinks: int = getattr(source, "scale", 1)
+        if crop % self.shrinks:
+            raise RestillError(f"data.crop {crop} must be a multiple of {self.shrinks}, by which frames are made small")
+        self.shift: int = getattr(source, "shift", 0)
+        around = max(getattr(source, "reach", 0), 2 * self.shrinks if self.shrinks > 1 else 0)  # a flip may need one
+        self.margin = max(-(-around // self.shrinks), margin if align == "dis" else 0) * self.shrinks
+        self.edges = edges
+        self.frames = centres if edges == "replicate" else centres + 2 * context
         self.usable = [i for i in range(len(source.names)) if self._fits(source.shape(i))]
         if not self.usable:
             raise RestillError(
@@ -108,9 +136,9 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         """One sample.
 
         Returns:
-            ``degraded`` (T, 3, crop, crop), ``clean`` the same, and with alignment ``windows``
-            (L, 2k+1, 3, crop, crop); uint8 RGB, a quarter of what would travel between processes as float
-            (:func:`to_float` makes the batch that methods take).
+            ``clean`` (T, 3, crop, crop), ``degraded`` (T, 3, crop/s, crop/s), s the source's scale, and with alignment
+            ``windows`` (L, 2k+1, 3, crop/s, crop/s); uint8 RGB, a quarter of what would travel between processes as
+            float (:func:`to_float` makes the batch that methods take).
         """
         rng = np.random.default_rng([self.seed, index])
         clip = self.usable[int(rng.integers(len(self.usable)))]
@@ -123,36 +151,55 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
             flip, reverse = rng.random(2) < 0.5
         if reverse:
             order.reverse()
-        box, size, inner = self._region(height, width, factor, rng)
+        box, size, clean_at, degraded_at = self._region(height, width, factor, flip, rng)
         degraded, clean = self.source.read(clip, order, box, size, rng)
-        if flip:
+        if clean_at.mirrored:
             degraded, clean = ([np.ascontiguousarray(f[:, ::-1]) for f in side] for side in (degraded, clean))
-            inner = (inner[0], size[1] - self.crop - inner[1])
-        cut = (slice(inner[0], inner[0] + self.crop), slice(inner[1], inner[1] + self.crop))
-        sample = {"degraded": _tensor([f[cut] for f in degraded]), "clean": _tensor([f[cut] for f in clean])}
+        if self.edges == "replicate":
+            degraded, clean = (
+                [side[0]] * self.context + side + [side[-1]] * self.context for side in (degraded, clean)
+            )
+        cut = degraded_at.cut
+        sample = {
+            "degraded": _tensor([f[cut] for f in degraded]),
+            "clean": _tensor([f[clean_at.cut] for f in clean]),
+        }
         if self.align == "dis":
             sample["windows"] = torch.stack([_tensor([f[cut] for f in w]) for w in self._windows(degraded)])
         return sample
 
     def _region(
-        self, height: int, width: int, factor: float, rng: np.random.Generator
-    ) -> tuple[Box, tuple[int, int], tuple[int, int]]:
-        """Where to read, the size to bring it to, and where the crop lies in that."""
-        reach = self.crop + 2 * self.margin
-        scaled = (max(self.crop, round(height * factor)), max(self.crop, round(width * factor)))
+        self, height: int, width: int, factor: float, flip: bool, rng: np.random.Generator
+    ) -> tuple[Box, tuple[int, int], Crop, Crop]:
+        """Where to read, the size to bring it to, and where the clean and the degraded crop lie in that."""
+        s, reach = self.shrinks, self.crop + 2 * self.margin
+        full = (max(self.crop, round(height * factor)), max(self.crop, round(width * factor)))
+        scaled = (full[0] // s * s, full[1] // s * s)
         size = (min(reach, scaled[0]), min(reach, scaled[1]))
+        most = [(whole - self.crop) // s for whole in scaled]
+        # mirrored, a frame's pixels are no longer the ones that were kept: the clean crop moves by so much, inward
+        moved = s - 1 - 2 * self.shift if flip else 0
+        least, most[1] = int(moved > 0), most[1] - int(moved < 0)
+        if least > most[1]:
+            flip, moved, least, most[1] = False, 0, 0, most[1] + int(moved < 0)
         if self.position == "topleft":
-            crop_at = (0, 0)
+            crop_at = (0, least * s)
         else:
-            crop_at = (int(rng.integers(scaled[0] - self.crop + 1)), int(rng.integers(scaled[1] - self.crop + 1)))
+            crop_at = (int(rng.integers(most[0] + 1)) * s, int(rng.integers(least, most[1] + 1)) * s)
         corner = [
-            min(max(at - self.margin, 0), full - part) for at, full, part in zip(crop_at, scaled, size, strict=True)
+            min(max(at - self.margin, 0), whole - part) for at, whole, part in zip(crop_at, scaled, size, strict=True)
         ]
-        inner = (crop_at[0] - corner[0], crop_at[1] - corner[1])
-        ratio = (height / scaled[0], width / scaled[1])
+        top, left = crop_at[0] - corner[0], crop_at[1] - corner[1]
+        if flip:
+            left = size[1] - self.crop - left
+        clean_at, degraded_at = (
+            Crop(top, left + moved, self.crop, flip),
+            Crop(top // s, left // s, self.crop // s, flip),
+        )
+        ratio = (height / full[0], width / full[1])
         box_h, box_w = min(height, round(size[0] * ratio[0])), min(width, round(size[1] * ratio[1]))
         top, left = min(round(corner[0] * ratio[0]), height - box_h), min(round(corner[1] * ratio[1]), width - box_w)
-        return Box(top, left, box_h, box_w), size, inner
+        return Box(top, left, box_h, box_w), size, clean_at, degraded_at
 
     def _windows(self, degraded: list[np.ndarray]) -> list[list[np.ndarray]]:
         dis, k = make_dis(), self.context

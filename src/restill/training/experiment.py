@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler, Subset
 
-from restill.datasets import open_source
+from restill.datasets import TO_TRAIN_ON, open_source
 from restill.datasets.clips import ClipSamples, to_float
 from restill.datasets.unpaired import WithUnpaired
+from restill.degradations import read_degradation
 from restill.distillation import create_method
 from restill.distillation.method import Method
 from restill.distillation.windows import centre_targets
@@ -25,6 +26,7 @@ from restill.networks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, s
 from restill.training.checkpoint import load_network
 from restill.training.loop import Batch, Feed, TrainResult, check_run, fit
 from restill.training.recipe import DataPart, NetworkPart, Recipe, Run, load_recipe
+from restill.training.recipe_data import ClipsPart
 
 
 def train(
@@ -135,33 +137,40 @@ def _network(part: NetworkPart) -> tuple[torch.nn.Module, dict[str, Any]]:
 
 
 def _samples(data: DataPart, clips: list[str] | None, length: int, seed: int, context: int, plain: bool) -> Any:
-    def cut(source: Any, seed: int) -> ClipSamples:
+    def cut(source: Any, seed: int, crop: int) -> ClipSamples:
         return ClipSamples(
             source,
             length,
             seed,
-            crop=data.crop,
+            crop=crop,
             centres=data.centres,
             context=context,
             align="dis" if data.align == "dis" else "none",  # SPyNet's windows are made in the loop, on its device
             scale=(1.0, 1.0) if plain else data.scale,
             augment=data.augment and not plain,
             position="random" if plain else data.position,
+            edges=data.edges,
         )
 
-    paired = cut(open_source(data.dataset, data.root, clips, data.rain), seed)
+    paired = cut(_source(data, clips, data.rain), seed, data.crop)
     if data.unpaired is None or plain:
         return paired
     other = data.unpaired
-    rain = "none" if other.dataset == "clean-clips" and other.rain is None else other.rain
+    as_they_are = other.dataset in TO_TRAIN_ON and other.rain is None and other.degradation == "rain"
+    source = _source(other, other.clips, "none" if as_they_are else other.rain)
+    crop = data.crop // paired.shrinks * getattr(source, "scale", 1)  # degraded frames of one size
     # a seed of its own: from the same clips it must not cut the same crops
-    return WithUnpaired(paired, cut(open_source(other.dataset, other.root, other.clips, rain), seed + 2))
+    return WithUnpaired(paired, cut(source, seed + 2, crop))
+
+
+def _source(part: ClipsPart, clips: list[str] | None, rain: Any) -> Any:
+    return open_source(part.dataset, part.root, clips, rain, degradation=read_degradation(part.degradation))
 
 
 def _loader(data: DataPart, run: Run, batch: int, context: int, start: int) -> DataLoader[Any]:
     clips = data.clips
     if data.held_out:
-        names = clips or list(open_source(data.dataset, data.root, None, data.rain).names)
+        names = clips or list(_source(data, None, data.rain).names)
         clips = [name for name in names if name not in data.held_out]
     dataset = _samples(data, clips, run.steps * batch, run.seed, context, plain=False)
     rest = Subset(dataset, range(start * batch, len(dataset)))

@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from restill.errors import RestillError
+from restill.training.recipe_data import DataPart, Part
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NetworkPart(_Part):
+class NetworkPart(Part):
     """A network and where its weights come from."""
 
     network: str | None = Field(
@@ -33,50 +30,7 @@ class NetworkPart(_Part):
         return self
 
 
-class UnpairedPart(_Part):
-    """Degraded clips without clean ones, for methods that learn from them too."""
-
-    dataset: str = Field(default="clean-clips", description="clean-clips or nturain")
-    root: Path = Field(description="folder of the dataset")
-    clips: list[str] | None = Field(default=None, description="names of the clips to take; all if not given")
-    rain: dict[str, Any] | str | None = Field(
-        None, description="rain to render on them (clean-clips); the frames as they are if not given"
-    )
-
-
-class DataPart(_Part):
-    """Where the clips come from and how samples are cut from them."""
-
-    dataset: str = Field(default="clean-clips", description="clean-clips or nturain")
-    root: Path = Field(description="folder of the dataset")
-    clips: list[str] | None = Field(default=None, description="names of the clips to take; all if not given")
-    held_out: list[str] = Field(default=[], description="names of clips to keep out of training and validate on")
-    rain: dict[str, Any] | str | None = Field(
-        None, description="rain settings or a preset's name (clean-clips); drawn anew for each sample if not given"
-    )
-    crop: int = Field(default=96, ge=16, description="height and width of a sample")
-    centres: int = Field(default=5, ge=1, description="L: frames restored in one sample")
-    align: Literal["none", "dis", "spynet"] = Field(
-        default="none", description="how neighbours are brought onto the centre"
-    )
-    aligner: Path | None = Field(
-        default=None, validate_default=True, description=".safetensors file of SPyNet's weights, for align spynet"
-    )
-    scale: tuple[float, float] = Field(default=(1.0, 1.0), description="range of random resampling")
-    augment: bool = Field(default=True, description="flip left-right and reverse time at random")
-    position: Literal["random", "topleft"] = "random"
-    workers: int = Field(default=1, ge=0, description="processes that make samples")
-    unpaired: UnpairedPart | None = Field(default=None, description="degraded clips without clean ones")
-
-    @field_validator("aligner")
-    @classmethod
-    def _aligner_with_spynet(cls, path: Path | None, others: ValidationInfo) -> Path | None:
-        if path is None and others.data.get("align") == "spynet":
-            raise ValueError("must name a .safetensors file of SPyNet's weights where align is spynet")
-        return path
-
-
-class OptimizerPart(_Part):
+class OptimizerPart(Part):
     """Adam or AdamW."""
 
     name: Literal["adam", "adamw"] = "adam"
@@ -86,7 +40,7 @@ class OptimizerPart(_Part):
     clip_norm: float | None = Field(default=None, gt=0, description="limit of the gradient's norm")
 
 
-class SchedulePart(_Part):
+class SchedulePart(Part):
     """The learning rate over time: linear warm-up, then constant, cosine to the floor, or stepwise."""
 
     name: Literal["constant", "cosine", "step"] = "constant"
@@ -109,14 +63,14 @@ class SchedulePart(_Part):
         return base
 
 
-class ValidationPart(_Part):
+class ValidationPart(Part):
     """PSNR on fixed crops of the held-out clips while training."""
 
     every: int = Field(default=500, ge=1, description="steps")
     samples: int = Field(default=16, ge=1)
 
 
-class Run(_Part):
+class Run(Part):
     """How a training goes, whatever is trained."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the run's folder")

@@ -1,0 +1,89 @@
+"""The part of a recipe that says where samples come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from restill.degradations import read_degradation
+from restill.errors import RestillError
+
+
+class Part(BaseModel):
+    """Fields of a recipe: an unknown one is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ClipsPart(Part):
+    """A data set, and what is done to it where it holds clean frames only."""
+
+    dataset: str = Field(default="clean-clips", description="a name of restill.datasets.DATASETS")
+    root: Path = Field(description="folder of the dataset")
+    clips: list[str] | None = Field(default=None, description="names of the clips to take; all if not given")
+    degradation: str | dict[str, Any] = Field(
+        default="rain",
+        description="what is done to clean frames: rain, noise, blur, downsample, or a mapping of that 'name' and its "
+        "settings, each a number or [low, high] to draw from for each sample",
+    )
+    rain: dict[str, Any] | str | None = Field(
+        default=None, description="rain settings or a preset's name; drawn anew for each sample if not given"
+    )
+
+    @field_validator("degradation")
+    @classmethod
+    def _known_degradation(cls, given: str | dict[str, Any]) -> str | dict[str, Any]:
+        try:
+            read_degradation(given)
+        except RestillError as error:
+            raise ValueError(str(error)) from error
+        return given
+
+    @field_validator("rain")
+    @classmethod
+    def _rain_alone(cls, given: Any, others: ValidationInfo) -> Any:
+        kind = others.data.get("degradation", "rain")
+        if given is not None and read_degradation(kind) is not None:
+            raise ValueError("is for degradation rain; leave one of the two out")
+        return given
+
+
+class UnpairedPart(ClipsPart):
+    """Degraded clips without clean ones, for methods that learn from them too."""
+
+    rain: dict[str, Any] | str | None = Field(
+        default=None, description="rain to render on clean frames; the frames as they are if not given"
+    )
+
+
+class DataPart(ClipsPart):
+    """Where the clips come from and how samples are cut from them."""
+
+    held_out: list[str] = Field(default=[], description="names of clips to keep out of training and validate on")
+    crop: int = Field(default=96, ge=16, description="height and width of a sample's clean frames")
+    centres: int = Field(default=5, ge=1, description="L: frames restored in one sample")
+    align: Literal["none", "dis", "spynet"] = Field(
+        default="none", description="how neighbours are brought onto the centre"
+    )
+    aligner: Path | None = Field(
+        default=None, validate_default=True, description=".safetensors file of SPyNet's weights, for align spynet"
+    )
+    scale: tuple[float, float] = Field(default=(1.0, 1.0), description="range of random resampling")
+    edges: Literal["context", "replicate"] = Field(
+        default="context",
+        description="frames before the first center and after the last: the clip's, or these two again, as at the ends "
+        "of a clip",
+    )
+    augment: bool = Field(default=True, description="flip left-right and reverse time at random")
+    position: Literal["random", "topleft"] = "random"
+    workers: int = Field(default=1, ge=0, description="processes that make samples")
+    unpaired: UnpairedPart | None = Field(default=None, description="degraded clips without clean ones")
+
+    @field_validator("aligner")
+    @classmethod
+    def _aligner_with_spynet(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+        if path is None and others.data.get("align") == "spynet":
+            raise ValueError("must name a .safetensors file of SPyNet's weights where align is spynet")
+        return path
