@@ -236,11 +236,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     import torch
 
+    from restill.networks.onednn import quick_conv3d
     from restill.networks.spynet import align_window
     from restill.training.checkpoint import load_network
     from restill.training.export import describe
 
     network, header = load_network(path)
+    quick_conv3d(network)
     aligner = _aligner(path) if header["align"] == "spynet" else None
     # the stream knows no SPyNet: it hands out the frames as they are, and they are aligned here
     info = describe(network, header["name"], header["network"], header["align"] if aligner is None else "none")
