@@ -20,11 +20,10 @@ def quick_conv3d(network: nn.Module) -> None:
         return
     for layer in network.modules():
         if type(layer) is nn.Conv3d and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
-            layer._conv_forward = partial(_by_onednn, layer)  # type: ignore[method-assign]
+            layer._conv_forward = partial(_by_onednn, layer)
 
 
 def _by_onednn(layer: nn.Conv3d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """(B, C, T, H, W) -> (B, C', T', H', W')."""
-    return torch.mkldnn_convolution(  # type: ignore[attr-defined]
-        x, weight, bias, list(layer.padding), list(layer.stride), list(layer.dilation), layer.groups
-    )
+    padding = [int(side) for side in layer.padding]
+    return torch.mkldnn_convolution(x, weight, bias, padding, list(layer.stride), list(layer.dilation), layer.groups)
