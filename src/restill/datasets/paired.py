@@ -87,7 +87,7 @@ class PairedSet:
         expected: By split, how many clips (or pictures) a whole download has, as far as known.
         members: By split, the names of its clips, where they are few and known.
         frames: By clip, how many frames it has, as far as known.
-        scale: Size of the clean over the degraded side.
+        scale, shift, reach: See :class:`restill.datasets.clips.ClipSource`.
         trains: The split to train on, if there is one.
 
     Raises:
@@ -102,6 +102,8 @@ class PairedSet:
     frames: ClassVar[dict[str, int]] = {}
     trains: ClassVar[str | None] = "train"
     scale: int = 1
+    shift: int = 0
+    reach: int = 0
 
     def __init__(self, root: str | Path, split: str = "test", clips: Sequence[str] | Path | None = None) -> None:
         self.root, self.split = Path(root), split

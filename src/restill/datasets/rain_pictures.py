@@ -71,7 +71,8 @@ class Rain200H(RainPictures):
     layout = (
         "{train,test}/rain/X2/norain-1x2.png beside {train,test}/norain/norain-1.png\n"
         "{train,test}/norain-1.png, both sides in one picture, the clean one left (order: clean-first)\n"
-        "{train,test}/input/NAME.png beside {train,test}/target/NAME.png"
+        "{train,test}/input/NAME.png beside {train,test}/target/NAME.png\n"
+        "rain/ beside norain/ or gt/, or input/ beside target/, in the folder itself, to test on"
     )
     folders: ClassVar = {
         "train": ("train", "train_c", "rain_data_train_heavy", "raintrainh"),
@@ -98,7 +99,8 @@ class Rain100H(Rain200H):
         "RainTrainH/rain-1.png beside RainTrainH/norain-1.png\n"
         "Rain100H/rainy/rain-001.png beside Rain100H/norain-001.png\n"
         "{train,test}/rain/NAME-1.png beside {train,test}/norain/NAME-1.png\n"
-        "{train,test}/input/NAME.png beside {train,test}/target/NAME.png"
+        "{train,test}/input/NAME.png beside {train,test}/target/NAME.png\n"
+        "rain/ beside norain/ or gt/, or input/ beside target/, in the folder itself, to test on"
     )
     folders: ClassVar = {"train": ("train", "train_c", "raintrainh"), "test": ("test", "test_c", "rain100h")}
     expected: ClassVar = {"train": 1800, "test": 100}

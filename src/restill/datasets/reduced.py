@@ -14,7 +14,7 @@ import numpy as np
 
 from restill.datasets.files import picture_size, read_picture
 from restill.datasets.paired import PairedClip, PairedSet
-from restill.degradations.downsample import downsample
+from restill.degradations.downsample import KERNEL, downsample
 from restill.errors import RestillError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ReducedSet(PairedSet):
                 f"scale {scale}, sigma {sigma}, offset {offset}: scale should be 1 or more, sigma 0 or more, and "
                 "offset from 0 to scale - 1"
             )
-        self.scale = scale
+        self.scale, self.shift, self.reach = scale, offset, KERNEL // 2
         self.reduction = {"scale": scale, "sigma": sigma, "offset": offset}
         super().__init__(root, split, clips)
 
