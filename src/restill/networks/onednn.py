@@ -23,7 +23,7 @@ def quick_conv3d(network: nn.Module) -> None:
             layer._conv_forward = partial(_by_onednn, layer)
 
 
-def _by_onednn(layer: nn.Conv3d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _by_onednn(layer: nn.Conv3d, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """(B, C, T, H, W) -> (B, C', T', H', W')."""
     padding = [int(side) for side in layer.padding]
-    return torch.mkldnn_convolution(x, weight, bias, padding, list(layer.stride), list(layer.dilation), layer.groups)
+    return torch.mkldnn_convolution(input, weight, bias, padding, list(layer.stride), list(layer.dilation), layer.groups)
