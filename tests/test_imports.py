@@ -22,7 +22,7 @@ LEVELS = (
     {"errors", "progress", "registry"},
 )
 # Journey 1 has only the base install; importing the heavy extras there, even inside a function, would break it.
-LIGHT = ("cli", "restore", "runtime", "video", "zoo", "alignment", "errors", "progress", "degradations.rain")
+LIGHT = ("cli", "restore", "runtime", "video", "zoo", "alignment", "errors", "progress", "degradations")
 TRAIN_EXTRA = {"torch", "yaml", "safetensors", "accelerate", "skimage", "onnx", "onnxscript", "tensorboard"}
 
 

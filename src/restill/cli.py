@@ -147,8 +147,9 @@ def rain(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Let it rain on a clean video: drops in three dimensions, wind, mist; sound and times are kept."""
+    from restill.degradations import parse_values
     from restill.degradations.rain import rain_frames
-    from restill.degradations.rain_settings import named_rain, parse_values
+    from restill.degradations.rain_settings import named_rain
     from restill.progress import track
     from restill.video import probe, transcode
 
@@ -160,6 +161,38 @@ def rain(
             clean,
             output,
             lambda frames: rain_frames(frames, settings, seed, fps),
+            overwrite=overwrite,
+            on_frame=advance,
+        )
+
+
+@app.command()
+def degrade(
+    clean: Annotated[Path, typer.Argument(help="A video file, a folder of frames or a picture.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the result goes; its suffix says as what.")],
+    kind: Annotated[str, typer.Option(help="noise, blur or downsample; 'restill rain' is for rain.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting: --set sigma=25, or '--set sigma=[5,50]'."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same noise.")] = 0,
+    crf: _Crf = None,
+    codec: _Codec = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Make a clean video noisy, blurred or small; sound and times are kept. See docs/degradations.md."""
+    from restill.degradations import degrade_frames, make_degradation, parse_values
+    from restill.progress import track
+    from restill.video import EncodeSettings, probe, transcode
+
+    chosen = make_degradation(kind, **parse_values(changes or []))
+    with track(clean.name, probe(clean).expected_frames, "frames", quiet=quiet) as advance:
+        transcode(
+            clean,
+            output,
+            lambda frames: degrade_frames(frames, chosen, seed),
+            EncodeSettings(crf=crf, codec=codec),
             overwrite=overwrite,
             on_frame=advance,
         )

@@ -8,9 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from restill.cli import app
+from restill.degradations import parse_values
 from restill.degradations.drops import Wind, drops_per_cubic_meter, fall_speed, uniform
 from restill.degradations.rain import PRESETS, Rain, RainSettings, rain_clip, rain_frames
-from restill.degradations.rain_settings import named_rain, parse_values
+from restill.degradations.rain_settings import named_rain
 from restill.degradations.splat import splat
 from restill.errors import RestillError
 

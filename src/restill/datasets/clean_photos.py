@@ -19,7 +19,7 @@ from restill.degradations.degradation import Degradation
 from restill.degradations.rain import RainSettings
 from restill.errors import RestillError
 from restill.progress import track
-from restill.video.pictures import SUFFIXES, is_picture, read_picture
+from restill.video.pictures import SUFFIXES, is_picture, read_picture, to_8_bits
 
 
 class CleanPhotos(CleanSource):
@@ -82,8 +82,7 @@ def find_photos(root: Path) -> list[str]:
 
 
 def _read(path: Path) -> np.ndarray:
-    picture = read_picture(path)
-    return picture if picture.dtype == np.uint8 else (picture >> 8).astype(np.uint8)
+    return to_8_bits(read_picture(path))
 
 
 def _measured(root: Path, names: list[str]) -> list[tuple[int, int]]:

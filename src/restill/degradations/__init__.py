@@ -64,3 +64,18 @@ def degrade_frames(frames: Iterable[np.ndarray], kind: Degradation, seed: int = 
         seed: Same seed, same result.
     """
     yield from kind.frames(frames, np.random.default_rng(seed))
+
+
+def parse_values(items: Iterable[str]) -> dict[str, Any]:
+    """Settings of rain, or of any degradation, from words like ``wind=3``, ``compression=none`` or ``sigma=[5,50]``.
+
+    Raises:
+        RestillError: For a word without an equals sign. Names and values are checked by the settings' class.
+    """
+    values: dict[str, Any] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise RestillError(f"'{item}' is not a setting: write NAME=VALUE, such as sigma=25")
+        values[name.strip()] = None if value.strip().lower() == "none" else value.strip()
+    return values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -158,21 +157,6 @@ def named_rain(name: str, values: dict[str, Any], seed: int, wind: float | None 
     if name == "random":
         return RainSettings.make(**(RainSettings.random(np.random.default_rng(seed)).model_dump() | values))
     return RainSettings.preset(name, **values)
-
-
-def parse_values(items: Iterable[str]) -> dict[str, Any]:
-    """Fields of :class:`RainSettings` from words like ``wind=3`` or ``compression=none``.
-
-    Raises:
-        RestillError: For a word without an equals sign. Names and values are checked by the model.
-    """
-    values: dict[str, Any] = {}
-    for item in items:
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise RestillError(f"'{item}' is not a setting: write NAME=VALUE, such as wind=3")
-        values[name.strip()] = None if value.strip().lower() == "none" else value.strip()
-    return values
 
 
 PRESETS: dict[str, dict[str, Any]] = {

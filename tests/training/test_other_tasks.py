@@ -1,0 +1,146 @@
+"""Two steps of what is not rain: super-resolution of clips under STD, denoising of photographs; told by recipes."""
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from restill.errors import RestillError
+from restill.evaluation.verdict import load_checkpoint
+from restill.training import experiment
+from restill.training.experiment import train
+from restill.training.recipe import load_recipe, parse_recipe
+
+torch.set_num_threads(1)
+
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
+SMALL = {
+    "fastdvdnet-vsr-quarter": {"channels": 4, "width": 8, "hr_channels": 8},
+    "vdsr": {"width": 4},
+}
+
+
+def run(tmp_path, data, student, **fields):
+    fields = {
+        "name": "tiny",
+        "seed": 1,
+        "steps": 2,
+        "batch": 1,
+        "student": student,
+        "data": {"workers": 0, **data},
+        "validation": {"every": 2, "samples": 2},
+        "threads": 1,
+        "output": str(tmp_path / "runs"),
+        **fields,
+    }
+    return train(parse_recipe(fields, "test"), quiet=True)
+
+
+def network(name):
+    return {"network": name, "options": SMALL[name]}
+
+
+@pytest.mark.parametrize("student", SMALL)
+def test_super_resolution_under_std_trains_validates_and_restores(clips, tmp_path, student):
+    data = {"root": str(clips), "held_out": ["two"], "degradation": "downsample", "crop": 64}
+    done = run(
+        tmp_path,
+        {**data, "centres": 3, "edges": "replicate"},
+        network(student),
+        teacher={"network": "edvr-m", "options": {"channels": 8, "blocks": 1}},
+        method="std",
+        options={"warmup": 1, "hidden": 4},
+    )
+    assert done.steps == 2
+    assert {"reconstruction", "space", "time"} <= done.losses.keys()
+    assert done.validation is not None
+    assert math.isfinite(done.validation)
+    frames = load_checkpoint(done.folder)
+    window = np.random.default_rng(0).random((1, 7 if student != "vdsr" else 1, 3, 16, 20), np.float32)
+    assert frames.run(window).shape == (1, 3, 64, 80)
+
+
+def test_validation_of_super_resolution_compares_with_the_clean_size(clips, tmp_path, monkeypatch):
+    seen = []
+    real = experiment.validate
+
+    def spy(method, batches, device):
+        seen.extend((batch["degraded"].shape, batch["clean"].shape) for batch in batches)
+        return real(method, batches, device)
+
+    monkeypatch.setattr(experiment, "validate", spy)
+    data = {"root": str(clips), "held_out": ["two"], "degradation": {"name": "downsample"}, "crop": 64, "centres": 1}
+    done = run(tmp_path, data, network("vdsr"), options={"reconstruction": "l1", "recon_weights": [1]})
+    assert seen == [((1, 1, 3, 16, 16), (1, 1, 3, 64, 64))] * 2
+    # a fresh VDSR is nearly the bicubic picture: the two sides show the same place
+    assert done.validation is not None
+    assert done.validation > 25
+
+
+def test_an_image_recipe_denoises_photographs(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, size in (("a.png", (40, 60)), ("more/b.png", (70, 33)), ("more/c.jpg", (48, 48))):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        smooth = cv2.GaussianBlur(rng.integers(0, 256, (*size, 3)).astype(np.uint8), (0, 0), 3)
+        cv2.imwrite(str(tmp_path / "photos" / name), smooth)
+    data = {
+        "dataset": "clean-photos",
+        "root": str(tmp_path / "photos"),
+        "held_out": ["a.png"],
+        "degradation": {"name": "noise", "sigma": [15, 25]},
+        "crop": 32,
+        "centres": 1,
+        "unpaired": {"dataset": "clean-photos", "root": str(tmp_path / "photos"), "degradation": "blur"},
+    }
+    small = {"network": "res-sl", "options": {"channels": 4, "blocks": [0, 0, 0, 0], "refinement": 1}}
+    done = run(tmp_path, data, small, options={"reconstruction": "l1", "recon_weights": [1]})
+    assert done.steps == 2
+    assert done.validation is not None
+    assert math.isfinite(done.validation)
+
+
+def test_unpaired_frames_of_their_own_size_are_cut_as_the_degraded_ones(clips):
+    fields = {
+        "name": "tiny",
+        "steps": 1,
+        "student": network("vdsr"),
+        "data": {
+            "root": str(clips),
+            "degradation": "downsample",
+            "crop": 64,
+            "centres": 1,
+            "unpaired": {"root": str(clips)},
+        },
+    }
+    recipe = parse_recipe(fields, "test")
+    sample = experiment._samples(recipe.data, None, 3, 1, 0, plain=False)[0]
+    assert sample["degraded"].shape == sample["unpaired"].shape == (1, 3, 16, 16)
+    assert sample["clean"].shape == (1, 3, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"degradation": "nois"}, r"data\.degradation.*nearest is noise"),
+        ({"degradation": {"name": "noise", "sigma": -1}}, r"data\.degradation.*number from 0 to 255"),
+        ({"degradation": "blur", "rain": "storm"}, r"data\.rain.*leave one of the two out"),
+        ({"unpaired": {"root": "x", "degradation": {}}}, r"data\.unpaired\.degradation.*needs a 'name'"),
+    ],
+)
+def test_a_wrong_degradation_is_told_when_the_recipe_is_read(data, words):
+    fields = {"name": "tiny", "steps": 1, "student": {"network": "vdsr"}, "data": {"root": "x", **data}}
+    with pytest.raises(RestillError, match=words) as caught:
+        parse_recipe(fields, "test")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted((RECIPES / "std").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_recipes_of_std_are_whole(path):
+    if path.stem == "common":
+        return
+    recipe = load_recipe(path)
+    assert recipe.data.crop == 256
+    assert recipe.steps == 800_000
