@@ -89,6 +89,22 @@ def test_what_is_not_scored_at_the_end_is_not_restored(data):
     assert len(calls) == FRAMES - 4
 
 
+def test_of_vimeo_the_center_frame_counts(tmp_path):
+    # Frame t is gray 10 t, and so is its small copy; the model is right about the 4th alone.
+    folder = tmp_path / "sequences" / "00001" / "0001"
+    folder.mkdir(parents=True)
+    (tmp_path / "sep_testlist.txt").write_text("00001/0001\n")
+    for t in range(1, 8):
+        cv2.imwrite(str(folder / f"im{t}.png"), np.full((32, 48, 3), 10 * t, np.uint8))
+    model = fake(lambda window: np.full((1, 3, 4 * window.shape[3], 4 * window.shape[4]), 40 / 255, np.float32))
+    model.info = model.info.model_copy(update={"scale": 4})
+    report = evaluate(model, "vimeo90k", tmp_path, quiet=True)
+    assert report.protocol.name == "vsr"
+    assert report.clips["00001/0001"] == {"psnr": math.inf, "ssim": pytest.approx(1), "frames": 1}
+    with pytest.raises(RestillError, match="'vsr' scores 1 of clip '00001/0001' of vimeo90k"):
+        evaluate(model, "vimeo90k", tmp_path, temporal=True, quiet=True)
+
+
 def test_json_has_no_infinity(data, tmp_path):
     report = evaluate(fake(lambda w: w[:, 0] - np.float32(10 / 255)), "nturain", data, clips=["a1"], quiet=True)
     report.write_json(tmp_path / "report.json")
