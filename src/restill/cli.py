@@ -261,14 +261,20 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint of this recipe.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew; an earlier run is lost.")] = False,
+    allow_test_images: Annotated[
+        bool, typer.Option("--allow-test-images", help="Train even on known test pictures. See docs/datasets.md.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Pre-train a network, or (where the recipe has a method) distil a student from a teacher."""
     from restill.training.experiment import train as run
 
-    result = run(recipe, overrides, resume=resume, overwrite=overwrite, quiet=quiet)
+    result = run(
+        recipe, overrides, resume=resume, overwrite=overwrite, allow_test_images=allow_test_images, quiet=quiet
+    )
     if result.interrupted:
         again = " ".join(["restill train", str(recipe), *(f"--set {item}" for item in overrides or []), "--resume"])
+        again += " --allow-test-images" if allow_test_images else ""
         typer.echo(
             f"stopped after {result.steps} steps; all is saved in {result.folder}; go on with: {again}", err=True
         )

@@ -96,6 +96,8 @@ class CleanSource(ABC):
     def pictures(self, clip: int) -> Pictures:
         """Every picture of a clip, for :mod:`restill.datasets.leaks`."""
         count = self.shape(clip)[0]
-        names = [f"{self.names[clip]}, frame {t + 1}" for t in range(count)] if count > 1 else [self.names[clip]]
+        files = self.files(clip)
+        place = files[0] if len(files) == 1 else files[0].parent
+        names = [f"{place}, frame {t + 1}" for t in range(count)] if count > 1 else [str(place)]
         about = f"{type(self).__name__} {count}"
-        return Pictures(stamp(self.files(clip), about), names, lambda: self.clean(clip, range(count)))
+        return Pictures(stamp(files, about), names, lambda: self.clean(clip, range(count)))

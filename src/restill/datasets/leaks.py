@@ -51,7 +51,10 @@ class Pictures(NamedTuple):
 class Source(Protocol):
     """Clips whose pictures can be told."""
 
-    names: Sequence[str]
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the clips."""
+        ...
 
     def pictures(self, clip: int) -> Pictures:
         """Those of a clip."""
@@ -128,11 +131,8 @@ def find_leaks(train: Sequence[Source], test: Sequence[Source] = (), *, quiet: b
     return leaks
 
 
-def refuse_test_pictures(train: Sequence[Source], test: Sequence[Source] = (), *, quiet: bool = False) -> bytes:
+def refuse_test_pictures(train: Sequence[Source], test: Sequence[Source] = (), *, quiet: bool = False) -> None:
     """Stop where :func:`find_leaks` finds something.
-
-    Returns:
-        The digests of all training pictures, for a run's :data:`TRAINED_ON`.
 
     Raises:
         RestillError: Names the two files.
@@ -141,7 +141,15 @@ def refuse_test_pictures(train: Sequence[Source], test: Sequence[Source] = (), *
     if leaks:
         more = "" if len(leaks) == 1 else f", and {len(leaks) - 1} more clips hold such pictures"
         raise RestillError(f"{leaks[0]}{more}; leave it out (data.clips), or pass --allow-test-images")
-    return b"".join(codes for source in train for codes in digests(source, quiet=True))
+
+
+def write_trained_on(folder: Path, codes: bytes) -> None:
+    """Write down in a run's folder what it is trained on, besides what is written there from an earlier start."""
+    earlier = _split((folder / TRAINED_ON).read_bytes()) if (folder / TRAINED_ON).is_file() else []
+    every = sorted({*earlier, *_split(codes)} - {FLAT})
+    partial = folder / f"{TRAINED_ON}.partial"
+    partial.write_bytes(b"".join(every))
+    partial.replace(folder / TRAINED_ON)
 
 
 def trained_on(checkpoint: Path) -> frozenset[bytes]:

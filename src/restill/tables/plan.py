@@ -209,8 +209,8 @@ def fingerprint(recipe: Recipe, needs: tuple[Source, ...]) -> str:
     """A hash of what decides a run's weights: eight hexadecimal digits."""
     fields = recipe.model_dump(mode="json", exclude=set(_ASIDE))
     for part in (fields["data"], fields["data"]["unpaired"] or {}):
-        part.pop("root", None)
-        part.pop("workers", None)
+        for aside in ("root", "workers", "never"):
+            part.pop(aside, None)
     for side in ("student", "teacher"):
         if fields[side] and fields[side]["checkpoint"]:
             fields[side]["checkpoint"] = True

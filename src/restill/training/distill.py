@@ -15,7 +15,7 @@ from restill.distillation import create_method
 from restill.errors import RestillError
 from restill.networks import NETWORKS, create
 from restill.training.checkpoint import load_network
-from restill.training.experiment import feed_from
+from restill.training.experiment import feed_from, no_test_pictures
 from restill.training.loop import Batch, Feed, check_run, fit
 from restill.training.recipe import DataPart, Run, describe
 
@@ -42,6 +42,7 @@ def distill(
     output: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    allow_test_images: bool = False,
     quiet: bool = False,
     **run: Any,
 ) -> nn.Module:
@@ -68,6 +69,7 @@ def distill(
         output: Folder for the log, TensorBoard, checkpoints and the student; nothing is written without it.
         resume: Continue from the newest whole checkpoint in ``output``.
         overwrite: Start anew although ``output`` holds an earlier run.
+        allow_test_images: Where ``data`` is a dict: train even on pictures that are known as test pictures.
         quiet: No progress.
         run: Other fields of a recipe: ``seed``, ``weights``, ``optimizer={"lr": 1e-4}``, ``schedule``, ``precision``,
             ``threads``, ``log_every``, ``save_every``, ``validation``.
@@ -103,15 +105,16 @@ def distill(
         **(options or {}),
     )
     check_run(made, plan, "restill.distill")
-    align = "none"
+    align, note_pictures = "none", None
     if isinstance(data, Mapping):
         part = _data(data)
         feed, _ = feed_from(part, plan, batch, made)
+        note_pictures = no_test_pictures(part, allow=allow_test_images, quiet=quiet)
         align = part.align
     else:
         feed = Feed(lambda start: _again(data), partial(as_batch, context=context))
     info = {**info, "align": align, "name": plan.name}
-    fit(made, feed, plan, info, folder, resume=resume, overwrite=overwrite, quiet=quiet)
+    fit(made, feed, plan, info, folder, resume=resume, overwrite=overwrite, quiet=quiet, on_start=note_pictures)
     return student_net.cpu().eval()
 
 

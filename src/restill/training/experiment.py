@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler, Subset
 
-from restill.datasets import TO_TRAIN_ON, open_source
+from restill.datasets import TO_TRAIN_ON, leaks, open_paired, open_source
 from restill.datasets.clips import ClipSamples, to_float
 from restill.datasets.unpaired import WithUnpaired
 from restill.degradations import read_degradation
@@ -26,7 +28,7 @@ from restill.networks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, s
 from restill.training.checkpoint import load_network
 from restill.training.loop import Batch, Feed, TrainResult, check_run, fit
 from restill.training.recipe import DataPart, NetworkPart, Recipe, Run, load_recipe
-from restill.training.recipe_data import ClipsPart
+from restill.training.recipe_data import ClipsPart, UnpairedPart
 
 
 def train(
@@ -35,6 +37,7 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    allow_test_images: bool = False,
     quiet: bool = False,
 ) -> TrainResult:
     """Pre-train or distil a student.
@@ -44,19 +47,28 @@ def train(
         overrides: ``a.b=c``, applied to a recipe that is read from a path.
         resume: Continue from the newest whole checkpoint in the run's folder; from the start if there is none.
         overwrite: Start anew although the run's folder holds an earlier run, which is lost.
+        allow_test_images: Train even on pictures that are known as test pictures.
         quiet: No progress.
 
     Returns:
         The run's folder, how far it came, the last losses and the last validation PSNR.
 
     Raises:
-        RestillError: Something in the recipe is wrong; or a run is there already; or a loss is not finite.
+        RestillError: Something in the recipe is wrong; or a run is there already; or a loss is not finite; or a test
+            picture is among those to train on.
     """
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides)
     torch.manual_seed(recipe.seed)
     method, info = build(recipe)
     feed, aligner = feed_from(recipe.data, recipe, recipe.batch, method)
+    note_pictures = no_test_pictures(recipe.data, allow=allow_test_images, quiet=quiet)
+
+    def start(folder: Path) -> None:
+        note_pictures(folder)
+        if aligner is not None:
+            save_spynet(aligner, folder / WEIGHTS)
+
     return fit(
         method,
         feed,
@@ -66,7 +78,7 @@ def train(
         resume=resume,
         overwrite=overwrite,
         quiet=quiet,
-        on_start=None if aligner is None else lambda folder: save_spynet(aligner, folder / WEIGHTS),
+        on_start=start,
     )
 
 
@@ -155,24 +167,67 @@ def _samples(data: DataPart, clips: list[str] | None, length: int, seed: int, co
     paired = cut(_source(data, clips, data.rain), seed, data.crop)
     if data.unpaired is None or plain:
         return paired
-    other = data.unpaired
-    as_they_are = other.dataset in TO_TRAIN_ON and other.rain is None and other.degradation == "rain"
-    source = _source(other, other.clips, "none" if as_they_are else other.rain)
+    source = _unpaired(data.unpaired)
     crop = data.crop // paired.shrinks * getattr(source, "scale", 1)  # degraded frames of one size
     # a seed of its own: from the same clips it must not cut the same crops
     return WithUnpaired(paired, cut(source, seed + 2, crop))
 
 
-def _source(part: ClipsPart, clips: list[str] | None, rain: Any) -> Any:
-    return open_source(part.dataset, part.root, clips, rain, degradation=read_degradation(part.degradation))
+def _source(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: bool = False) -> Any:
+    kind = read_degradation(part.degradation)
+    return open_source(
+        part.dataset,
+        part.root,
+        clips,
+        rain,
+        degradation=kind,
+        split=part.split,
+        options=part.options,
+        unpaired=unpaired,
+    )
+
+
+def _unpaired(part: UnpairedPart) -> Any:
+    as_they_are = part.dataset in TO_TRAIN_ON and part.rain is None and part.degradation == "rain"
+    return _source(part, part.clips, "none" if as_they_are else part.rain, unpaired=True)
+
+
+def _training_clips(data: DataPart) -> list[str] | None:
+    """Names of the clips to train on; None for all."""
+    if not data.held_out:
+        return data.clips
+    names = data.clips or list(_source(data, None, data.rain).names)
+    return [name for name in names if name not in data.held_out]
+
+
+def no_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = False) -> Callable[[Path], None]:
+    """Stop if a picture to train on is known as a test picture: see :mod:`restill.datasets.leaks`.
+
+    Args:
+        data: A recipe's ``data``.
+        allow: Do not stop.
+        quiet: No progress.
+
+    Returns:
+        Writes down in a run's folder what it is trained on; called in the first process alone.
+
+    Raises:
+        RestillError: Names the two files.
+    """
+    if os.environ.get("RANK", "0") != "0":  # torchrun: the first process looks for all
+        return lambda folder: None
+    train = [_source(data, _training_clips(data), data.rain)]
+    if data.unpaired is not None:
+        train.append(_unpaired(data.unpaired))
+    test = [open_paired(part.dataset, part.root, part.split, None, part.options) for part in data.never]
+    if not allow:
+        leaks.refuse_test_pictures(train, test, quiet=quiet)
+    codes = b"".join(code for source in train for code in leaks.digests(source, quiet=quiet))
+    return lambda folder: leaks.write_trained_on(folder, codes)
 
 
 def _loader(data: DataPart, run: Run, batch: int, context: int, start: int) -> DataLoader[Any]:
-    clips = data.clips
-    if data.held_out:
-        names = clips or list(_source(data, None, data.rain).names)
-        clips = [name for name in names if name not in data.held_out]
-    dataset = _samples(data, clips, run.steps * batch, run.seed, context, plain=False)
+    dataset = _samples(data, _training_clips(data), run.steps * batch, run.seed, context, plain=False)
     rest = Subset(dataset, range(start * batch, len(dataset)))
     workers = data.workers
     cv2.setNumThreads(1)  # OpenCV's threads, if it has any by now, do not survive the fork: a worker would hang on them

@@ -23,6 +23,8 @@ class ClipsPart(Part):
     dataset: str = Field(default="clean-clips", description="a name of restill.datasets.DATASETS")
     root: Path = Field(description="folder of the dataset")
     clips: list[str] | None = Field(default=None, description="names of the clips to take; all if not given")
+    split: str | None = Field(default=None, description="part of a benchmark's set; its training split if not given")
+    options: dict[str, Any] = Field(default={}, description="the data set's own, such as order: see docs/datasets.md")
     degradation: str | dict[str, Any] = Field(
         default="rain",
         description="what is done to clean frames: rain, noise, blur, downsample, or a mapping of that 'name' and its "
@@ -58,6 +60,15 @@ class UnpairedPart(ClipsPart):
     )
 
 
+class TestPart(Part):
+    """A test set, none of whose pictures may be trained on."""
+
+    dataset: str = Field(description="a benchmark's name")
+    root: Path = Field(description="its folder")
+    split: str | None = Field(default=None, description="the split to evaluate on if not given")
+    options: dict[str, Any] = Field(default={}, description="the data set's own")
+
+
 class DataPart(ClipsPart):
     """Where the clips come from and how samples are cut from them."""
 
@@ -80,6 +91,9 @@ class DataPart(ClipsPart):
     position: Literal["random", "topleft"] = "random"
     workers: int = Field(default=1, ge=0, description="processes that make samples")
     unpaired: UnpairedPart | None = Field(default=None, description="degraded clips without clean ones")
+    never: list[TestPart] = Field(
+        default=[], description="test sets that no training picture may be of, besides those that are known"
+    )
 
     @field_validator("aligner")
     @classmethod
