@@ -12,7 +12,7 @@ from restill.errors import RestillError
 from restill.evaluation.verdict import load_checkpoint
 from restill.training import experiment
 from restill.training.experiment import train
-from restill.training.recipe import load_recipe, parse_recipe
+from restill.training.recipe import load_recipe, parse_recipe, read_fields
 
 torch.set_num_threads(1)
 
@@ -137,10 +137,34 @@ def test_a_wrong_degradation_is_told_when_the_recipe_is_read(data, words):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("path", sorted((RECIPES / "std").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_recipes_of_std_are_whole(path):
-    if path.stem == "common":
-        return
-    recipe = load_recipe(path)
-    assert recipe.data.crop == 256
-    assert recipe.steps == 800_000
+NAMED = [path for path in sorted((RECIPES / "std").glob("*.yaml")) if "name" in read_fields(path)]
+
+
+def test_the_recipes_of_std_are_the_papers_training():
+    recipes = {path.stem: load_recipe(path) for path in NAMED}
+    assert {"edvr", "vdsr", "vdsr_std", "fastdvdnet_quarter_std", "table2_sd"} <= recipes.keys()
+    assert len({recipe.name for recipe in recipes.values()}) == len(recipes)
+    for stem, recipe in recipes.items():
+        assert (recipe.steps, recipe.batch, recipe.optimizer.lr) == (800_000, 2, 1e-4)
+        assert (recipe.data.crop, recipe.data.centres, recipe.data.edges) == (256, 7, "replicate")
+        assert [recipe.schedule.lr(1e-4, step, 800_000) for step in (0, 200_000, 799_999)] == [1e-4, 0.5e-4, 0.125e-4]
+        assert recipe.options["reconstruction"] == "l1"
+        assert recipe.method == "std" or not stem.endswith("_std")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", [path for path in NAMED if path.stem != "rbpn" and "pisr" not in path.stem], ids=lambda path: path.stem
+)
+def test_each_recipe_of_std_runs_two_steps(clips, tmp_path, path):
+    fields = read_fields(path)
+    one_width = fields["student"]["network"] in ("vdsr", "vsrnet")
+    fields["student"]["options"] = {"width": 8} if one_width else {"channels": 8}
+    if "teacher" in fields:
+        fields["teacher"] = {"network": "edvr-m", "options": {"channels": 8, "blocks": 1}}
+    if fields.get("method") == "std":
+        fields["options"] = {**fields.get("options", {}), "warmup": 1, "hidden": 4}
+    data = {"dataset": "clean-clips", "root": str(clips), "degradation": "downsample", "crop": 64, "workers": 0}
+    fields["data"] |= data
+    fields |= {"steps": 2, "batch": 1, "threads": 1, "output": str(tmp_path)}
+    assert train(parse_recipe(fields, str(path)), quiet=True).steps == 2
