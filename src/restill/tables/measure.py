@@ -168,7 +168,7 @@ def counted(row: Row, rule: Counting) -> dict[str, float]:
     assert row.network is not None  # noqa: S101 - the caller has looked
     with torch.device("meta"):
         network = create(row.network, **row.options)
-    cost = count(network, rule.size)
+    cost = count(network, row.size or rule.size)
     spec: Any = network.spec
     return {"frames": spec.frames, "parameters": cost.parameters, "gmacs": cost.by(rule.convention) / 1e9}
 

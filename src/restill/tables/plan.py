@@ -114,6 +114,14 @@ class Plan:
         needs = tuple(self._source(self.recipes / path, training, None, {}) for path in row.needs)
         return self._source(self.recipes / row.recipe, training, seed, row.scales.get(self.scale, {}), needs)
 
+    def of_recipe(self, path: Path) -> Source:
+        """What a recipe by itself comes to at this scale.
+
+        Raises:
+            RestillError: As :meth:`of_row`.
+        """
+        return self._source(path, None, None, {})
+
     def _source(
         self, path: Path, training: str | None, seed: int | None, extra: dict[str, Any], needs: tuple[Source, ...] = ()
     ) -> Source:
@@ -195,11 +203,17 @@ class Plan:
 
 
 def by_name(recipes: Path) -> dict[str, Path]:
-    """Every recipe that can be run, by its name."""
+    """Every recipe that can be run, by its name.
+
+    Raises:
+        RestillError: Two have the same.
+    """
     found: dict[str, Path] = {}
     for path in sorted(recipes.rglob("*.yaml")):
         if FOLDER not in path.relative_to(recipes).parts:
             name = read_fields(path).get("name")
+            if name in found:
+                raise RestillError(f"{path}: is called '{name}' as {found[name]} is; checkpoints go by that name")
             if name is not None:
                 found[str(name)] = path
     return found
@@ -220,7 +234,7 @@ def fingerprint(recipe: Recipe, needs: tuple[Source, ...]) -> str:
 def absent(dataset: str, root: Path, key: str = "") -> str:
     """Which data are missing, where they go, and in what layout."""
     layout = getattr(dataset_class(dataset), "layout", "")
-    laid_out = f", laid out as {' '.join(layout.split())}" if layout else ""
+    laid_out = f", laid out as {' or '.join(layout.splitlines())}" if layout else ""
     return f"needs {dataset} in {root}, or elsewhere by --data {key or dataset}=DIR{laid_out}"
 
 

@@ -99,13 +99,19 @@ class TableResult:
     def grids(self) -> list[tuple[str, list[str], list[list[str]]]]:
         """(heading, column titles, lines of cells): one grid for each metric, or one in all for single columns."""
         columns = [column.name for column in self.table.columns] or [""]
-        if self.table.width == 1:
-            titles = [NAMES.get(metric, metric) for metric in self.table.metrics]
-            return [(columns[0], self._titles(titles), self._lines([(m, 0) for m in self.table.metrics]))]
+        places = {m: [i for i in range(self.table.width) if self._used(m, i)] for m in self.table.metrics}
+        if all(len(used) == 1 for used in places.values()):
+            one = [(m, used[0]) for m, used in places.items()]
+            titles = [" ".join([NAMES.get(m, m), *([columns[i]] if self.table.width > 1 else [])]) for m, i in one]
+            return [(columns[0] if self.table.width == 1 else "", self._titles(titles), self._lines(one))]
         return [
-            (NAMES.get(m, m), self._titles(columns), self._lines([(m, i) for i in range(self.table.width)]))
-            for m in self.table.metrics
+            (NAMES.get(m, m), self._titles([columns[i] for i in used]), self._lines([(m, i) for i in used]))
+            for m, used in places.items()
         ]
+
+    def _used(self, metric: str, column: int) -> bool:
+        """Whether a metric has any number in a column, as far as the paper tells."""
+        return not self.has_paper or any(self.table.of(row, metric, column) is not None for row in self.table.rows)
 
     def _titles(self, columns: list[str]) -> list[str]:
         return ["", *([""] if self.has_paper else []), *columns]
@@ -150,7 +156,11 @@ class TableResult:
 
     def _paper(self, row: Row, metric: str, column: int) -> str:
         number = self.table.of(row, metric, column)
-        return "-" if number is None else self._text(metric, number)
+        if number is None:
+            return "-"
+        if metric == "parameters":
+            return f"{number / _MILLION:g}"  # the paper's own digits
+        return f"{number:g}" if metric == "gmacs" else self._text(metric, number)
 
     def _ours(self, result: RowResult, metric: str, column: int) -> str:
         values = result.ours.get(metric, [[]] * self.table.width)[column]

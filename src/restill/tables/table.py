@@ -54,6 +54,7 @@ class Row(_Part):
     recipe: str | None = Field(default=None, description="a recipe, its path within the folder of recipes")
     network: str | None = Field(default=None, description="for a complexity table: the network to count")
     options: dict[str, Any] = Field(default={}, description="that network's options")
+    size: tuple[int, int] | None = Field(default=None, description="counted at this height and width instead")
     needs: list[str] = Field(
         default=[], description="recipes to run first, besides those whose runs the recipe's checkpoints name"
     )

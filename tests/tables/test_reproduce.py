@@ -1,0 +1,208 @@
+"""A table run from end to end on made-up data: what is shown, what is kept, what is not done twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from rich.console import Console
+
+from restill.errors import RestillError
+from restill.tables import reproduce, runner
+from restill.tables.plan import Job, Plan, by_name
+from restill.tables.plot import plot
+from restill.tables.show import parse_data, parse_seeds
+from restill.tables.table import find_table
+from restill.training.experiment import train
+
+TABLE = {
+    "title": "A table",
+    "paper": "Somebody, 2020",
+    "protocol": "all-frames",
+    "sets": {"rain": {"dataset": "nturain", "clips": ["a1", "a2"]}},
+    "columns": [{"name": n, "set": "rain", "clip": n} for n in ("a1", "a2")] + [{"name": "average", "set": "rain"}],
+    "metrics": ["psnr", "ssim"],
+    "scales": {"smoke": {"recipe": {"steps": 1}, "limit": 2}},
+    "rows": [
+        {"label": "input", "model": "none"},
+        {"label": "before", "recipe": "first.yaml", "paper": {"psnr": [30.5, 31, 30.75]}},
+        {"label": "after", "recipe": "second.yaml", "paper": {"psnr": [31.5, 32, 31.75]}, "note": "A note."},
+        {"label": "theirs", "paper": {"psnr": [40, 41, 40.5]}},
+    ],
+    "notes": ["About all."],
+}
+FIRST = {
+    "name": "first",
+    "steps": 2,
+    "batch": 1,
+    "threads": 1,
+    "student": {"network": "rill-s", "options": {"channels": 8}},
+    "data": {"root": "data/clips", "crop": 32, "centres": 1, "workers": 0},
+}
+SECOND = {**FIRST, "name": "second", "method": "mse", "student": {"checkpoint": "runs/first"}}
+SECOND["teacher"] = {"checkpoint": "runs/teacher"}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def pictures(folder: Path, frames: int, seed: int, size: tuple[int, int] = (48, 56)) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    texture = cv2.GaussianBlur(rng.integers(0, 255, (size[0] + 20, size[1] + 20, 3)).astype(np.uint8), (0, 0), 2)
+    for t in range(frames):
+        cv2.imwrite(str(folder / f"{t:05d}.png"), texture[t % 20 : t % 20 + size[0], : size[1]])
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with recipes, a table, clips to train on and two test clips; the current one."""
+    (tmp_path / "recipes" / "tables").mkdir(parents=True)
+    for name, fields in {
+        "tables/tiny": TABLE,
+        "first": FIRST,
+        "second": SECOND,
+        "teacher": {**FIRST, "name": "teacher", "student": {"network": "rill-l", "options": {"channels": 8}}},
+    }.items():
+        (tmp_path / "recipes" / f"{name}.yaml").write_text(yaml.safe_dump(fields))
+    pictures(tmp_path / "clips" / "one", 6, 0)
+    for i, clip in enumerate(("a1", "a2")):
+        pictures(tmp_path / "rain" / clip / "rain", 4, 10 + i)
+        pictures(tmp_path / "rain" / clip / "gt", 4, 20 + i)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+DATA = {"nturain": "rain", "clean-clips": "clips"}
+
+
+def shown(result) -> str:
+    console = Console(width=150)
+    with console.capture() as capture:
+        console.print(result.text())
+    return capture.get()
+
+
+def test_a_table_is_run_and_nothing_is_done_twice(place, monkeypatch):
+    result = reproduce("tiny", data=DATA, seeds=[1, 2], quiet=True)
+    before, after = result.rows[1], result.rows[2]
+    assert [row.messages for row in result.rows] == [[], [], [], ["not implemented"]]
+    assert [len(values) for values in before.ours["psnr"]] == [2, 2, 2]
+    a1, a2, average = after.ours["psnr"]
+    assert average[0] == pytest.approx((a1[0] + a2[0]) / 2)
+    assert a1[0] != a1[1]  # another seed, another student
+    assert [len(values) for values in result.rows[0].ours["psnr"]] == [1, 1, 1]
+    # a student of each seed before and after, and one teacher
+    runs = sorted(path.name.rpartition("-")[0] for path in (place / "runs/tables/paper").iterdir())
+    assert runs == ["first-seed1", "first-seed2", "second-seed1", "second-seed2", "teacher"]
+    monkeypatch.setattr(runner, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("restill.tables.measure.evaluate", lambda *_, **__: pytest.fail("measured again"))
+    again = reproduce("tiny", data=DATA, seeds=[1, 2], quiet=True)
+    assert again.as_dict() == result.as_dict()
+    text = shown(again)
+    assert "±" in text
+    assert "paper" in text
+    assert "Somebody, 2020" in text
+    assert "theirs: not implemented" in text
+    assert "[1] A note." in text
+    assert "after [1]" in text
+    json.dumps(again.as_dict(), allow_nan=False)
+
+
+def test_what_a_run_is_made_of_decides_whether_it_is_another(place):
+    def mark(row: str, **changes) -> str:
+        path = place / "recipes" / "first.yaml"
+        path.write_text(yaml.safe_dump({**FIRST, **changes}))
+        table = find_table("tiny", place / "recipes")
+        found = Plan(table, "paper", place / "recipes", Path("out"), {}).of_row(
+            next(r for r in table.rows if r.label == row), None, None
+        )
+        assert isinstance(found, Job)
+        return found.mark
+
+    first, second = mark("before"), mark("after")
+    assert mark("before", steps=3) != first
+    assert mark("after", steps=3) != second  # it starts from the other
+    assert mark("before", threads=2, data={**FIRST["data"], "root": "elsewhere"}) == first
+
+
+def test_rows_without_data_say_which_and_where_and_the_others_go_on(place):
+    result = reproduce("tiny", data={"nturain": "rain"}, quiet=True)
+    assert result.rows[0].ours["psnr"][0]
+    assert result.rows[1].messages == ["needs clean-clips in data/clips, or elsewhere by --data clean-clips=DIR"]
+    nothing = reproduce("tiny", quiet=True)
+    assert (
+        nothing.rows[0]
+        .messages[0]
+        .startswith("needs nturain in data/nturain, or elsewhere by --data nturain=DIR, laid out as ")
+    )
+    assert "input, before, after: needs nturain" in shown(nothing)
+    assert not (place / "runs").exists() or not list((place / "runs").rglob("checkpoint-*"))
+
+
+def test_a_clip_that_is_not_there_leaves_its_column_and_the_average_empty(place):
+    table = yaml.safe_load((place / "recipes/tables/tiny.yaml").read_text())
+    table["sets"]["rain"]["clips"] = ["a1", "b1"]
+    table["columns"][1] = {"name": "b1", "set": "rain", "clip": "b1"}
+    (place / "recipes/tables/tiny.yaml").write_text(yaml.safe_dump(table))
+    row = reproduce("tiny", ["input"], DATA, quiet=True).rows[0]
+    assert [len(values) for values in row.ours["psnr"]] == [1, 0, 0]
+    assert row.messages == ["rain has no b1 of nturain"]
+
+
+def test_a_run_that_was_made_by_its_recipe_is_taken(place):
+    train("recipes/first.yaml", ["data.root=clips"], quiet=True)
+    result = reproduce("tiny", ["before"], DATA, evaluate_only=True, quiet=True)
+    assert result.rows[0].messages == []
+    assert not (place / "runs/tables/paper").exists()
+    # with other steps it is no longer the recipe's
+    (place / "recipes/first.yaml").write_text(yaml.safe_dump({**FIRST, "steps": 3}))
+    late = reproduce("tiny", ["before"], DATA, evaluate_only=True, quiet=True)
+    assert late.rows[0].messages == ["is not trained yet, and only evaluation was asked for"]
+
+
+def test_interrupted_it_says_how_to_go_on(place, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "train", stop)
+    result = reproduce("tiny", data=DATA, quiet=True)
+    assert result.stopped
+    assert [row.row.label for row in result.rows] == ["input", "before"]
+    assert "the same command goes on" in shown(result)
+
+
+def test_markdown_and_picture_hold_both_sides(place):
+    result = reproduce("tiny", ["input", "before"], DATA, scale="smoke", quiet=True)
+    assert result.part
+    page = result.markdown()
+    assert "| before | paper | 30.50 | 31.00 | 30.75 |" in page
+    assert f"|  | ours | {result.rows[1].ours['psnr'][0][0]:.2f} |" in page
+    assert "only prove that all is wired" in page
+    root = ElementTree.fromstring(plot(result))  # noqa: S314 - our own
+    circles = root.findall("{http://www.w3.org/2000/svg}circle")
+    assert len(circles) == 2 + 1 + 2  # the key, the paper's average, two of ours
+
+
+def test_what_a_user_can_get_wrong(place):
+    (place / "recipes/third.yaml").write_text(yaml.safe_dump(FIRST))
+    with pytest.raises(RestillError, match="third.yaml: is called 'first' as .*first.yaml is"):
+        by_name(place / "recipes")
+    with pytest.raises(RestillError, match="table 'tiny' has no row 'befor'; its rows are: input; before"):
+        reproduce("tiny", ["befor"])
+    with pytest.raises(RestillError, match="--scale small: the scales of this table are: paper, smoke"):
+        reproduce("tiny", scale="small")
+    with pytest.raises(RestillError, match="--data rain: should be NAME=DIR"):
+        parse_data(["rain"])
+    with pytest.raises(RestillError, match="there is no folder nowhere"):
+        parse_data(["nturain=nowhere"])
+    with pytest.raises(RestillError, match="--seeds one: should be whole numbers"):
+        parse_seeds("one")
