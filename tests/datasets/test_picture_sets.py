@@ -255,6 +255,14 @@ def test_a_side_that_is_missing_is_named(tmp_path: Path) -> None:
         open_paired("rain200h", tmp_path)
 
 
+def test_one_side_is_no_pair_of_halves(tmp_path: Path) -> None:
+    plant(tmp_path, {"Rain100H/norain-001.png": (C, 1), "Rain12/001_GT.png": (C, 1)})
+    with pytest.raises(RestillError, match=r"norain-001\.png: its degraded picture is missing"):
+        open_paired("rain100h", tmp_path)
+    with pytest.raises(RestillError, match=r"001_GT\.png: its degraded picture is missing"):
+        open_paired("rain12", tmp_path)
+
+
 def test_two_copies_are_not_mixed(tmp_path: Path) -> None:
     for copy in ("Rain200H", "Rain200L"):
         plant(tmp_path / copy, {"test/rain/1.png": (D, 1), "test/norain/1.png": (C, 1)})
@@ -284,6 +292,14 @@ def test_options_are_listed() -> None:
     assert options_of("rain200h") == {"order": None}
     assert options_of("vid4") == {"scale": 4, "sigma": 1.6, "offset": 0}
     assert options_of("hide") == {}
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name not in TO_TRAIN_ON])
+def test_the_page_shows_every_layout(name: str) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    assert f"### `{name}`" in page
+    assert paired_class(name).layout in page
+    assert all(f"`{option}`" in page for option in options_of(name))
 
 
 def test_shared_pictures(shared_data: Path) -> None:

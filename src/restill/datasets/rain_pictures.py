@@ -18,7 +18,26 @@ CLEAN = r"(?:norain|gt|clean|ground_truth)"
 
 
 class RainPictures(PictureSet):
-    """Rainy pictures with clean ones.
+    """Rainy pictures with clean ones, a file for each.
+
+    Attributes:
+        folders: By split, what its folder may be called.
+    """
+
+    folders: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    def layouts(self) -> tuple[Layout, ...]:
+        """In a folder named after the split; a test set may lie in the root itself, in folders for its sides."""
+        inside = self.inside(below(*self.folders[self.split]))
+        return inside if self.split != self.splits[0] else (*inside, *self.inside(""))
+
+    def inside(self, place: str) -> tuple[Layout, ...]:
+        """The layouts below a folder."""
+        return two_folders(place)
+
+
+class RainHalves(RainPictures):
+    """The same, and where both sides are in one file.
 
     Args:
         root: The folder.
@@ -26,8 +45,6 @@ class RainPictures(PictureSet):
         clips: Names of pictures, or a text file of them; None for all.
         order: Which half of a side-by-side picture is which; None for the set's usual order.
     """
-
-    folders: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def __init__(
         self,
@@ -43,34 +60,34 @@ class RainPictures(PictureSet):
         super().__init__(root, split, clips)
 
     def layouts(self) -> tuple[Layout, ...]:
-        """In a folder named after the split; a test set may lie in the root itself, in folders for its sides."""
-        place = below(*self.folders[self.split])
-        inside = (*self.inside(place), Halves(place + r"([^/]+)"))
-        return inside if self.split != self.splits[0] else (*inside, *self.inside(""))
-
-    def inside(self, place: str) -> tuple[Layout, ...]:
-        """The layouts with a file for each side, below a folder."""
-        return two_folders(place)
+        """Those of two files, then one file directly in the split's folder."""
+        return (*super().layouts(), Halves(below(*self.folders[self.split]) + r"([^/]+)"))
 
 
 def two_folders(place: str) -> tuple[Layout, ...]:
     """A folder for each side: partners by name in ``input/`` and ``target/``, else by number."""
     return (
         Pairs(place + r"input/([^/]+)", place + r"target/([^/]+)"),
-        Pairs(place + rf"{RAIN}/x2/\D*(\d+)x2", place + rf"(?:{CLEAN}/)?norain-?(\d+)"),
+        Pairs(place + rf"{RAIN}/x2/\D*(\d+)x2", place + rf"{CLEAN}/\D*(\d+)"),
         Pairs(place + rf"{RAIN}/\D*(\d+)(?:x2)?", place + rf"{CLEAN}/\D*(\d+)"),
-        Pairs(place + rf"{RAIN}/\D*(\d+)(?:x2)?", place + r"norain-?(\d+)"),
+    )
+
+
+def clean_beside(place: str) -> tuple[Layout, ...]:
+    """Clean pictures beside the folder of rainy ones, or both in one folder, as PReNet's authors lay them out."""
+    return (
+        Pairs(place + rf"{RAIN}/\D*(\d+)", place + r"norain-?(\d+)"),
         Pairs(place + r"rain-?(\d+)", place + r"norain-?(\d+)"),
     )
 
 
-class Rain200H(RainPictures):
+class Rain200H(RainHalves):
     """Heavy rain, 1,800 pictures to train on and 200 to test on."""
 
     title = "Rain200H (Yang et al., CVPR 2017)"
     layout = (
         "{train,test}/rain/X2/norain-1x2.png beside {train,test}/norain/norain-1.png\n"
-        "{train,test}/norain-1.png, both sides in one picture, the clean one left (order: clean-first)\n"
+        "{train,test}/norain-1.png, both sides in one picture (order: clean-first, or rainy-first)\n"
         "{train,test}/input/NAME.png beside {train,test}/target/NAME.png\n"
         "rain/ beside norain/ or gt/, or input/ beside target/, in the folder itself, to test on"
     )
@@ -91,8 +108,8 @@ class Rain200L(Rain200H):
     }
 
 
-class Rain100H(Rain200H):
-    """The first form of Rain200H: 100 pictures to test on, with 546 of whose backgrounds training pictures are made."""
+class Rain100H(RainPictures):
+    """The first form of Rain200H: 1,800 pictures to train on, 100 to test on."""
 
     title = "Rain100H (Yang et al., CVPR 2017)"
     layout = (
@@ -102,8 +119,12 @@ class Rain100H(Rain200H):
         "{train,test}/input/NAME.png beside {train,test}/target/NAME.png\n"
         "rain/ beside norain/ or gt/, or input/ beside target/, in the folder itself, to test on"
     )
-    folders: ClassVar = {"train": ("train", "train_c", "raintrainh"), "test": ("test", "test_c", "rain100h")}
+    folders: ClassVar = {"train": ("train", "raintrainh"), "test": ("test", "rain100h")}
     expected: ClassVar = {"train": 1800, "test": 100}
+
+    def inside(self, place: str) -> tuple[Layout, ...]:
+        """Two folders, or the clean pictures beside the rainy ones."""
+        return (*two_folders(place), *clean_beside(place))
 
 
 class Rain100L(Rain100H):
@@ -111,7 +132,7 @@ class Rain100L(Rain100H):
 
     title = "Rain100L (Yang et al., CVPR 2017)"
     layout = Rain100H.layout.replace("TrainH", "TrainL").replace("100H", "100L")
-    folders: ClassVar = {"train": ("train", "train_c", "raintrainl"), "test": ("test", "test_c", "rain100l")}
+    folders: ClassVar = {"train": ("train", "raintrainl"), "test": ("test", "rain100l")}
     expected: ClassVar = {"train": 200, "test": 100}
 
 
@@ -127,32 +148,31 @@ class Rain12(RainPictures):
         "rain/NAME-1.png beside norain/NAME-1.png or gt/NAME-1.png\n"
         "input/NAME.png beside target/NAME.png"
     )
-    folders: ClassVar = {"test": ("test", "rain12", "rainy_image")}
+    folders: ClassVar = {"test": ("test", "rain12")}
     expected: ClassVar = {"test": 12}
 
     def inside(self, place: str) -> tuple[Layout, ...]:
         """Both sides in one folder, or in two."""
-        return (Pairs(place + r"(\d+)_in", place + r"(\d+)_gt"), *two_folders(place))
+        return (Pairs(place + r"(\d+)_in", place + r"(\d+)_gt"), *two_folders(place), *clean_beside(place))
 
 
-class Rain1200(RainPictures):
+class Rain1200(RainHalves):
     """Three strengths of rain, 4,000 pictures each to train on, 1,200 to test on, of 512x512 pixels."""
 
     title = "Rain1200 (Zhang and Patel, CVPR 2018)"
     layout = (
-        "DID-MDN-training/Rain_{Heavy,Medium,Light}/train2018new/1.jpg and DID-MDN-test/1.jpg, both sides in one "
-        "picture, the rainy one left (order: rainy-first)\n"
-        "{train,test}/1.jpg, both sides in one picture\n"
+        "DID-MDN-training/Rain_{Heavy,Medium,Light}/train2018new/1.jpg and DID-MDN-test/1.jpg, rainy and clean half\n"
+        "{train,test}/1.jpg, both sides in one picture (order: rainy-first, or clean-first)\n"
         "{train,test}/input/NAME.png beside {train,test}/target/NAME.png"
     )
     folders: ClassVar = {"train": ("train", "train_c"), "test": ("did-mdn-test", "test", "test_c", "test1200")}
     expected: ClassVar = {"train": 12000, "test": 1200}
     order = "rainy-first"
 
-    def inside(self, place: str) -> tuple[Layout, ...]:
-        """The archive's folders of three strengths, or a folder for each side."""
+    def layouts(self) -> tuple[Layout, ...]:
+        """The archive's folders of three strengths first."""
         archive = Halves(ANY + r"(?P<folder>rain_heavy|rain_medium|rain_light)/train2018new/([^/]+)")
-        return (archive, *two_folders(place)) if self.split == "train" else two_folders(place)
+        return (archive, *super().layouts()) if self.split == "train" else super().layouts()
 
 
 class Rain1400(RainPictures):

@@ -84,8 +84,8 @@ class SIDD(PictureSet):
 
     title = "SIDD (Abdelhamed et al., CVPR 2018)"
     layout = (
-        f"{NOISY}.mat beside {CLEAN}.mat to test on, and Data/*/*_NOISY_SRGB_010.PNG beside Data/*/*_GT_SRGB_010.PNG "
-        "to train on\n"
+        f"{NOISY}.mat beside {CLEAN}.mat (test)\n"
+        "Data/*/*_NOISY_SRGB_010.PNG beside Data/*/*_GT_SRGB_010.PNG (train)\n"
         "{train,test}/input/NAME.png beside {train,test}/target/NAME.png"
     )
     expected: ClassVar = {"test": 1280, "train": 320}

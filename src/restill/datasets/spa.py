@@ -18,8 +18,8 @@ class SPAData(PictureSet):
 
     title = "SPA-Data (Wang et al., CVPR 2019)"
     layout = (
-        "real_test_1000/rain/000.png beside real_test_1000/gt/000gt.png, and to train on real_world.txt beside "
-        "real_world/ and real_world_gt/\n"
+        "real_test_1000/rain/000.png beside real_test_1000/gt/000gt.png (test)\n"
+        "real_world.txt beside real_world/ and real_world_gt/ (train)\n"
         "test/input/NAME.png beside test/target/NAME.png"
     )
     expected: ClassVar = {"test": 1000, "train": 638492}

@@ -26,8 +26,8 @@ class Vimeo90K(ReducedSet):
     title = "Vimeo-90K septuplets (Xue et al., IJCV 2019)"
     splits = tuple(LISTS)
     layout = (
-        "sequences/00001/0001/im1.png ... im7.png beside sep_trainlist.txt and sep_testlist.txt (and, for those "
-        "splits, fast_testset.txt, medium_testset.txt, slow_testset.txt)"
+        "sequences/00001/0001/im1.png ... im7.png beside sep_trainlist.txt, sep_testlist.txt, "
+        "{fast,medium,slow}_testset.txt"
     )
     expected: ClassVar = {"test": 7824, "train": 64612, "fast": 1225, "medium": 4977, "slow": 1613}
 
