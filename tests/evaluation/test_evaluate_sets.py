@@ -142,3 +142,10 @@ def test_a_run_is_not_scored_on_what_it_was_trained_on(tmp_path: Path) -> None:
     assert len(evaluate(model, "rain200h", root, clips=["1"], quiet=True).clips) == 1
     assert len(evaluate(model, "rain200h", root, allow_test_images=True, quiet=True).clips) == 2
     assert digest(np.zeros((2, 2, 3), np.uint8)) not in digests(open_paired("rain200h", root))
+
+
+def test_bicubic_by_its_name(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    report = evaluate("bicubic", "vid4", vid4(tmp_path), quiet=True)
+    assert (report.model, report.protocol.name) == ("bicubic", "vsr")
+    assert 5 < report.mean["psnr"] < 20  # of noise

@@ -208,7 +208,23 @@ def open_model(model: str | os.PathLike[str] | Model, backend: str = "onnxruntim
     is_zoo_name = os.fspath(model) in [card.name for card in zoo.cards()]
     if path.suffix == ".safetensors" or (path.is_dir() and not is_zoo_name):
         return load_checkpoint(path)
-    return load_model(model, backend=backend)
+    return (None if is_zoo_name else weightless(os.fspath(model))) or load_model(model, backend=backend)
+
+
+def weightless(name: str) -> Model | None:
+    """A network that is whole without a checkpoint, such as bicubic, in PyTorch; None for all other names."""
+    from restill.networks import NETWORKS, create, network_class
+
+    align = getattr(network_class(name), "align", None) if name in NETWORKS else None
+    if align is None:
+        return None
+    import torch
+
+    from restill.training.export import describe
+
+    network = create(name).eval()
+    compute = torch.inference_mode()(lambda window: network(torch.from_numpy(window)).numpy())
+    return Model(describe(network, name, name, align), Path(name), "torch", compute)
 
 
 class Checkpoint(Model):

@@ -18,12 +18,11 @@ from restill.evaluation import evaluate
 from restill.evaluation.as_json import finite, write_json
 from restill.evaluation.complexity import count
 from restill.evaluation.niqe import load_niqe_model, niqe
-from restill.evaluation.verdict import NONE, open_model
-from restill.networks import NETWORKS, create, network_class
+from restill.evaluation.verdict import NONE, open_model, weightless
+from restill.networks import create
 from restill.runtime import Model, stream
 from restill.tables.plan import AbsentError, absent
 from restill.tables.table import Counting, Row, TestSet
-from restill.training.export import describe
 
 if TYPE_CHECKING:
     from restill.datasets.paired import PairedClip
@@ -147,20 +146,6 @@ class Ruler:
             values = [niqe(frame, pristine) for frame in restored]
             found[clip.name] = {NIQE: float(np.nanmean(values))}
         return found
-
-
-def weightless(name: str) -> Model | None:
-    """A network that is whole without a checkpoint, ready to be measured; None for all other names."""
-    align = getattr(network_class(name), "align", None) if name in NETWORKS else None
-    if align is None:
-        return None
-    network = create(name).eval()
-    return Model(
-        describe(network, name, name, align),
-        Path(name),
-        "torch",
-        torch.inference_mode()(lambda window: network(torch.from_numpy(window)).numpy()),
-    )
 
 
 def counted(row: Row, rule: Counting) -> dict[str, float]:
