@@ -26,4 +26,6 @@ def quick_conv3d(network: nn.Module) -> None:
 def _by_onednn(layer: nn.Conv3d, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """(B, C, T, H, W) -> (B, C', T', H', W')."""
     padding = [int(side) for side in layer.padding]
-    return torch.mkldnn_convolution(input, weight, bias, padding, list(layer.stride), list(layer.dilation), layer.groups)
+    return torch.mkldnn_convolution(
+        input, weight, bias, padding, list(layer.stride), list(layer.dilation), layer.groups
+    )
