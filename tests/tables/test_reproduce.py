@@ -194,7 +194,7 @@ def test_markdown_and_picture_hold_both_sides(place):
 
 def test_what_a_user_can_get_wrong(place):
     (place / "recipes/third.yaml").write_text(yaml.safe_dump(FIRST))
-    with pytest.raises(RestillError, match="third.yaml: is called 'first' as .*first.yaml is"):
+    with pytest.raises(RestillError, match=r"third\.yaml: is called 'first' as .*first\.yaml is"):
         by_name(place / "recipes")
     with pytest.raises(RestillError, match="table 'tiny' has no row 'befor'; its rows are: input; before"):
         reproduce("tiny", ["befor"])

@@ -182,3 +182,9 @@ def test_the_recipe_says_where_to_look(clips, tmp_path):
         train(distilled(clips, tmp_path, student_feature="bdy.0"), quiet=True)
     paths = {"teacher_feature": "body.0", "student_feature": ["body.0"], "student_head": None}
     assert train(distilled(clips, tmp_path, name="paths", steps=1, **paths), quiet=True).steps == 1
+
+
+def test_runs_of_one_process_may_differ_in_precision(clips, tmp_path):
+    for precision in ("bf16", "fp32"):
+        result = train(recipe(clips, tmp_path, name=precision, steps=1, precision=precision), quiet=True)
+        assert result.steps == 1

@@ -148,7 +148,7 @@ class TableResult:
 
     def digits(self, metric: str) -> int:
         """As many decimals as the paper's most precise number has."""
-        least = LEAST_DIGITS.get(metric, 2)
+        least = 4 if metric == "ssim" and not self.has_paper else LEAST_DIGITS.get(metric, 2)
         numbers = [n for row in self.table.rows for n in self.table.numbers(row, metric) if n is not None]
         if metric == "parameters":
             return least

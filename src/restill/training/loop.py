@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DataLoaderConfiguration
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -141,6 +142,7 @@ def start_processes(run: Run) -> Accelerator:
     """Threads, device and process group of a run; seeds PyTorch."""
     torch.set_num_threads(run.threads or os.cpu_count() or 1)
     torch.manual_seed(run.seed)
+    AcceleratorState._reset_state()  # it holds the precision of an earlier run of this process; the group stays
     return Accelerator(
         cpu="RANK" in os.environ and not torch.cuda.is_available(),  # torchrun without a GPU: gloo
         mixed_precision="no" if run.precision == "fp32" else run.precision,
