@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.functional import relu
 
+from restill.networks.onednn import Conv3d
 from restill.networks.spec import NetworkSpec
 
 PAPER = "CSTD, ICME 2023, Table 2"
@@ -18,7 +19,7 @@ PAPER = "CSTD, ICME 2023, Table 2"
 
 def same3d(c_in: int, c_out: int) -> nn.Conv3d:
     """``S``: keeps time and size."""
-    return nn.Conv3d(c_in, c_out, 3, padding=1)
+    return Conv3d(c_in, c_out, 3, padding=1)
 
 
 def shorten3d(c_in: int, c_out: int) -> nn.Conv3d:
