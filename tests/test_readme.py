@@ -44,7 +44,11 @@ def test_commands_and_options_exist(page: Path) -> None:
             if len(words) < 2 or words[0] != "restill" or words[1].startswith("-"):
                 continue
             assert words[1] in COMMANDS, f"{page.name}: {line}"
-            known = {name for parameter in COMMANDS[words[1]].params for name in parameter.opts}
+            command = COMMANDS[words[1]]
+            if subcommands := getattr(command, "commands", None):  # restill data check
+                assert words[2] in subcommands, f"{page.name}: {line}"
+                command = subcommands[words[2]]
+            known = {name for parameter in command.params for name in parameter.opts}
             used = {word.partition("=")[0] for word in words[2:] if word.startswith("-")}
             assert used <= known | {"--help"}, f"{page.name}: {line}"
 
