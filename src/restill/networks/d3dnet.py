@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from restill.networks.deformable import TAPS, deform_conv2d
+from restill.networks.onednn import Conv3d
 from restill.networks.spec import NetworkSpec
 from restill.networks.upsampling import SCALE, SLOPE, check_channels, luma
 
@@ -31,7 +32,7 @@ class DeformableConv3d(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3, 3))
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.offset = nn.Conv3d(channels, 2 * 3 * TAPS, 3, padding=1)
+        self.offset = Conv3d(channels, 2 * 3 * TAPS, 3, padding=1)
         bound = (channels * 3 * TAPS) ** -0.5
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.zeros_(self.offset.weight)
@@ -87,7 +88,7 @@ class D3Dnet(nn.Module):
         check_channels("d3dnet", channels)
         self.channels = channels
         c = width
-        self.first = nn.Sequential(nn.Conv3d(channels, c, 3, padding=1, bias=False), nn.LeakyReLU(SLOPE))
+        self.first = nn.Sequential(Conv3d(channels, c, 3, padding=1, bias=False), nn.LeakyReLU(SLOPE))
         self.motion = nn.Sequential(*(Residual(DeformableConv3d(c), DeformableConv3d(c)) for _ in range(5)))
         self.fuse = nn.Conv2d(FRAMES * c, c, 1)
         self.picture = nn.Sequential(

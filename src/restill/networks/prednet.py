@@ -24,7 +24,7 @@ def same3d(c_in: int, c_out: int) -> nn.Conv3d:
 
 def shorten3d(c_in: int, c_out: int) -> nn.Conv3d:
     """``X``: kernel (2, 3, 3), one frame shorter."""
-    return nn.Conv3d(c_in, c_out, (2, 3, 3), padding=(0, 1, 1))
+    return Conv3d(c_in, c_out, (2, 3, 3), padding=(0, 1, 1))
 
 
 def same2d(c_in: int, c_out: int) -> nn.Conv2d:

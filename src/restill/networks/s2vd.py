@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 
 from restill.errors import RestillError
+from restill.networks.onednn import Conv3d
 from restill.networks.published import Published
 from restill.networks.spec import NetworkSpec
 
@@ -20,7 +21,7 @@ FOLD = 2
 BLOCKS = 8
 
 
-class ClipConv(nn.Conv3d):
+class ClipConv(Conv3d):
     """3x3x3 that keeps the size: beyond the first and last frame these are repeated, beyond the picture is zero."""
 
     def __init__(self, c_in: int, c_out: int, bias: bool = True) -> None:
