@@ -520,6 +520,9 @@ def reproduce(
     ] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown.")] = None,
     picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw the table as SVG.")] = None,
+    curves: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the students' validation over steps as SVG.")
+    ] = None,
     all_tables: Annotated[bool, typer.Option("--list", help="Show all tables.")] = False,
     quiet: _Quiet = False,
 ) -> None:
@@ -530,7 +533,7 @@ def reproduce(
     if all_tables or name is None:
         Console().print(overview())
         return
-    for file in (json_file, markdown, picture):
+    for file in (json_file, markdown, picture, curves):
         _check_json(None if file is None else str(file))
     result = run(
         name,
@@ -547,7 +550,7 @@ def reproduce(
         typer.echo(json.dumps(result.as_dict(), indent=2))
     else:
         Console(width=max(Console().width, 150)).print(result.text())  # no number is cut off
-    write(result, Path(json_file) if json_file not in (None, "-") else None, markdown, picture)
+    write(result, Path(json_file) if json_file not in (None, "-") else None, markdown, picture, curves)
     if result.stopped:
         raise typer.Exit(130)
 

@@ -15,6 +15,8 @@ from rich.console import Console
 
 from restill.errors import RestillError
 from restill.tables import reproduce, runner
+from restill.tables.curves import curves, read_curve
+from restill.tables.measure import Measured
 from restill.tables.plan import Job, Plan, by_name
 from restill.tables.plot import plot
 from restill.tables.show import parse_data, parse_seeds
@@ -190,6 +192,36 @@ def test_markdown_and_picture_hold_both_sides(place):
     root = ElementTree.fromstring(plot(result))  # noqa: S314 - our own
     circles = root.findall("{http://www.w3.org/2000/svg}circle")
     assert len(circles) == 2 + 1 + 2  # the key, the paper's average, two of ours
+
+
+def test_rows_are_compared_seed_by_seed_and_their_curves_drawn(place):
+    table = {**TABLE, "columns": TABLE["columns"][2:], "against": "before"}
+    table["rows"] = [{k: v for k, v in row.items() if k != "paper"} for row in TABLE["rows"][:3]]
+    (place / "recipes/tables/tiny.yaml").write_text(yaml.safe_dump(table))
+    for name, fields in {"first": FIRST, "second": SECOND}.items():
+        fields = {**fields, "data": {**FIRST["data"], "held_out": ["two"]}, "validation": {"every": 1, "samples": 1}}
+        (place / "recipes" / f"{name}.yaml").write_text(yaml.safe_dump(fields))
+    pictures(place / "clips" / "two", 6, 1)
+    result = reproduce("tiny", data=DATA, seeds=[1, 2], quiet=True)
+    before, after = (row.ours["psnr"][0] for row in result.rows[1:])
+    difference = [a - b for a, b in zip(after, before, strict=True)]
+    assert result.against(result.rows[2], 0) == pytest.approx(difference)
+    assert result.against(result.rows[0], 0) == []  # one number against two
+    assert f"| {np.mean(difference):+.2f} ± {np.std(difference, ddof=1):.2f} |" in result.markdown()
+    assert "against 'before'" in shown(result)
+    logs = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in result.rows[2].runs]
+    values = [[row[key] for row in log for key in row if key.startswith("validation")] for log in logs]
+    curve = read_curve(result.rows[2].runs)
+    assert [point[0] for point in curve] == [1, 2]
+    assert [point[1] for point in curve] == pytest.approx(np.mean(values, axis=0))
+    root = ElementTree.fromstring(curves(result))  # noqa: S314 - our own
+    assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == 2
+
+
+def test_a_mean_over_pictures_weighs_clips_by_their_frames():
+    clips = {"a": {"psnr": 30.0, "frames": 1}, "b": {"psnr": 33.0, "frames": 2}}
+    assert Measured(clips, (), False).value("psnr", None) == pytest.approx(31.5)
+    assert Measured(clips, (), False, weighed=True).value("psnr", None) == pytest.approx(32)
 
 
 def test_what_a_user_can_get_wrong(place):

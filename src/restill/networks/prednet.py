@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
 from torch.nn.functional import relu
 
+from restill.errors import RestillError
 from restill.networks.onednn import Conv3d
 from restill.networks.spec import NetworkSpec
 
 PAPER = "CSTD, ICME 2023, Table 2"
+SMALL = 0.1
 
 
 def same3d(c_in: int, c_out: int) -> nn.Conv3d:
@@ -54,7 +56,7 @@ class PredNet(nn.Module):
     channels: ClassVar[int]
     transitions: ClassVar[str]
 
-    def __init__(self, channels: int | None = None) -> None:
+    def __init__(self, channels: int | None = None, start: Literal["random", "picture"] = "random") -> None:
         super().__init__()
         c = channels or self.channels
         self.flat = self.transitions.startswith("2")
@@ -66,6 +68,32 @@ class PredNet(nn.Module):
         self.transition = nn.ModuleList(shorten3d(c, c) if kind == "X" else keep(c, c) for kind in pattern)
         self.pair = nn.ModuleList(ResidualPair(keep, c) for _ in range(pairs))
         self.head = keep(c, 3)
+        if start == "picture":
+            self._start_at_picture()
+        elif start != "random":
+            raise RestillError(f"start of PredNet must be random or picture, not '{start}'")
+
+    @torch.no_grad()
+    def _start_at_picture(self) -> None:
+        """Set the weights so that the centre frame comes out nearly as it went in."""
+        for pair in (self.first_pair, *self.pair):
+            pair.b.weight *= SMALL  # the pair passes on what it gets
+        shortened = 0
+        for layer in (self.first, *self.transition, self.head):
+            layer.weight *= 1 if layer is self.first else SMALL
+            frame: tuple[int, ...] = ()
+            if not self.flat:
+                shorter = layer.kernel_size[0] == 2  # one frame less: after the centre, then before it, in turn
+                frame = (1 - shortened % 2,) if shorter else (1,)
+                shortened += shorter
+            for channel in range(min(layer.weight.shape[:2])):
+                layer.weight[(channel, slice(None), *frame, 1, 1)] = 0
+                layer.weight[(channel, channel, *frame, 1, 1)] = 1
+                if layer is self.first:
+                    layer.weight[channel] = 0
+                    layer.weight[(channel, channel, *frame, 1, 1)] = 1
+            assert layer.bias is not None  # noqa: S101
+            layer.bias.zero_()
 
     def forward(self, window: torch.Tensor) -> torch.Tensor:
         """Clean centre frame.

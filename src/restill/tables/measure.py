@@ -18,6 +18,7 @@ from restill.evaluation import evaluate
 from restill.evaluation.as_json import finite, write_json
 from restill.evaluation.complexity import count
 from restill.evaluation.niqe import load_niqe_model, niqe
+from restill.evaluation.protocols import PROTOCOLS
 from restill.evaluation.verdict import NONE, open_model, weightless
 from restill.networks import create
 from restill.runtime import Model, stream
@@ -38,18 +39,23 @@ class Measured:
         clips: By clip, by metric.
         missing: Clips of the set that the user's copy does not have.
         part: Only a part of the set was looked at.
+        weighed: The protocol's mean is over pictures, not over clips.
     """
 
     clips: dict[str, dict[str, float]]
     missing: tuple[str, ...]
     part: bool
+    weighed: bool = False
 
     def value(self, metric: str, clip: str | None) -> float | None:
         """The number of a clip, or the mean over all of the set; None where a clip of it is not there."""
         if clip is not None:
             return self.clips.get(clip, {}).get(metric)
-        values = [row[metric] for row in self.clips.values() if metric in row]
-        return None if self.missing or not values else float(np.mean(values))
+        rows = [row for row in self.clips.values() if metric in row]
+        if self.missing or not rows:
+            return None
+        weights = [row["frames"] for row in rows] if self.weighed else None
+        return float(np.average([row[metric] for row in rows], weights=weights))
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,8 @@ class Ruler:
             clips = self._measure(model, test, protocol, root, chosen, limit)
             file.parent.mkdir(parents=True, exist_ok=True)
             write_json(file, {**key, "name": model, "clips": {name: finite(row) for name, row in clips.items()}})
-        return Measured({name: _infinite(row) for name, row in clips.items()}, missing, part)
+        weighed = protocol in PROTOCOLS and PROTOCOLS[protocol].mean != "clips"
+        return Measured({name: _infinite(row) for name, row in clips.items()}, missing, part, weighed)
 
     def _measure(
         self, model: str, test: TestSet, protocol: str, root: Path, chosen: list[str], limit: int | None

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE
@@ -36,11 +37,13 @@ class RowResult:
         row: The paper's side.
         ours: By metric, for each column, the numbers of all seeds; empty where there is none.
         messages: Why something is not there.
+        runs: Folders of the runs that were trained for it, one for each seed and training.
     """
 
     row: Row
     ours: dict[str, list[list[float]]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    runs: list[Path] = field(default_factory=list)
 
 
 @dataclass
@@ -94,6 +97,9 @@ class TableResult:
         if len(self.seeds) > 1:
             seeds = ", ".join(map(str, self.seeds))
             lines.append(f"Ours: mean and standard deviation over seeds {seeds}.")
+        if self.table.against is not None:
+            metric = NAMES.get(self.table.metrics[0], self.table.metrics[0])
+            lines.append(f"Against '{self.table.against}': the difference in {metric} of runs of the same seed.")
         return lines
 
     def grids(self) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -103,11 +109,42 @@ class TableResult:
         if all(len(used) == 1 for used in places.values()):
             one = [(m, used[0]) for m, used in places.items()]
             titles = [" ".join([NAMES.get(m, m), *([columns[i]] if self.table.width > 1 else [])]) for m, i in one]
-            return [(columns[0] if self.table.width == 1 else "", self._titles(titles), self._lines(one))]
+            return [(columns[0] if self.table.width == 1 else "", *self._grid(titles, one))]
         return [
-            (NAMES.get(m, m), self._titles([columns[i] for i in used]), self._lines([(m, i) for i in used]))
+            (NAMES.get(m, m), *self._grid([columns[i] for i in used], [(m, i) for i in used]))
             for m, used in places.items()
         ]
+
+    def _grid(self, columns: list[str], places: list[tuple[str, int]]) -> tuple[list[str], list[list[str]]]:
+        """Titles and lines; columns of differences stand last."""
+        titles, lines = self._titles(columns), self._lines(places)
+        compared = [i for metric, i in places if metric == self.table.metrics[0] and self.table.against]
+        for i in compared:
+            titles.append(
+                f"against '{self.table.against}'" + (f" {self.table.columns[i].name}" if i or len(compared) > 1 else "")
+            )
+            for line, cell in zip(lines, self._differences(i), strict=True):
+                line.append(cell)
+        return titles, lines
+
+    def against(self, result: RowResult, column: int) -> list[float]:
+        """A row's first metric minus that of the row that others are compared with, seed by seed."""
+        metric = self.table.metrics[0]
+        base = [row for row in self.rows if row.row.label == self.table.against and row is not result]
+        if not base or column >= len(result.ours.get(metric, [])) or column >= len(base[0].ours.get(metric, [])):
+            return []
+        own, other = result.ours[metric][column], base[0].ours[metric][column]
+        return [a - b for a, b in zip(own, other, strict=True)] if len(own) == len(other) else []
+
+    def _differences(self, column: int) -> list[str]:
+        cells = []
+        for result in self.rows:
+            values = self.against(result, column)
+            digits = self.digits(self.table.metrics[0])
+            text = f"{statistics.fmean(values):+.{digits}f}" if values else ""
+            text += f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+            cells += ["", text] if self.has_paper else [text]
+        return cells
 
     def _used(self, metric: str, column: int) -> bool:
         """Whether a metric has any number in a column, as far as the paper tells."""
@@ -213,12 +250,14 @@ class TableResult:
             "protocols": self.protocols,
             "part": self.part,
             "stopped": self.stopped,
+            "against": self.table.against,
             "columns": [column.name for column in self.table.columns],
             "rows": [
                 {
                     "label": result.row.label,
                     "paper": {metric: self.table.numbers(result.row, metric) for metric in result.row.paper},
                     "ours": {m: [[_finite(v) for v in vs] for vs in columns] for m, columns in result.ours.items()},
+                    "against": [self.against(result, i) for i in range(self.table.width)],
                     "note": result.row.note,
                     "messages": result.messages,
                 }

@@ -114,7 +114,10 @@ class _Runner:
             for seed in self._seeds(row) or [None] if here else [None]:
                 try:
                     if here:
-                        self._columns(result, here, *self._model(row, training, seed))
+                        model, mark = self._model(row, training, seed)
+                        if row.recipe is not None:
+                            result.runs.append(Path(model))
+                        self._columns(result, here, model, mark)
                     elif row.recipe is not None:
                         _add_missing(result, self.plan.of_row(row, training, seed))
                 except RestillError as error:

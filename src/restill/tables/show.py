@@ -11,6 +11,7 @@ from rich.text import Text
 
 from restill.errors import RestillError
 from restill.evaluation.as_json import write_json
+from restill.tables.curves import write_curves
 from restill.tables.plot import write_plot
 from restill.tables.result import TableResult
 from restill.tables.table import SCALES, find_table, recipes_folder, table_names
@@ -75,7 +76,13 @@ def parse_labels(text: str | None) -> list[str] | None:
     return None if text is None else [label.strip() for label in text.split(",")]
 
 
-def write(result: TableResult, json_file: Path | None, markdown: Path | None, picture: Path | None) -> None:
+def write(
+    result: TableResult,
+    json_file: Path | None,
+    markdown: Path | None,
+    picture: Path | None,
+    curves: Path | None = None,
+) -> None:
     """Write the files that were asked for.
 
     Raises:
@@ -90,3 +97,5 @@ def write(result: TableResult, json_file: Path | None, markdown: Path | None, pi
             raise RestillError(f"{markdown}: cannot be written: {error.strerror}") from error
     if picture is not None:
         write_plot(picture, result)
+    if curves is not None:
+        write_curves(curves, result)

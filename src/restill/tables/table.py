@@ -96,6 +96,9 @@ class Table(_Part):
     rows: list[Row]
     notes: list[str] = Field(default=[], description="footnotes: what a reader of the paper's numbers must know")
     about: str | None = Field(default=None, description="a sentence over the table")
+    against: str | None = Field(
+        default=None, description="label of a row: the others' first metric is shown against it too, seed by seed"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Table:
@@ -103,6 +106,8 @@ class Table(_Part):
         for label in labels:
             if labels.count(label) > 1:
                 raise ValueError(f"two rows are called {label!r}")
+        if self.against is not None and self.against not in labels:
+            raise ValueError(f"against {self.against!r}: there is no such row")
         for column in self.columns:
             if column.set not in self.sets:
                 raise ValueError(f"column {column.name!r}: there is no set {column.set!r}")
