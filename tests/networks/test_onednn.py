@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from restill.evaluation.verdict import load_checkpoint
 from restill.networks import create
 from restill.networks.onednn import Conv3d, quick_conv3d
+from restill.training.checkpoint import save_network
 
 
 @pytest.mark.parametrize("name", ["prednet-teacher", "prednet-student1"])
@@ -18,6 +20,18 @@ def test_a_network_gives_the_same(name):
         quick_conv3d(network)
         assert any("_conv_forward" in vars(m) for m in network.modules())
         torch.testing.assert_close(network(window), expected, atol=1e-5, rtol=0)
+
+
+def test_a_checkpoint_runs_the_quick_way_and_is_counted_all_the_same(tmp_path):
+    torch.set_num_threads(1)
+    network = create("prednet-student1", channels=8).eval()
+    info = {"network": "prednet-student1", "options": {"channels": 8}, "name": "small", "align": "none"}
+    save_network(tmp_path / "student.safetensors", network, info)
+    model = load_checkpoint(tmp_path / "student.safetensors")
+    window = torch.rand(1, 3, 3, 20, 24)
+    with torch.inference_mode():
+        torch.testing.assert_close(torch.from_numpy(model.run(window.numpy())), network(window), atol=1e-5, rtol=0)
+    assert model.info.parameters == sum(weight.numel() for weight in network.parameters())
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 7])

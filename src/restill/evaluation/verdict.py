@@ -258,10 +258,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     from restill.training.export import describe
 
     network, header = load_network(path)
-    quick_conv3d(network)
     aligner = _aligner(path) if header["align"] == "spynet" else None
     # the stream knows no SPyNet: it hands out the frames as they are, and they are aligned here
     info = describe(network, header["name"], header["network"], header["align"] if aligner is None else "none")
+    quick_conv3d(network)  # not before: what is counted runs on no real tensors
 
     @torch.inference_mode()
     def compute(window: np.ndarray) -> np.ndarray:  # (1, K, 3, H, W) -> (1, 3, sH, sW)

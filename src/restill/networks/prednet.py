@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -50,6 +50,14 @@ class PredNet(nn.Module):
 
     ``S`` keeps the number of frames, ``X`` takes one away, ``2`` is a plain 2-D convolution. A trailing ``!`` in the
     pattern is a last transition without its residual pair (Student #2).
+
+    Args:
+        channels: Of all features; the network's own if not given.
+        start: What it is before training: PyTorch's "random" weights, or weights by which the "picture" in the middle
+            comes out nearly as it went in, which short trainings need (ours; the paper does not say).
+
+    Raises:
+        RestillError: ``start`` is something else.
     """
 
     spec: ClassVar[NetworkSpec]
@@ -76,23 +84,24 @@ class PredNet(nn.Module):
     @torch.no_grad()
     def _start_at_picture(self) -> None:
         """Set the weights so that the centre frame comes out nearly as it went in."""
-        for pair in (self.first_pair, *self.pair):
+        pairs: list[Any] = [self.first_pair, *self.pair]
+        for pair in pairs:
             pair.b.weight *= SMALL  # the pair passes on what it gets
         shortened = 0
-        for layer in (self.first, *self.transition, self.head):
-            layer.weight *= 1 if layer is self.first else SMALL
-            frame: tuple[int, ...] = ()
-            if not self.flat:
-                shorter = layer.kernel_size[0] == 2  # one frame less: after the centre, then before it, in turn
-                frame = (1 - shortened % 2,) if shorter else (1,)
-                shortened += shorter
-            for channel in range(min(layer.weight.shape[:2])):
-                layer.weight[(channel, slice(None), *frame, 1, 1)] = 0
-                layer.weight[(channel, channel, *frame, 1, 1)] = 1
+        layers: list[Any] = [self.first, *self.transition, self.head]
+        for layer in layers:
+            weight: torch.Tensor = layer.weight  # (C', C, [K,] 3, 3)
+            frame: tuple[int, ...] = () if self.flat else (1,)
+            if layer.kernel_size[0] == 2:  # one frame less: the later of two is kept, then the earlier, in turn
+                frame = (1 - shortened % 2,)
+                shortened += 1
+            if layer is not self.first:
+                weight *= SMALL
+            for channel in range(min(weight.shape[:2])):
                 if layer is self.first:
-                    layer.weight[channel] = 0
-                    layer.weight[(channel, channel, *frame, 1, 1)] = 1
-            assert layer.bias is not None  # noqa: S101
+                    weight[channel] = 0
+                weight[(channel, slice(None), *frame, 1, 1)] = 0
+                weight[(channel, channel, *frame, 1, 1)] = 1
             layer.bias.zero_()
 
     def forward(self, window: torch.Tensor) -> torch.Tensor:
