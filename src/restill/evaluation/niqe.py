@@ -41,6 +41,9 @@ class NiqeModel:
     mean: np.ndarray
     covariance: np.ndarray
 
+    def __str__(self) -> str:
+        return f"NIQE (model {self.name}, of Y)"
+
 
 def load_niqe_model(path: str | os.PathLike[str]) -> NiqeModel:
     """Read a pristine model: ``.mat`` (up to version 7) as published, or ``.npz``.

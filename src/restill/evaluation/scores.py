@@ -148,7 +148,7 @@ def _trained(name: str, path: str | os.PathLike[str] | None) -> tuple[Measure, s
         model = load_brisque_model(path)
         return functools.partial(brisque, model=model), f"BRISQUE ({model})"
     pristine = load_niqe_model(path)
-    return functools.partial(niqe, model=pristine), f"NIQE (model {pristine.name}, of Y)"
+    return functools.partial(niqe, model=pristine), str(pristine)
 
 
 def _length(path: Path) -> int | None:

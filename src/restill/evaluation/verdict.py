@@ -93,7 +93,7 @@ def evaluate(
     name = model.info.name if isinstance(model, Model) else os.fspath(model)
     _check_scale(loaded, name, opened, dataset)
     # a training split may be scored by whoever wants to see how well it is learned
-    seen = _Seen(model, allow_test_images) if split != opened.trains else None
+    seen = Seen(model, allow_test_images) if split != opened.trains else None
     report = Report(name, dataset, chosen, {}, limit, temporal)
     lengths = {clip.name: _length(clip, limit) for clip in paired}
     total = sum(chosen.frames(length, dataset).stop for length in lengths.values())
@@ -120,7 +120,7 @@ def _check_scale(model: Model | None, name: str, data: PairedSet, dataset: str) 
         )
 
 
-class _Seen:
+class Seen:
     """The pictures that are tested on, for :mod:`restill.datasets.leaks`.
 
     Args:
@@ -168,7 +168,7 @@ def _score(
     wanted: range,
     rule: Protocol,
     consistency: Consistency | None,
-    seen: _Seen | None,
+    seen: Seen | None,
     advance: Advance,
 ) -> dict[str, float]:
     """Means over the frames that are wanted, and ``frames``, how many those are; the model may look at all."""

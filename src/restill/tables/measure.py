@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +16,21 @@ import torch
 
 from restill import __version__
 from restill.datasets import dataset_class
+from restill.errors import RestillError
 from restill.evaluation import evaluate
 from restill.evaluation.as_json import finite, write_json
 from restill.evaluation.complexity import count
-from restill.evaluation.niqe import load_niqe_model, niqe
+from restill.evaluation.niqe import NiqeModel, load_niqe_model, niqe
 from restill.evaluation.protocols import PROTOCOLS
-from restill.evaluation.verdict import NONE, open_model, weightless
+from restill.evaluation.verdict import NONE, Seen, open_model, weightless
 from restill.networks import create
+from restill.progress import track
 from restill.runtime import Model, stream
 from restill.tables.plan import AbsentError, absent
 from restill.tables.table import Counting, Row, TestSet
 
 if TYPE_CHECKING:
-    from restill.datasets.paired import PairedClip
+    from restill.datasets.paired import PairedClip, PairedSet
 
 NIQE = "niqe"
 
@@ -89,6 +93,35 @@ class Ruler:
             raise AbsentError(absent(test.dataset, root))
         return root
 
+    @cached_property
+    def pristine(self) -> NiqeModel:
+        """NIQE's model.
+
+        Raises:
+            RestillError: It was not given, or the file is no such model.
+        """
+        if self.niqe_model is None:
+            raise AbsentError("needs NIQE's model: --niqe-model FILE, see docs/no-reference.md")
+        return load_niqe_model(self.niqe_model)
+
+    def missing(self, test: TestSet, protocol: str) -> list[str]:
+        """A sentence for each thing without which nothing can be measured."""
+        found = []
+        for look in (partial(self.root, test), partial(self.words, protocol)):
+            try:
+                look()
+            except RestillError as error:
+                found.append(str(error))
+        return found
+
+    def words(self, protocol: str) -> str:
+        """What numbers of a protocol are to be printed with.
+
+        Raises:
+            RestillError: It needs NIQE's model, which is not there.
+        """
+        return str(self.pristine) if protocol == NIQE else str(PROTOCOLS.get(protocol, protocol))
+
     def measure(self, model: str, mark: str, test: TestSet, protocol: str) -> Measured:
         """Measure a model, or read what was measured.
 
@@ -113,6 +146,8 @@ class Ruler:
         chosen = chosen[: self.first]
         key = {"model": mark, "set": test.dataset, "split": test.split, "clips": chosen, "protocol": protocol}
         key |= {"limit": limit, "root": str(root.resolve())}
+        if protocol == NIQE:
+            key["niqe"] = _mark(self.pristine)
         file = self.cache / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]}.json"
         if file.is_file():
             clips = json.loads(file.read_text(encoding="utf-8"))["clips"]
@@ -128,7 +163,7 @@ class Ruler:
     ) -> dict[str, dict[str, float]]:
         opened = weightless(model) or open_model(model)
         if protocol == NIQE:
-            return self._niqe(opened, dataset_class(test.dataset)(root, test.split, chosen).clips, limit)
+            return self._niqe(model, opened, dataset_class(test.dataset)(root, test.split, chosen), limit)
         report = evaluate(
             NONE if opened is None else opened,
             test.dataset,
@@ -141,18 +176,39 @@ class Ruler:
         )
         return report.clips
 
-    def _niqe(self, model: Model | None, clips: Sequence[PairedClip], limit: int | None) -> dict[str, dict[str, float]]:
-        """NIQE of what a model makes of clips, rounded to 8 bits; frames without contrast have none."""
-        if self.niqe_model is None:
-            raise AbsentError("needs NIQE's model: --niqe-model FILE, see docs/no-reference.md")
-        pristine, found = load_niqe_model(self.niqe_model), {}
-        for clip in clips:
-            total = len(clip) if limit is None else min(len(clip), limit)
-            frames = (clip.read(i)[0] for i in range(total))
-            restored = frames if model is None else stream(model, frames)
-            values = [niqe(frame, pristine) for frame in restored]
-            found[clip.name] = {NIQE: float(np.nanmean(values))}
+    def _niqe(self, name: str, model: Model | None, data: PairedSet, limit: int | None) -> dict[str, dict[str, float]]:
+        """NIQE of what a model makes of clips, rounded to 8 bits; a clip without contrast has none."""
+        seen = Seen(NONE if model is None else model, False) if data.split != data.trains else None
+        lengths = [len(clip) if limit is None else min(len(clip), limit) for clip in data.clips]
+        found = {}
+        with track(f"{name}, NIQE", sum(lengths), "frames", quiet=self.quiet) as advance:
+            for clip, length in zip(data.clips, lengths, strict=True):
+                frames, values = _degraded(clip, length, seen), []
+                for index, frame in enumerate(frames if model is None else stream(model, frames)):
+                    try:
+                        values.append(niqe(frame, self.pristine))
+                    except RestillError as error:
+                        raise RestillError(f"{clip.degraded[index]}: {error}") from error
+                    advance(clip=clip.name)
+                if seen is not None:
+                    seen.remember()
+                values = [value for value in values if math.isfinite(value)]
+                found[clip.name] = {NIQE: float(np.mean(values))} if values else {}
         return found
+
+
+def _degraded(clip: PairedClip, length: int, seen: Seen | None) -> Iterator[np.ndarray]:
+    """The first frames of a clip, (H, W, 3) RGB uint8; the clean side need not be there."""
+    for index in range(length):
+        rainy, clean = clip.read(index)
+        if seen is not None:
+            seen.add(clip, index, rainy, rainy if clean is None else clean)
+        yield rainy
+
+
+def _mark(pristine: NiqeModel) -> str:
+    """Tells a NIQE model from others, whatever its file is called."""
+    return hashlib.sha256(pristine.mean.tobytes() + pristine.covariance.tobytes()).hexdigest()[:8]
 
 
 def counted(row: Row, rule: Counting) -> dict[str, float]:

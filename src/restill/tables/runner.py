@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from restill.errors import RestillError
-from restill.evaluation.protocols import PROTOCOLS
 from restill.tables.measure import Ruler, counted, version_mark
 from restill.tables.plan import AbsentError, Given, Job, Plan, Source
 from restill.tables.result import RowResult, TableResult
@@ -129,12 +128,11 @@ class _Runner:
         return self.seeds if row.seeds is None else row.seeds
 
     def _has_data(self, result: RowResult, column: int) -> bool:
-        try:
-            self.ruler.root(self.table.sets[self.table.columns[column].set])
-        except AbsentError as error:
-            _add(result, str(error))
-            return False
-        return True
+        name = self.table.columns[column].set
+        missing = self.ruler.missing(self.table.sets[name], self.table.protocol_of(name))
+        for text in missing:
+            _add(result, text)
+        return not missing
 
     def _model(self, row: Row, training: str | None, seed: int | None) -> tuple[str, str]:
         """A model, trained if need be, as `evaluate` takes it; and its mark."""
@@ -171,7 +169,7 @@ class _Runner:
             if measured.missing:
                 _add(result, f"{self.ruler.root(test)} has no {', '.join(measured.missing)} of {test.dataset}")
             self.result.part |= measured.part
-            words = str(PROTOCOLS[protocol]) if protocol in PROTOCOLS else protocol
+            words = self.ruler.words(protocol)
             if words not in self.result.protocols:
                 self.result.protocols.append(words)
             for metric in self.table.metrics:
