@@ -149,10 +149,13 @@ def test_any_teacher_teaches_any_student_at_any_size(pair: tuple[str, str], size
     specs: list[NetworkSpec] = [teacher.spec, student.spec]  # type: ignore[list-item]
     context = max(spec.frames_before for spec in specs)
     method = CSTD(teacher, student, context)
-    losses = method(clip(frames=2 * context + 2, h=size[0], w=size[1]), 0)
+    batch = clip(frames=2 * context + 2, h=size[0], w=size[1])
+    losses = method(batch, 0)
     total(losses, method).backward()
     assert set(losses) == {"reconstruction", "spatial", "temporal"}
     assert all(loss.dim() == 0 and torch.isfinite(loss) for loss in losses.values())
+    for network, shown in ((student, method.shown(batch)), (teacher, method.shown_to_teacher(batch))):
+        assert network(shown).shape[0] == 2
 
 
 def test_ten_lines_teach_a_network_of_your_own():

@@ -264,6 +264,12 @@ class CSTD(GuardedMethod):
 
     # --- the networks --------------------------------------------------------------------------------------------
 
+    def shown(self, batch: Batch) -> Tensor:
+        return self._windows(batch, self._student).flatten(0, 1)
+
+    def shown_to_teacher(self, batch: Batch) -> Tensor:
+        return self._windows(batch, self._teacher).flatten(0, 1)
+
     def _windows(self, batch: Batch, net: Tapped) -> Tensor:
         """(B, L, K, C, H, W) of one network, padded to a size that suits both."""
         windows = centre_windows(batch, self.context, net.before, net.after)

@@ -77,7 +77,14 @@ class Method(nn.Module):
 
     def shown(self, batch: Batch) -> Tensor:
         """What the student is shown of a batch: every window, (B*L, K, C, H, W); to validate it."""
-        spec: NetworkSpec | None = getattr(self.student, "spec", None)
+        return self._seen_by(self.student, batch)
+
+    def shown_to_teacher(self, batch: Batch) -> Tensor:
+        """What the teacher is shown of a batch: every window, (B*L, K, C, H, W); only where there is a teacher."""
+        return self._seen_by(self.teacher, batch)
+
+    def _seen_by(self, network: nn.Module | None, batch: Batch) -> Tensor:
+        spec: NetworkSpec | None = getattr(network, "spec", None)
         before, after = (spec.frames_before, spec.frames_after) if spec else (self.context, self.context)
         return centre_windows(batch, self.context, before, after).flatten(0, 1)
 

@@ -72,6 +72,9 @@ class Paired(Supervised[AnyOptions], Generic[AnyOptions]):
         """Those of the roles that these options look at."""
         return self.roles
 
+    def shown_to_teacher(self, batch: Batch) -> Tensor:
+        return self.windows(self.teacher_net, batch)
+
     # --- running both --------------------------------------------------------------------------------------------
 
     @property

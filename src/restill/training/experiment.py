@@ -119,17 +119,26 @@ def feed_from(data: DataPart, run: Run, batch: int, method: Method) -> tuple[Fee
 
 
 @torch.no_grad()
-def validate(method: Method, batches: list[Batch], device: torch.device) -> float:
-    """Mean RGB PSNR (dB) of the student on fixed crops of held-out clips, outputs clamped, not rounded."""
-    student = method.student.eval()
+def validate(method: Method, batches: list[Batch], device: torch.device, *, teacher: bool = False) -> float:
+    """Mean RGB PSNR (dB) of the student on fixed crops of held-out clips, outputs clamped, not rounded.
+
+    Args:
+        method: Owns the networks; it is on the device.
+        batches: The crops.
+        device: Where.
+        teacher: Of the teacher instead, which has to be there.
+    """
+    network: Any = method.teacher if teacher else method.student
+    shown = method.shown_to_teacher if teacher else method.shown
+    network.eval()
     values = []
     for batch in batches:
         batch = {key: value.to(device) for key, value in batch.items()}
         clean = centre_targets(batch, method.context).flatten(0, 1)  # (L, C, sH, sW)
-        pictures = student(method.shown(batch))[..., : clean.shape[-2], : clean.shape[-1]]
+        pictures = network(shown(batch))[..., : clean.shape[-2], : clean.shape[-1]]
         error = (pictures.clamp(0, 1) - clean).square()
         values += [-10 * math.log10(max(float(mse), 1e-10)) for mse in error.mean(dim=(1, 2, 3))]
-    student.train()
+    network.train(not teacher)  # a teacher is always in eval mode
     return sum(values) / len(values)
 
 

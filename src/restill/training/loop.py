@@ -52,12 +52,13 @@ class Feed:
         batches: From the number of steps done to the batches that follow; a :class:`DataLoader` is shared out over
             processes by accelerate, of any other batch each process takes its rows.
         prepare: Makes what methods take of such a batch, on its device.
-        validate: The validation PSNR, RGB, in dB, on a device; None for no validation.
+        validate: The validation PSNR, RGB, in dB, on a device; None for no validation. One that is made of a recipe
+            takes ``teacher=True`` for the teacher's.
     """
 
     batches: Callable[[int], Iterable[Any]]
     prepare: Callable[[Any], Batch]
-    validate: Callable[[torch.device], float] | None = None
+    validate: Callable[..., float] | None = None
 
 
 def fit(
