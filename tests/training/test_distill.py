@@ -115,6 +115,13 @@ def test_a_data_loader_of_pictures_in_bytes():
     assert trained is student
 
 
+def test_a_network_that_comes_ready_for_use_is_trained_in_training_mode():
+    student = create("prednet-student3", channels=4)
+    student.head = torch.nn.Sequential(student.head, torch.nn.BatchNorm2d(3))
+    restill.distill(None, student.eval(), "plain", data=DataLoader(Noisy(), 2), steps=2, **RUN)
+    assert student.head[1].num_batches_tracked == 2
+
+
 def test_batches_are_read_as_people_have_them():
     picture = torch.randint(0, 255, (2, 3, 8, 8), dtype=torch.uint8)
     made = as_batch((picture, picture))

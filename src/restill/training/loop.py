@@ -90,7 +90,7 @@ def fit(
         RestillError: A run is there already, or a loss is not finite.
     """
     accelerator = start_processes(run)
-    method.to(accelerator.device)
+    method.to(accelerator.device).train()  # networks from checkpoints come for use
     parameters = [p for p in method.parameters() if p.requires_grad]
     optimizer = _optimizer(run, parameters)
     done = _prepare_folder(folder, resume, overwrite) if folder else None
