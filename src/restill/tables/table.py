@@ -97,7 +97,7 @@ class Table(_Part):
     notes: list[str] = Field(default=[], description="footnotes: what a reader of the paper's numbers must know")
     about: str | None = Field(default=None, description="a sentence over the table")
     against: str | None = Field(
-        default=None, description="label of a row: the others' first metric is shown against it too, seed by seed"
+        default=None, description="label of a row: the others' numbers are shown against its too, seed by seed"
     )
 
     @model_validator(mode="after")
