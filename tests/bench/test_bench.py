@@ -17,7 +17,7 @@ from restill.bench.clip import rainy_clip, write_clip
 from restill.bench.report import COLUMNS
 from restill.cli import app
 from restill.errors import RestillError
-from restill.runtime import backends
+from restill.runtime import backends, load_model
 from restill.video import probe, read_frames
 
 WITH_WEIGHTS = [card.name for card in zoo.cards() if card.parameters]
@@ -26,7 +26,8 @@ SIZES = ("64x48", "50x38")
 
 
 def small(**change) -> Plan:
-    options = {"sizes": SIZES, "on": ["onnxruntime"], "threads": 1, "frames": 4, "rounds": 2} | change
+    options = {"sizes": SIZES, "on": ["onnxruntime"], "precisions": ["f32"]}
+    options |= {"threads": 1, "frames": 4, "rounds": 2} | change
     return plan([WITH_WEIGHTS[0]], **options)
 
 
@@ -123,17 +124,23 @@ def test_the_time_is_over():
 
 
 def test_what_cannot_be_loaded_is_left_out(monkeypatch):
+    def load(model, *, precision, **options):
+        if precision == "f8":
+            raise RestillError("there is no file for f8")
+        return load_model(model, precision=precision, **options)
+
     monkeypatch.setitem(backends.PRECISIONS, "onnxruntime", ("f32", "f8"))
-    found = measure(small(sizes=SIZES[:1], frames=2, rounds=1, file=False), quiet=True)
+    monkeypatch.setattr("restill.bench.rounds.load_model", load)
+    found = measure(small(precisions=(), sizes=SIZES[:1], frames=2, rounds=1, file=False), quiet=True)
     assert [row.case.precision for row in found.rows] == ["f32"]
-    assert f"Left out: {WITH_WEIGHTS[0]} onnxruntime f8: " in found.markdown()
+    assert f"Left out: on onnxruntime, {WITH_WEIGHTS[0]} in f8: there is no file for f8." in found.markdown()
     with pytest.raises(RestillError, match="f8"):
         measure(small(precisions=["f8"]), quiet=True)
 
 
 def test_openvino():
     pytest.importorskip("openvino")
-    found = measure(small(on=["openvino"], sizes=SIZES[:1], frames=2, rounds=1, file=False), quiet=True)
+    found = measure(small(on=["openvino"], precisions=[], sizes=SIZES[:1], frames=2, rounds=1, file=False), quiet=True)
     assert [(row.case.backend, row.case.precision) for row in found.rows][:2] == [
         ("openvino", "f32"),
         ("openvino", "bf16"),
@@ -214,7 +221,8 @@ def test_the_clip(tmp_path, size):
 
 
 def test_command(tmp_path):
-    few = ["--size", "64x48", "--frames", "2", "--rounds", "1", "--threads", "1", "--backend", "onnxruntime", "--quiet"]
+    few = ["--size", "64x48", "--frames", "2", "--rounds", "1", "--threads", "1", "--backend", "onnxruntime"]
+    few += ["--precision", "f32", "--quiet"]
     page = tmp_path / "page.md"
     done = CliRunner().invoke(app, ["bench", WITH_WEIGHTS[0], *few, "--json", "-", "--markdown", str(page)])
     assert done.exit_code == 0, done.output

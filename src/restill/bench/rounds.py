@@ -121,7 +121,10 @@ def load_models(plan: Plan) -> tuple[dict[tuple[str, str, str], Model], list[str
     for key, error in failed.items():
         if not any(name == key[0] for name, _, _ in models):
             raise error
-    return models, [f"{' '.join(key)}: {error}" for key, error in failed.items()]
+    reasons: dict[str, list[str]] = {}  # the same one for several backends is said once
+    for (name, backend, precision), error in failed.items():
+        reasons.setdefault(f"{name} in {precision}: {error}", []).append(backend)
+    return models, [f"on {' and '.join(names)}, {reason}" for reason, names in reasons.items()]
 
 
 def macs(model: Model, size: tuple[int, int]) -> float:
