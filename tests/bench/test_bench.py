@@ -57,6 +57,7 @@ def test_stages_are_those_of_the_pipeline(report):
 
 
 def test_against(report):
+    assert report.against == "min-median"
     assert [row.ratio for row in report.rows if row.case.model == "min-median"] == [1, 1]
     first, second = report.rows[0], report.rows[1]
     ratios = [theirs / ours for theirs, ours in zip(second.stream.rounds, first.stream.rounds, strict=True)]
@@ -114,6 +115,7 @@ def test_without_files():
     assert row.column("encode") is None
     assert row.column("convert") == row.stages["pack"]
     assert row.ratio == 1
+    assert found.against == WITH_WEIGHTS[0]
     assert "H.264" not in found.markdown()
 
 
@@ -134,8 +136,9 @@ def test_what_cannot_be_loaded_is_left_out(monkeypatch):
     found = measure(small(precisions=(), sizes=SIZES[:1], frames=2, rounds=1, file=False), quiet=True)
     assert [row.case.precision for row in found.rows] == ["f32"]
     assert f"Left out: on onnxruntime, {WITH_WEIGHTS[0]} in f8: there is no file for f8." in found.markdown()
-    with pytest.raises(RestillError, match="f8"):
-        measure(small(precisions=["f8"]), quiet=True)
+    for wrong in (small(precisions=["f8"]), small(precisions=["f8"], against="min-median")):
+        with pytest.raises(RestillError, match="f8"):
+            measure(wrong, quiet=True)
 
 
 def test_openvino():
@@ -154,7 +157,7 @@ def test_defaults():
     assert list(dict.fromkeys(case.model for case in chosen.cases)) == WITH_WEIGHTS
     assert list(dict.fromkeys(case.size_text for case in chosen.cases)) == ["640x480", "1280x720"]
     assert {case.backend for case in chosen.cases} == {name for name in backends.BACKENDS if backends.version(name)}
-    assert chosen.against == WITH_WEIGHTS[0]
+    assert chosen.against is None
 
 
 @pytest.mark.parametrize(

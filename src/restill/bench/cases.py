@@ -43,23 +43,22 @@ class Plan:
 
     Attributes:
         cases: In the order of the report.
-        against: The model whose speed is 1, per size; on the first backend and precision it has there.
+        against: The model whose speed is 1, per size, on the first backend and precision that it has; None takes the
+            first model that can be loaded.
         threads: Threads of the network.
         frames: Frames of a pass.
         rounds: How often each case is measured, at most.
         seconds: No round begins that would end after so many.
         file: Whether reading, writing and file to file are measured too.
-        strict: A case that cannot be loaded is an error; otherwise it is left out, and the report says so.
     """
 
     cases: tuple[Case, ...]
-    against: str
+    against: str | None
     threads: int
     frames: int
     rounds: int
     seconds: float
     file: bool
-    strict: bool
 
 
 def plan(
@@ -113,9 +112,7 @@ def plan(
         for name in names
         for backend, precision in combinations
     ]
-    return Plan(
-        tuple(cases), against or names[0], threads or default_threads(), frames, rounds, seconds, file, bool(precisions)
-    )
+    return Plan(tuple(cases), against, threads or default_threads(), frames, rounds, seconds, file)
 
 
 def choose_backends(on: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:

@@ -129,6 +129,7 @@ class Report:
         machine: Where it was made.
         plan: What was asked for.
         rounds: How many rounds were done.
+        against: The model whose speed is 1.
         rows: In the order of the plan.
         peaks: GMAC/s of 3x3 convolutions of 256 channels by (backend, precision), for each round.
         left_out: What could not be measured and why, a sentence each.
@@ -137,6 +138,7 @@ class Report:
     machine: Machine
     plan: Plan
     rounds: int
+    against: str
     rows: Sequence[Row]
     peaks: Mapping[tuple[str, str], Sequence[float]]
     left_out: Sequence[str] = ()
@@ -165,7 +167,7 @@ class Report:
     def tables(self) -> list[list[list[str]]]:
         """Speed, then stages: each a header and rows of text."""
         speed = [["model", "size", "backend", "network ms", "fps", "stream ms", "fps", "file ms", "fps"]]
-        speed[0] += ["of peak", f"x {self.plan.against}"]
+        speed[0] += ["of peak", f"x {self.against}"]
         stages = [["model", "size", "backend", *(f"{name} ms" for name in COLUMNS), "sum"]]
         for row in self.rows:
             case = [row.case.model, row.case.size_text, f"{row.case.backend} {row.case.precision}"]
@@ -205,7 +207,7 @@ class Report:
             "threads": plan.threads,
             "frames": plan.frames,
             "rounds": self.rounds,
-            "against": plan.against,
+            "against": self.against,
             "peaks": [
                 {
                     "backend": backend,

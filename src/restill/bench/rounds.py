@@ -53,19 +53,23 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
         Medians over the rounds that were done.
 
     Raises:
-        RestillError: A model cannot be loaded, or a file not be written.
+        RestillError: No model can be loaded, or not the one whose speed is 1.
     """
     about = machine(case.backend for case in plan.cases)  # before any work of ours counts as load
     models, left_out = load_models(plan)
     cases = [case for case in plan.cases if _key(case) in models]
+    against = plan.against or cases[0].model
     pairs = list(dict.fromkeys((case.backend, case.precision) for case in cases))
     peaks: dict[tuple[str, str], list[float]] = {pair: [] for pair in pairs}
     turns = {case: Turns() for case in cases}
     with TemporaryDirectory(prefix="restill-bench-") as name:
-        folder = Path(name)
-        clips = {size: rainy_clip(*size, plan.frames) for size in dict.fromkeys(case.size for case in cases)}
-        for size, frames in clips.items() if plan.file else ():
-            write_clip(_source(folder, size), frames)
+        folder, clips = Path(name), {}
+        for size in dict.fromkeys(case.size for case in cases):
+            frames = rainy_clip(*size, plan.frames)
+            if plan.file:
+                write_clip(_source(folder, size), frames)  # each turn reads it anew
+            else:
+                clips[size] = frames
         convolutions = {pair: load_convolutions(folder, pair[0], plan.threads, pair[1]) for pair in pairs}
         began, done = time.monotonic(), 0
         with track("bench", plan.rounds * (len(pairs) + len(cases)), "turns", quiet=quiet) as advance:
@@ -83,30 +87,30 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
                 done += 1
                 if (time.monotonic() - began) * (done + 1) / done > plan.seconds:
                     break
-    rows = [
-        Row(
-            case,
-            Times(turn.network),
-            Times(turn.stream),
-            Times(turn.file) if plan.file else None,
-            turn.stages,
-            macs(models[_key(case)], case.size),
-            peaks[case.backend, case.precision],
-            [
-                theirs / ours
-                for theirs, ours in zip(turns[_reference(case, plan, cases)].stream, turn.stream, strict=True)
-            ],
+    rows = []
+    for case, turn in turns.items():
+        # the reference is of the same size, on the first backend and precision that its model has
+        reference = next(other for other in cases if (other.model, other.size) == (against, case.size))
+        rows.append(
+            Row(
+                case,
+                Times(turn.network),
+                Times(turn.stream),
+                Times(turn.file) if plan.file else None,
+                turn.stages,
+                macs(models[_key(case)], case.size),
+                peaks[case.backend, case.precision],
+                [theirs / ours for theirs, ours in zip(turns[reference].stream, turn.stream, strict=True)],
+            )
         )
-        for case, turn in turns.items()
-    ]
-    return Report(about, plan, done, rows, peaks, left_out)
+    return Report(about, plan, done, against, rows, peaks, left_out)
 
 
 def load_models(plan: Plan) -> tuple[dict[tuple[str, str, str], Model], list[str]]:
     """Every model of a plan by (model, backend, precision), and sentences on those that had to be left out.
 
     Raises:
-        RestillError: One cannot be loaded, if the plan is strict; or a model cannot be loaded in any way.
+        RestillError: None can be loaded, or not the one whose speed is 1.
     """
     models: dict[tuple[str, str, str], Model] = {}
     failed: dict[tuple[str, str, str], RestillError] = {}
@@ -115,11 +119,9 @@ def load_models(plan: Plan) -> tuple[dict[tuple[str, str, str], Model], list[str
         try:
             models[key] = load_model(name, backend=backend, precision=precision, threads=plan.threads)
         except RestillError as error:
-            if plan.strict:
-                raise
             failed[key] = error
-    for key, error in failed.items():
-        if not any(name == key[0] for name, _, _ in models):
+    for (name, _, _), error in failed.items():
+        if not models or (name == plan.against and not any(name == loaded for loaded, _, _ in models)):
             raise error
     reasons: dict[str, list[str]] = {}  # the same one for several backends is said once
     for (name, backend, precision), error in failed.items():
@@ -131,11 +133,6 @@ def macs(model: Model, size: tuple[int, int]) -> float:
     """Multiply-accumulates of a frame of (height, width) pixels, with what is added to fit the network's multiple."""
     height, width = padded(*size, model.info)
     return model.info.macs_per_pixel * height * width
-
-
-def _reference(case: Case, plan: Plan, cases: Sequence[Case]) -> Case:
-    """The case whose speed is 1: of the same size, on the first backend and precision that its model has."""
-    return next(other for other in cases if (other.model, other.size) == (plan.against, case.size))
 
 
 def _key(case: Case) -> tuple[str, str, str]:
