@@ -132,6 +132,62 @@ def models(
 
 
 @app.command()
+def bench(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help="Names of 'restill models' and .onnx files; all students if left out."),
+    ] = None,
+    sizes: Annotated[
+        list[str] | None,
+        typer.Option("--size", metavar="WIDTHxHEIGHT", help="Again for more; 640x480 and 1280x720 if left out."),
+    ] = None,
+    backends: Annotated[
+        list[str] | None, typer.Option("--backend", help="onnxruntime or openvino, again for more; by default all.")
+    ] = None,
+    precisions: Annotated[
+        list[str] | None, typer.Option("--precision", help="f32 or bf16, again for more; by default all there are.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Whose speed is 1; by default the first.")
+    ] = None,
+    threads: _Threads = None,
+    frames: Annotated[int, typer.Option(help="Frames of a pass, kept in memory.")] = 30,
+    rounds: Annotated[int, typer.Option(help="How often each case has its turn; the median counts.")] = 3,
+    seconds: Annotated[float, typer.Option(help="No round begins that would end after so many; one is done.")] = 300,
+    file: Annotated[bool, typer.Option(help="Measure reading, writing and file to file too.")] = True,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the numbers for machines; - for the screen.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the tables as Markdown.")] = None,
+    quiet: _Quiet = False,
+) -> None:
+    """Measure how fast students are on this machine, whole and stage by stage. See docs/performance.md."""
+    from restill.bench import measure, plan
+    from restill.bench.report import write
+
+    for target in (json_file, markdown):
+        _check_json(None if target is None else str(target))
+    chosen = plan(
+        models or (),
+        sizes or (),
+        backends or (),
+        precisions or (),
+        against=against,
+        threads=threads,
+        frames=frames,
+        rounds=rounds,
+        seconds=seconds,
+        file=file,
+    )
+    report = measure(chosen, quiet=quiet)
+    if json_file == "-":
+        typer.echo(json.dumps(report.as_dict(), indent=2))
+    else:
+        Console(width=max(Console().width, 150)).print(report.text())  # no number is cut off
+    write(report, Path(json_file) if json_file not in (None, "-") else None, markdown)
+
+
+@app.command()
 def rain(
     clean: Annotated[Path, typer.Argument(help="A video file, a folder of frames or a picture.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the rainy one goes; its suffix says as what.")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,15 @@ BACKENDS: dict[str, Callable[[Path, int, str], Compute]] = {
     "onnxruntime": with_onnxruntime,
     "openvino": with_openvino,
 }
+PRECISIONS = {"onnxruntime": ("f32",), "openvino": ("f32", "bf16")}  # the names that a backend takes, first its default
+
+
+def version(backend: str) -> str | None:
+    """The version of a backend's library, which has the backend's name; None where it is not installed."""
+    try:
+        return import_module(backend).__version__
+    except ImportError:
+        return None
 
 
 def read_metadata(path: Path) -> dict[str, str]:
