@@ -12,13 +12,13 @@ import os
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
+from restill import __version__
 from restill.datasets.files import cache_folder
 from restill.errors import RestillError
 from restill.runtime import backends
@@ -52,6 +52,11 @@ class Choice(NamedTuple):
 
     candidate: Candidate
     why: str
+
+
+def installed() -> list[str]:
+    """The backends whose libraries are there."""
+    return [name for name in backends.BACKENDS if backends.version(name) is not None]
 
 
 def choose(candidates: Sequence[Candidate], shape: tuple[int, int, int], threads: int) -> Choice:
@@ -150,7 +155,7 @@ def _kept_file(candidates: Sequence[Candidate], shape: tuple[int, int, int], thr
     facts = [
         [(c.backend, c.precision, digests[c.path]) for c in candidates],
         *(shape, threads, _processor(), os.cpu_count()),
-        [_version(name) for name in ("restill", *backends.BACKENDS)],
+        [__version__, *(backends.version(name) for name in backends.BACKENDS)],
     ]
     return cache_folder() / "trials" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]}.json"
 
@@ -162,13 +167,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return f"{platform.machine()} {platform.processor()} {platform.node()}"
-
-
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return ""
 
 
 def _kept(file: Path, candidates: Sequence[Candidate]) -> list[float | None] | None:

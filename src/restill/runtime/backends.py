@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,6 @@ import onnxruntime
 from restill.errors import RestillError, need_extra
 
 Compute = Callable[[np.ndarray], np.ndarray]  # (1, K, 3, H, W) float32 -> (1, 3, sH, sW) float32
-# Of each backend, the more exact first. "int8" is a quantized file's: the path must be that of one.
-PRECISIONS = {"onnxruntime": ("f32", "int8"), "openvino": ("f32", "bf16", "int8")}
 
 
 def with_onnxruntime(path: Path, threads: int, precision: str) -> Compute:
@@ -55,18 +53,16 @@ BACKENDS: dict[str, Callable[[Path, int, str], Compute]] = {
     "onnxruntime": with_onnxruntime,
     "openvino": with_openvino,
 }
+# the names that a backend takes, first its default; "int8" is that of a quantized file
+PRECISIONS = {"onnxruntime": ("f32", "int8"), "openvino": ("f32", "bf16", "int8")}
 
 
-def installed() -> list[str]:
-    """The backends whose libraries are there."""
-
-    def is_there(module: str) -> bool:
-        try:
-            return find_spec(module) is not None
-        except ImportError:
-            return False
-
-    return [name for name in BACKENDS if is_there(name)]
+def version(backend: str) -> str | None:
+    """The version of a backend's library, which has the backend's name; None where it is not installed."""
+    try:
+        return import_module(backend).__version__
+    except ImportError:
+        return None
 
 
 def read_metadata(path: Path) -> dict[str, str]:
