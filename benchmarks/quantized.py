@@ -50,14 +50,12 @@ def main() -> None:
     print(f"{len(seen)} windows of {seen[0].shape[-1]}x{seen[0].shape[-2]} of {len(source.names)} clips")
     print(f"against clean: input {psnr([w[:, middle] for w in seen], truths):.2f}, f32 {psnr(wanted, truths):.2f} dB\n")
     with tempfile.TemporaryDirectory() as folder:
-        files = [
-            (f"{b} {p}", auto.Candidate(b, p, _file(path, p))) for b in backends.installed() for p in _have(path, b)
-        ]
+        files = [(f"{b} {p}", auto.Candidate(b, p, _file(path, p))) for b in auto.installed() for p in _have(path, b)]
         if options.choices:
             made = MadeUpClips(SAMPLES, plain.info.frames, SIZE)
             calibration = list(windows(plain, made, range(SAMPLES), SAMPLES, np.random.default_rng(0), lambda: None))
             for name, file in _choices(path, [window for window, _ in calibration], Path(folder)):
-                files += [(f"{name}, {b}", auto.Candidate(b, "int8", file)) for b in backends.installed()]
+                files += [(f"{name}, {b}", auto.Candidate(b, "int8", file)) for b in auto.installed()]
         auto.SECONDS = 2.0 * len(files)
         times = auto.trial([candidate for _, candidate in files], (plain.info.frames, *TIMED), options.threads)
         print(f"{'':44}  to f32  worst  to clean  change  worst  ms at {TIMED[1]}x{TIMED[0]}")

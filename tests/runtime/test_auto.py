@@ -26,7 +26,7 @@ def trials(monkeypatch) -> list[list[tuple[str, str]]]:
         return [TAKES.get(pair, 0.05) for pair in tried[-1]]
 
     monkeypatch.setattr(auto, "trial", trial)
-    monkeypatch.setattr(backends, "installed", lambda: list(backends.BACKENDS))
+    monkeypatch.setattr(auto, "installed", lambda: list(backends.BACKENDS))
     return tried
 
 
@@ -70,7 +70,7 @@ def test_a_quantized_file_stays_what_it_is(pair, trials):
 
 
 def test_one_backend_needs_no_trial(pair, trials, monkeypatch):
-    monkeypatch.setattr(backends, "installed", lambda: ["onnxruntime"])
+    monkeypatch.setattr(auto, "installed", lambda: ["onnxruntime"])
     assert "all that is installed and safe" in load_model(pair, backend="auto", threads=1).why
     assert trials == []
     with pytest.raises(RestillError, match="'bf16' is not one of onnxruntime; openvino has"):

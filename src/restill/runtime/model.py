@@ -147,7 +147,7 @@ def load_model(
 
 def _candidates(path: Path, info: ModelInfo, backend: str, precision: str, safe: Sequence[str]) -> list[auto.Candidate]:
     """Every way to run a model that "auto" may choose, the most exact first."""
-    names = backends.installed() if backend == "auto" else [backend]
+    names = auto.installed() if backend == "auto" else [backend]
     wanted = [precision]
     if precision == "auto":
         wanted = [info.precision] if info.precision == "int8" else ["f32", *(p for p in safe if p != "f32")]
@@ -179,13 +179,9 @@ def in_precision(path: Path, info: ModelInfo, precision: str) -> Path:
         return path
     quantized = quantized_file(path)
     if not quantized.is_file():
-        raise RestillError(
-            f"there is no '{quantized}' for the precision int8; 'restill quantize {path} -o {quantized}' writes it"
-        )
+        raise RestillError(f"there is no '{quantized}' for the precision int8; 'restill quantize MODEL' writes one")
     if read_info(quantized).quantized_from != fingerprint(path):
-        raise RestillError(
-            f"'{quantized}' was not made of '{path}' as it is now; run 'restill quantize {path} -o {quantized}' again"
-        )
+        raise RestillError(f"'{quantized}' was not made of '{path}' as it is now; run 'restill quantize' again")
     return quantized
 
 
