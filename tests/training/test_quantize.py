@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,18 @@ def test_file(student):
     types = {t.data_type for t in onnx.load(done.output).graph.initializer if t.name.startswith("w1_quantized")}
     assert types == {onnx.TensorProto.INT8}
     assert "taken" in str(done)
+    assert "note" not in str(done)
+    assert "note: under 40 dB" in str(replace(done, agreement={done.method: 39.0}))
+
+
+def test_what_onnxruntime_cannot_do_is_one_sentence(student, monkeypatch):
+    def fail(*_, **__):
+        raise KeyError("Conv17")
+
+    monkeypatch.setattr(module.ort_quantization, "quantize_static", fail)
+    with pytest.raises(RestillError, match="ONNX Runtime cannot quantize this model: 'Conv17'"):
+        quantize(student, **FEW)
+    assert not quantized_file(student).exists()
 
 
 def test_same_seed_same_file(student, tmp_path):

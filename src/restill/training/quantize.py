@@ -31,6 +31,7 @@ from restill.training.calibration import HELD_OUT, SAMPLES, Reader, sources, win
 from restill.training.export import write
 
 KINDS = ("Conv", "Relu", "Clip", "LeakyRelu", "Add", "Concat", "MaxPool")  # the rest of the operators stay in float32
+MUCH = 40.0  # dB: what differs more is worth a word
 PERCENTILES = (99.999, 99.9999)
 
 
@@ -57,12 +58,14 @@ class Quantized:
     size: tuple[int, int]
 
     def __str__(self) -> str:
+        note = f"note: under {MUCH:.0f} dB a picture may look different; --clips with scenes like yours can help"
         ways = [f"  {name:18} {db:6.2f} dB{'  taken' * (name == self.method)}" for name, db in self.agreement.items()]
         return "\n".join(
             [
                 f"int8 against float32, on {self.windows[1]} held-out windows of {self.size[1]}x{self.size[0]} with "
                 f"rendered rain, {self.windows[0]} calibrated on (PSNR of RGB in [0, 1], over all windows at once):",
                 *ways,
+                *([note] if self.agreement[self.method] < MUCH else []),
                 f"against the clean frames: float32 {self.clean_float:.2f} dB, int8 {self.clean_int8:.2f} dB",
                 f"written: {self.output}",
             ]
@@ -176,7 +179,7 @@ def nodes_in_float(network: onnx.ModelProto) -> list[str]:
         if leads and after.intersection(node.output):
             between.add(node.name)
     if not between:
-        raise RestillError("the model has no convolution, and so nothing that 8 bits would make faster")
+        raise RestillError("this model has no convolution, and so nothing that 8 bits would make faster")
     return [node.name for node in nodes if node.name not in between]
 
 
@@ -228,5 +231,7 @@ def quantize_with(
                 calibrate_method=options["method"],
                 extra_options={"CalibStridedMinMax": 1, **more},
             )
+    except Exception as error:  # it raises whatever comes, for operators that it does not know
+        raise RestillError(f"ONNX Runtime cannot quantize this model: {error}") from error
     finally:
         logging.disable(level)
