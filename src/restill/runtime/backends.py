@@ -15,9 +15,9 @@ Compute = Callable[[np.ndarray], np.ndarray]  # (1, K, 3, H, W) float32 -> (1, 3
 
 
 def with_onnxruntime(path: Path, threads: int, precision: str) -> Compute:
-    """ONNX Runtime on the CPU, f32."""
-    if precision != "f32":
-        raise RestillError(f"precision '{precision}' is not one of onnxruntime: it computes in f32; openvino has bf16")
+    """ONNX Runtime on the CPU, f32 or int8."""
+    if precision not in PRECISIONS["onnxruntime"]:
+        raise RestillError(f"precision '{precision}' is not one of onnxruntime: it has f32 and int8; openvino has bf16")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # Threads that wait must sleep: spinning gains nothing here and takes the cores from the decoder and the encoder.
@@ -27,9 +27,9 @@ def with_onnxruntime(path: Path, threads: int, precision: str) -> Compute:
 
 
 def with_openvino(path: Path, threads: int, precision: str) -> Compute:
-    """OpenVINO on the CPU, f32 or bf16."""
-    if precision not in ("f32", "bf16"):
-        raise RestillError(f"precision '{precision}' is not known; openvino has f32 and bf16")
+    """OpenVINO on the CPU, f32, bf16 or int8."""
+    if precision not in PRECISIONS["openvino"]:
+        raise RestillError(f"precision '{precision}' is not known; openvino has f32, bf16 and int8")
     try:
         import openvino
     except ImportError as error:
@@ -37,7 +37,7 @@ def with_openvino(path: Path, threads: int, precision: str) -> Compute:
     core = openvino.Core()
     settings = {
         "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # of what is not quantized
         "PERFORMANCE_HINT": "LATENCY",
     }
     request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
@@ -53,7 +53,8 @@ BACKENDS: dict[str, Callable[[Path, int, str], Compute]] = {
     "onnxruntime": with_onnxruntime,
     "openvino": with_openvino,
 }
-PRECISIONS = {"onnxruntime": ("f32",), "openvino": ("f32", "bf16")}  # the names that a backend takes, first its default
+# the names that a backend takes, first its default; "int8" is that of a quantized file
+PRECISIONS = {"onnxruntime": ("f32", "int8"), "openvino": ("f32", "bf16", "int8")}
 
 
 def version(backend: str) -> str | None:
