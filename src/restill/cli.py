@@ -155,7 +155,7 @@ def bench(
     ] = None,
     precisions: Annotated[
         list[str] | None,
-        typer.Option("--precision", help="f32, bf16 or int8, again for more; by default all there are."),
+        typer.Option("--precision", help="f32, bf16, int8; again for more; all by default."),
     ] = None,
     against: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Whose speed is 1; by default the first.")
