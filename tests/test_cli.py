@@ -104,6 +104,14 @@ def test_evaluate_empty_folder(tmp_path: Path) -> None:
     fails("evaluate", "none", "--data", tmp_path, "--protocol", "all-frames", naming=str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "naming"),
+    [(["no-such-model"], "no-such-model"), (["--size", "big"], "WIDTHxHEIGHT"), (["--precision", "f1"], "f1")],
+)
+def test_bench_wrong(wrong: list[str], naming: str) -> None:
+    fails("bench", *wrong, naming=naming)
+
+
 def test_export_no_checkpoint(tmp_path: Path) -> None:
     fails("export", tmp_path / "absent", "-o", tmp_path / "model.onnx", naming="absent")
 

@@ -16,13 +16,25 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "restill"
 LEVELS = (
     {"cli", "__main__"},
     {"tables"},
-    {"restore", "training", "evaluation", "web", "cluster"},
+    {"bench", "restore", "training", "evaluation", "web", "cluster"},
     {"runtime", "video", "zoo", "distillation", "datasets"},
     {"networks", "losses", "degradations", "alignment"},
-    {"errors", "progress", "registry"},
+    {"errors", "progress", "registry", "clock"},
 )
 # Journey 1 has only the base install; importing the heavy extras there, even inside a function, would break it.
-LIGHT = ("cli", "restore", "runtime", "video", "zoo", "alignment", "errors", "progress", "degradations")
+LIGHT = (
+    "cli",
+    "bench",
+    "restore",
+    "clock",
+    "runtime",
+    "video",
+    "zoo",
+    "alignment",
+    "errors",
+    "progress",
+    "degradations",
+)
 TRAIN_EXTRA = {"torch", "yaml", "safetensors", "accelerate", "skimage", "onnx", "onnxscript", "tensorboard"}
 
 

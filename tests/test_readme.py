@@ -48,7 +48,7 @@ def test_commands_and_options_exist(page: Path) -> None:
             if subcommands := getattr(command, "commands", None):  # restill data check
                 assert words[2] in subcommands, f"{page.name}: {line}"
                 command = subcommands[words[2]]
-            known = {name for parameter in command.params for name in parameter.opts}
+            known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
             used = {word.partition("=")[0] for word in words[2:] if word.startswith("-")}
             assert used <= known | {"--help"}, f"{page.name}: {line}"
 

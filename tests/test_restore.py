@@ -181,3 +181,31 @@ def test_a_real_clip(shared_data, tmp_path):
     middle = [frame for number, frame in enumerate(read_frames(src)) if number == 100]
     again = [frame for number, frame in enumerate(read_frames(done.output)) if number == 100]
     assert cv2.PSNR(middle[0], again[0]) > 36  # joint RGB, 8 bits: near-lossless coding, nothing turned or shifted
+
+
+@pytest.mark.parametrize(
+    ("frames", "asked", "taken"),
+    [
+        (7, {}, ("onnxruntime", None)),  # too short for a trial
+        (7, {"backend": "auto", "precision": "auto"}, ("onnxruntime", None)),
+        (7, {"backend": "auto", "precision": "int8"}, ("auto", "int8")),
+        (7, {"backend": "openvino", "precision": "bf16"}, ("openvino", "bf16")),
+        (3, {}, ("auto", None)),  # long
+    ],
+)
+def test_backend_by_length(tmp_path, monkeypatch, capsys, frames, asked, taken):
+    called = {}
+
+    def load(name, **options):
+        called.update(options, name=name)
+        network = model()
+        network.why = "by a trial" if options["backend"] == "auto" else ""
+        return network
+
+    monkeypatch.setattr("restill.restore.load_model", load)
+    monkeypatch.setattr("restill.restore.LONG", 3 if frames == 3 else 500)
+    restore(moving(tmp_path / "in", frames), tmp_path / "out", **asked)
+    assert (called["backend"], called["precision"], called["size"]) == (*taken, (38, 50))
+    assert ("by a trial\n" in capsys.readouterr().err) == (taken[0] == "auto")
+    restore(tmp_path / "in", tmp_path / "out", **asked, overwrite=True, quiet=True)
+    assert capsys.readouterr().err == ""

@@ -17,9 +17,21 @@ _PUBLIC = {
     "distill": "restill.training.distill",
     "evaluate": "restill.evaluation",
     "export": "restill.training.export",
+    "quantize": "restill.training.quantize",
 }
 
-__all__ = ["RestillError", "__version__", "distill", "evaluate", "export", "load_model", "restore", "stream", "train"]
+__all__ = [
+    "RestillError",
+    "__version__",
+    "distill",
+    "evaluate",
+    "export",
+    "load_model",
+    "quantize",
+    "restore",
+    "stream",
+    "train",
+]
 
 if TYPE_CHECKING:
     from restill.errors import RestillError
@@ -29,6 +41,7 @@ if TYPE_CHECKING:
     from restill.training.distill import distill
     from restill.training.experiment import train
     from restill.training.export import export
+    from restill.training.quantize import quantize
 
 
 def __getattr__(name: str) -> Any:

@@ -55,7 +55,12 @@ _Codec = Annotated[str | None, typer.Option(help="h264, hevc, vp9, av1, prores o
 _Fps = Annotated[str, typer.Option(help="Frames a second, when IN is a folder and OUT a video: 25 or 30000/1001.")]
 _Compare = Annotated[str | None, typer.Option(help="Show before and after: side (by side) or split (half and half).")]
 _Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")]
-_Backend = Annotated[str, typer.Option(help="What runs the network: onnxruntime or openvino.")]
+_Backend = Annotated[
+    str, typer.Option(help="onnxruntime, openvino, or auto: for 500 frames or more the fastest here, by a short trial.")
+]
+_Precision = Annotated[
+    str | None, typer.Option(help="f32, bf16, int8, or auto: of those that are safe for the model, the fastest.")
+]
 _Threads = Annotated[int | None, typer.Option(help="Threads of the network; by default those of the machine.")]
 _Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
@@ -71,13 +76,15 @@ def derain(
     fps: _Fps = "25",
     compare: _Compare = None,
     overwrite: _Overwrite = False,
-    backend: _Backend = "onnxruntime",
+    backend: _Backend = "auto",
+    precision: _Precision = None,
     threads: _Threads = None,
     quiet: _Quiet = False,
 ) -> None:
     """Take the rain out of a video, a folder of frames or a picture."""
     encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
     running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
+    running["precision"] = precision
     _restore("derained", source, output, model, encoding, running)
 
 
@@ -92,13 +99,15 @@ def restore(
     fps: _Fps = "25",
     compare: _Compare = None,
     overwrite: _Overwrite = False,
-    backend: _Backend = "onnxruntime",
+    backend: _Backend = "auto",
+    precision: _Precision = None,
     threads: _Threads = None,
     quiet: _Quiet = False,
 ) -> None:
     """Restore a video, a folder of frames or a picture with any student."""
     encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
     running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
+    running["precision"] = precision
     _restore("restored", source, output, model, encoding, running)
 
 
@@ -129,6 +138,63 @@ def models(
         typer.echo(json.dumps([card.model_dump() for card in cards], indent=2))
     else:
         Console(soft_wrap=not cards).print(details(cards[0]) if name else overview(cards))
+
+
+@app.command()
+def bench(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help="Names of 'restill models' and .onnx files; all students if left out."),
+    ] = None,
+    sizes: Annotated[
+        list[str] | None,
+        typer.Option("--size", metavar="WIDTHxHEIGHT", help="Again for more; 640x480 and 1280x720 if left out."),
+    ] = None,
+    backends: Annotated[
+        list[str] | None, typer.Option("--backend", help="onnxruntime or openvino, again for more; by default all.")
+    ] = None,
+    precisions: Annotated[
+        list[str] | None,
+        typer.Option("--precision", help="f32, bf16, int8; again for more; all by default."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Whose speed is 1; by default the first.")
+    ] = None,
+    threads: _Threads = None,
+    frames: Annotated[int, typer.Option(help="Frames of a pass, kept in memory.")] = 30,
+    rounds: Annotated[int, typer.Option(help="How often each case has its turn; the median counts.")] = 3,
+    seconds: Annotated[float, typer.Option(help="No round begins that would end after so many; one is done.")] = 300,
+    file: Annotated[bool, typer.Option(help="Measure reading, writing and file to file too.")] = True,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the numbers for machines; - for the screen.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the tables as Markdown.")] = None,
+    quiet: _Quiet = False,
+) -> None:
+    """Measure how fast students are on this machine, whole and stage by stage. See docs/performance.md."""
+    from restill.bench import measure, plan
+    from restill.bench.report import write
+
+    for target in (json_file, markdown):
+        _check_json(None if target is None else str(target))
+    chosen = plan(
+        models or (),
+        sizes or (),
+        backends or (),
+        precisions or (),
+        against=against,
+        threads=threads,
+        frames=frames,
+        rounds=rounds,
+        seconds=seconds,
+        file=file,
+    )
+    report = measure(chosen, quiet=quiet)
+    if json_file == "-":
+        typer.echo(json.dumps(report.as_dict(), indent=2))
+    else:
+        Console(width=max(Console().width, 150)).print(report.text())  # no number is cut off
+    write(report, Path(json_file) if json_file not in (None, "-") else None, markdown)
 
 
 @app.command()
@@ -340,6 +406,7 @@ def evaluate(
         str | None, typer.Option(help="A name of docs/protocols.md, such as cstd; by default the data set's own.")
     ] = None,
     backend: Annotated[str, typer.Option(help="onnxruntime or openvino.")] = "onnxruntime",
+    precision: Annotated[str | None, typer.Option(help="f32, bf16 or int8; by default that of the file.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many frames of each clip.")] = None,
     temporal: Annotated[
         bool, typer.Option("--temporal", help="Measure flicker too: warping error, tOF, profile. See docs/temporal.md.")
@@ -370,6 +437,7 @@ def evaluate(
         clips=names,
         protocol=protocol,
         backend=backend,
+        precision=precision,
         limit=limit,
         temporal=temporal,
         profiles=profiles,
@@ -470,6 +538,26 @@ def export(
     from restill.training.export import export as run
 
     typer.echo(f"written: {run(checkpoint, output, name=name)}")
+
+
+@app.command()
+def quantize(
+    model: Annotated[str, typer.Argument(help="A student in float32: a .onnx file, or a name of 'restill models'.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="OUT", help="The .onnx file; MODEL.int8.onnx beside MODEL if left out."),
+    ] = None,
+    clips: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Clean clips to render rain on; made-up textures if left out.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Windows to calibrate on.")] = 64,
+    seed: Annotated[int, typer.Option(help="Same seed, same windows, same file.")] = 0,
+    quiet: _Quiet = False,
+) -> None:
+    """Write a student with 8-bit weights and activations, and say what that costs. See docs/quantizing.md."""
+    from restill.training.quantize import quantize as run
+
+    typer.echo(run(model, output, clips=clips, samples=samples, seed=seed, quiet=quiet))
 
 
 @app.command()

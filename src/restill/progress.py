@@ -88,3 +88,9 @@ def _format(shown: dict[str, float | str]) -> str:
     return " ".join(
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items()
     )
+
+
+def say(line: str, *, quiet: bool = False) -> None:
+    """A line on stderr about what is being done."""
+    if not quiet:
+        Console(stderr=True).print(line, highlight=False, soft_wrap=True, markup=False)

@@ -15,7 +15,7 @@ import numpy as np
 
 from restill import zoo
 from restill.errors import RestillError
-from restill.progress import track
+from restill.progress import say, track
 from restill.runtime import Model, load_model, stream
 from restill.video import EncodeSettings, Summary, transcode
 from restill.video.pictures import is_picture
@@ -25,6 +25,7 @@ from restill.video.transcode import Process, check_output
 
 Layout = Literal["side", "split"]
 LAYOUTS = ("side", "split")
+LONG = 500  # frames, from which on a trial of two seconds is worth it
 
 
 def restore(
@@ -34,7 +35,8 @@ def restore(
     *,
     compare: Layout | None = None,
     settings: EncodeSettings | None = None,
-    backend: str = "onnxruntime",
+    backend: str = "auto",
+    precision: str | None = None,
     threads: int | None = None,
     overwrite: bool = False,
     quiet: bool = False,
@@ -49,7 +51,9 @@ def restore(
             student for rain.
         compare: "side" writes before and after side by side; "split" the left half before, the right half after.
         settings: How to encode.
-        backend: "onnxruntime" or "openvino".
+        backend: "onnxruntime", "openvino", or "auto": for clips of 500 frames or more, or of unknown length, the
+            fastest by a trial (:func:`restill.load_model`); "onnxruntime" for shorter ones.
+        precision: "f32", "bf16", "int8" or "auto", as :func:`restill.load_model` takes them.
         threads: Threads of the network; by default those of the machine.
         overwrite: Whether an output that exists may be replaced.
         quiet: Show no progress.
@@ -68,7 +72,17 @@ def restore(
     info = probe(src)
     check_output(src, dst, overwrite)
     if not isinstance(model, Model):
-        model = load_model(zoo.default("derain") if model is None else model, backend=backend, threads=threads)
+        if backend == "auto" and precision in (None, "auto") and (info.expected_frames or LONG) < LONG:
+            backend, precision = "onnxruntime", None
+        model = load_model(
+            zoo.default("derain") if model is None else model,
+            backend=backend,
+            threads=threads,
+            precision=precision,
+            size=(info.height, info.width),
+        )
+        if model.why:
+            say(model.why, quiet=quiet)
     network = model
 
     def process(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

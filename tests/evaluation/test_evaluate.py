@@ -17,6 +17,7 @@ from restill.cli import app
 from restill.errors import RestillError
 from restill.evaluation import evaluate
 from restill.evaluation.protocols import protocol
+from restill.evaluation.verdict import open_model
 from restill.runtime import Model, ModelInfo
 
 FRAMES, SIZE = 10, (20, 24)
@@ -222,3 +223,8 @@ def test_real_rain_untouched_in_full(shared_data):
     assert row["frames"] == 168
     assert [round(row[key], 2) for key in ("psnr", "psnr_y")] == [28.25, 29.70]
     assert [round(row[key], 4) for key in ("ssim", "ssim_y")] == [0.9063, 0.9147]
+
+
+def test_a_score_names_its_backend():
+    with pytest.raises(RestillError, match="not 'auto'"):
+        open_model("rill-s", "auto")

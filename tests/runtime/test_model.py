@@ -10,6 +10,7 @@ import pytest
 
 from restill.errors import RestillError
 from restill.runtime import load_model
+from restill.runtime.model import fingerprint, quantized_file
 
 
 def test_info_and_run(tiny_model):
@@ -41,15 +42,31 @@ def test_openvino_missing(tiny_model, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"backend": "tensorrt"}, "the backends are: onnxruntime, openvino"),
+        ({"backend": "tensorrt"}, "the backends are: onnxruntime, openvino; auto"),
         ({"threads": 0}, "1 or more"),
+        ({"precision": "int8"}, r"there is no '.*\.int8\.onnx'.*'restill quantize MODEL' writes one"),
         ({"precision": "bf16"}, "openvino has bf16"),
-        ({"precision": "int3", "backend": "openvino"}, "f32 and bf16"),
+        ({"precision": "int3", "backend": "openvino"}, "f32, bf16 and int8"),
     ],
 )
 def test_wrong_options(tiny_model, options, says):
     with pytest.raises(RestillError, match=says):
         load_model(tiny_model(), **options)
+
+
+def test_int8_lies_beside_and_must_be_its_own(tiny_model):
+    path = tiny_model()
+    quantized = quantized_file(path)
+    tiny_model(precision="int8", quantized_from=fingerprint(path)).rename(quantized)
+    model = load_model(path, precision="int8", threads=1)
+    assert (model.path, model.precision, model.info.precision) == (quantized, "int8", "int8")
+    assert load_model(quantized, threads=1).precision == "int8"  # by its own path nothing need be said
+    assert load_model(path, threads=1).precision == "f32"
+    with pytest.raises(RestillError, match="is quantized: its precision is int8, not bf16"):
+        load_model(quantized, precision="bf16", backend="openvino")
+    tiny_model(name="another").rename(path)
+    with pytest.raises(RestillError, match=r"was not made of .* as it is now"):
+        load_model(path, precision="int8")
 
 
 def test_unknown_model():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from fractions import Fraction
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
+
+from restill import zoo
 
 # Stands before the command: every library that the base install does not bring cannot be imported.
 WITHOUT = """
@@ -66,3 +70,13 @@ def test_what_needs_an_extra_says_so(tmp_path):
     assert done.returncode == 1
     assert "pip install 'restill[train]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not zoo.cards(), reason="the zoo is empty")
+def test_bench():
+    few = ("--size", "64x48", "--frames", "2", "--rounds", "1", "--quiet")
+    done = without_extras("bench", "min-median", *few, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert [row["backend"] for row in report["rows"]] == ["onnxruntime"]
+    assert report["peaks"][0]["gmacs_per_second"] > 0

@@ -9,6 +9,7 @@ import pytest
 from restill import zoo
 from restill.errors import RestillError
 from restill.runtime import load_model
+from restill.runtime.model import quantized_file
 
 CARD = """
 [card]
@@ -55,11 +56,19 @@ def test_card_and_file_agree(card):
     path = zoo.find(card.name)
     assert path.parent.name == card.name
     assert path.stat().st_size < 3e6
-    said = load_model(path).info.model_dump()
-    assert {field: value for field, value in said.items() if field != "format"} == {
-        field: getattr(card, field) for field in said if field != "format"
-    }
+    said = load_model(path).info.model_dump(exclude={"format", "precision", "quantized_from"})
+    assert said == {field: getattr(card, field) for field in said}
     assert card.scores, "a student without a measured score is not shipped"
+
+
+@pytest.mark.parametrize("card", zoo.cards(), ids=lambda card: card.name)
+def test_what_the_card_calls_safe_is_there(card):
+    quantized = quantized_file(zoo.find(card.name))
+    assert quantized.is_file() == bool(card.quantized)
+    assert card.safe_precisions[0] == "f32"
+    if "int8" in card.safe_precisions:
+        assert quantized.stat().st_size < 3e6
+        assert load_model(card.name, precision="int8").path == quantized  # and it was made of the file beside it
 
 
 def test_defaults_are_there():
@@ -105,6 +114,7 @@ def test_no_default(folder):
         (CARD.replace("scale = 1", 'scale = 1\ncolour = "red"'), "wrong field 'colour'"),
         (CARD.replace("psnr = 30.5", 'psnr = "good"'), "wrong field 'psnr'"),
         (CARD.replace('protocol = "all-frames"\n', ""), "wrong field 'protocol'"),
+        (CARD.replace("scale = 1", 'scale = 1\nsafe_precisions = ["int4"]'), r"wrong field 'safe_precisions\.0'"),
         (CARD + "\n[more]\n", "wrong field 'more'"),
         ("a poem", "not valid TOML"),
     ],

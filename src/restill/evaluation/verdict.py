@@ -40,6 +40,7 @@ def evaluate(
     clips: Sequence[str] | Path | None = None,
     protocol: str | None = None,
     backend: str = "onnxruntime",
+    precision: str | None = None,
     limit: int | None = None,
     temporal: bool = False,
     profiles: str | os.PathLike[str] | None = None,
@@ -58,6 +59,7 @@ def evaluate(
         clips: Names of clips, or the path of a text file with one name per line; None for all of the split.
         protocol: Its name, one of :data:`restill.evaluation.protocols.PROTOCOLS`; None for the data set's own.
         backend: What runs an exported model; a checkpoint always runs in PyTorch.
+        precision: Of an exported model: "f32", "bf16" or "int8"; by default that of its file.
         limit: Only the first so many frames of each clip, for a quick look (the report says so).
         temporal: Measure temporal consistency too, on the frames that are scored; see
             :mod:`restill.evaluation.temporal`.
@@ -89,7 +91,7 @@ def evaluate(
             )
     if profiles is not None:
         _make_folder(Path(profiles))
-    loaded = open_model(model, backend)
+    loaded = open_model(model, backend, precision)
     name = model.info.name if isinstance(model, Model) else os.fspath(model)
     _check_scale(loaded, name, opened, dataset)
     # a training split may be scored by whoever wants to see how well it is learned
@@ -198,8 +200,12 @@ def _score(
     return {**means, **(consistency.result() if consistency is not None else {}), "frames": len(scores)}
 
 
-def open_model(model: str | os.PathLike[str] | Model, backend: str = "onnxruntime") -> Model | None:
+def open_model(
+    model: str | os.PathLike[str] | Model, backend: str = "onnxruntime", precision: str | None = None
+) -> Model | None:
     """Whatever :func:`evaluate` takes as a model; None for "none"."""
+    if "auto" in (backend, precision):
+        raise RestillError("a score needs a backend and a precision that can be named again, not 'auto'")
     if isinstance(model, Model):
         return model
     if model == NONE:
@@ -208,7 +214,9 @@ def open_model(model: str | os.PathLike[str] | Model, backend: str = "onnxruntim
     is_zoo_name = os.fspath(model) in [card.name for card in zoo.cards()]
     if path.suffix == ".safetensors" or (path.is_dir() and not is_zoo_name):
         return load_checkpoint(path)
-    return (None if is_zoo_name else weightless(os.fspath(model))) or load_model(model, backend=backend)
+    return (None if is_zoo_name else weightless(os.fspath(model))) or load_model(
+        model, backend=backend, precision=precision
+    )
 
 
 def weightless(name: str) -> Model | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ Compute = Callable[[np.ndarray], np.ndarray]  # (1, K, 3, H, W) float32 -> (1, 3
 
 
 def with_onnxruntime(path: Path, threads: int, precision: str) -> Compute:
-    """ONNX Runtime on the CPU, f32."""
-    if precision != "f32":
-        raise RestillError(f"precision '{precision}' is not one of onnxruntime: it computes in f32; openvino has bf16")
+    """ONNX Runtime on the CPU, f32 or int8."""
+    if precision not in PRECISIONS["onnxruntime"]:
+        raise RestillError(f"precision '{precision}' is not one of onnxruntime: it has f32 and int8; openvino has bf16")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # Threads that wait must sleep: spinning gains nothing here and takes the cores from the decoder and the encoder.
@@ -26,9 +27,9 @@ def with_onnxruntime(path: Path, threads: int, precision: str) -> Compute:
 
 
 def with_openvino(path: Path, threads: int, precision: str) -> Compute:
-    """OpenVINO on the CPU, f32 or bf16."""
-    if precision not in ("f32", "bf16"):
-        raise RestillError(f"precision '{precision}' is not known; openvino has f32 and bf16")
+    """OpenVINO on the CPU, f32, bf16 or int8."""
+    if precision not in PRECISIONS["openvino"]:
+        raise RestillError(f"precision '{precision}' is not known; openvino has f32, bf16 and int8")
     try:
         import openvino
     except ImportError as error:
@@ -36,7 +37,7 @@ def with_openvino(path: Path, threads: int, precision: str) -> Compute:
     core = openvino.Core()
     settings = {
         "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # of what is not quantized
         "PERFORMANCE_HINT": "LATENCY",
     }
     request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
@@ -52,6 +53,16 @@ BACKENDS: dict[str, Callable[[Path, int, str], Compute]] = {
     "onnxruntime": with_onnxruntime,
     "openvino": with_openvino,
 }
+# the names that a backend takes, first its default; "int8" is that of a quantized file
+PRECISIONS = {"onnxruntime": ("f32", "int8"), "openvino": ("f32", "bf16", "int8")}
+
+
+def version(backend: str) -> str | None:
+    """The version of a backend's library, which has the backend's name; None where it is not installed."""
+    try:
+        return import_module(backend).__version__
+    except ImportError:
+        return None
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from restill import zoo
 from restill.errors import RestillError
-from restill.runtime import backends
+from restill.runtime import auto, backends
 
 METADATA_KEY = "restill"
 MOST_THREADS = 8  # the networks are small: beyond this many, threads wait for each other
+USUAL_SIZE = (480, 640)
 
 
 class ModelInfo(BaseModel):
@@ -33,6 +35,8 @@ class ModelInfo(BaseModel):
         align: How neighbours are brought onto the centre before the network sees them.
         parameters: Number of weights.
         macs_per_pixel: Multiply-accumulates per pixel of an input frame, biases left out.
+        precision: Of the weights in the file: "int8" where ``restill quantize`` wrote it.
+        quantized_from: The start of the SHA-256 of the file that it was quantized from; empty where it was not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +52,8 @@ class ModelInfo(BaseModel):
     align: Literal["none", "dis"]
     parameters: int
     macs_per_pixel: float
+    precision: Literal["f32", "int8"] = "f32"
+    quantized_from: str = ""
 
     @property
     def frames(self) -> int:
@@ -56,12 +62,31 @@ class ModelInfo(BaseModel):
 
 
 class Model:
-    """A student on a backend; made by :func:`load_model`."""
+    """A student on a backend; made by :func:`load_model`.
 
-    def __init__(self, info: ModelInfo, path: Path, backend: str, compute: Callable[[np.ndarray], np.ndarray]) -> None:
+    Attributes:
+        info: What the file says of itself.
+        path: The file.
+        backend: What computes it.
+        precision: In what: "f32", "bf16" or "int8".
+        why: One line on what "auto" chose and why; empty where nothing was to choose.
+    """
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        path: Path,
+        backend: str,
+        compute: Callable[[np.ndarray], np.ndarray],
+        *,
+        precision: str | None = None,
+        why: str = "",
+    ) -> None:
         self.info = info
         self.path = path
         self.backend = backend
+        self.precision = precision or info.precision
+        self.why = why
         self._compute = compute
 
     def run(self, window: np.ndarray) -> np.ndarray:
@@ -82,27 +107,93 @@ def load_model(
     *,
     backend: str = "onnxruntime",
     threads: int | None = None,
-    precision: str = "f32",
+    precision: str | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Model:
     """Load a student.
 
     Args:
-        model: A name of the zoo (``restill models``), or the path of an ``.onnx`` file that ``restill export`` wrote.
-        backend: "onnxruntime" or "openvino" (the extra ``restill[openvino]``).
+        model: A name of the zoo (``restill models``), or the path of an ``.onnx`` file that ``restill export`` or
+            ``restill quantize`` wrote.
+        backend: "onnxruntime", "openvino" (the extra ``restill[openvino]``), or "auto": the fastest here, by a trial
+            of about two seconds that is kept in the cache folder (:mod:`restill.runtime.auto`).
         threads: Threads of the network; by default the cores this process may use, at most 8.
-        precision: "f32", or "bf16" (OpenVINO only: faster where the CPU has it, and less exact).
+        precision: "f32"; "bf16" (OpenVINO only: faster where the CPU has it, and less exact); "int8", for which
+            the quantized file must lie beside the model's own (``NAME.int8.onnx``); or "auto": of those that the
+            model's card calls safe, the fastest. By default that of the file, or "auto" with the backend "auto".
+        size: (height, width) of the frames to come, pixels, for the trial of "auto"; by default (480, 640).
 
     Raises:
-        RestillError: No such model, not a model that Restill exported, no such backend, or its library is missing.
+        RestillError: No such model, not a model that Restill exported, no such backend, its library is missing, or
+            it has not that precision.
     """
     path = zoo.find(model)
-    if backend not in backends.BACKENDS:
-        raise RestillError(f"backend '{backend}' is not known; the backends are: {', '.join(backends.BACKENDS)}")
+    if backend not in (*backends.BACKENDS, "auto"):
+        raise RestillError(f"backend '{backend}' is not known; the backends are: {', '.join(backends.BACKENDS)}; auto")
     if threads is not None and threads < 1:
         raise RestillError(f"threads must be 1 or more, not {threads}")
-    info = read_info(path)
-    compute = backends.BACKENDS[backend](path, threads or default_threads(), precision)
-    return Model(info, path, backend, compute)
+    threads = threads or default_threads()
+    info, why = read_info(path), ""
+    precision = precision or ("auto" if backend == "auto" else info.precision)
+    if "auto" in (backend, precision):
+        candidates = _candidates(path, info, backend, precision, zoo.safe_precisions(model))
+        chosen = auto.choose(candidates, (info.frames, *_padded(size or USUAL_SIZE, info)), threads)
+        (backend, precision, path), why = chosen.candidate, chosen.why
+    else:
+        path = in_precision(path, info, precision)
+    compute = backends.BACKENDS[backend](path, threads, precision)
+    return Model(read_info(path), path, backend, compute, precision=precision, why=why)
+
+
+def _candidates(path: Path, info: ModelInfo, backend: str, precision: str, safe: Sequence[str]) -> list[auto.Candidate]:
+    """Every way to run a model that "auto" may choose, the most exact first."""
+    names = auto.installed() if backend == "auto" else [backend]
+    wanted = [precision]
+    if precision == "auto":
+        wanted = [info.precision] if info.precision == "int8" else ["f32", *(p for p in safe if p != "f32")]
+        if not quantized_file(path).is_file():
+            wanted = [p for p in wanted if p != "int8" or info.precision == "int8"]
+    files = {p: in_precision(path, info, p) for p in wanted}
+    found = [auto.Candidate(name, p, files[p]) for p in wanted for name in names if p in backends.PRECISIONS[name]]
+    if not found:
+        raise RestillError(f"precision '{precision}' is not one of {' and '.join(names)}; openvino has f32, bf16, int8")
+    return found
+
+
+def quantized_file(path: Path) -> Path:
+    """Where the quantized file of a model lies: ``mine.int8.onnx`` beside ``mine.onnx``."""
+    return path.with_name(f"{path.stem}.int8.onnx")
+
+
+def in_precision(path: Path, info: ModelInfo, precision: str) -> Path:
+    """The file of a model that has a precision: its own, or the quantized one beside it.
+
+    Raises:
+        RestillError: There is none, or the one that is there was made of another file.
+    """
+    if info.precision == "int8":
+        if precision != "int8":
+            raise RestillError(f"'{path}' is quantized: its precision is int8, not {precision}")
+        return path
+    if precision != "int8":
+        return path
+    quantized = quantized_file(path)
+    if not quantized.is_file():
+        raise RestillError(f"there is no '{quantized}' for the precision int8; 'restill quantize MODEL' writes one")
+    if read_info(quantized).quantized_from != fingerprint(path):
+        raise RestillError(f"'{quantized}' was not made of '{path}' as it is now; run 'restill quantize' again")
+    return quantized
+
+
+def fingerprint(path: Path) -> str:
+    """The start of the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _padded(size: tuple[int, int], info: ModelInfo) -> tuple[int, int]:
+    """Height and width rounded up to the network's multiple."""
+    height, width = (-(-side // info.size_multiple) * info.size_multiple for side in size)
+    return height, width
 
 
 def read_info(path: Path) -> ModelInfo:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from restill.alignment import align_window, flow_picture, make_dis
+from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
 from restill.runtime.model import Model, ModelInfo, load_model
 
@@ -23,7 +24,11 @@ Entry = tuple[np.ndarray, np.ndarray | None]  # a frame (H, W, 3) and, for align
 
 
 def stream(
-    model: str | os.PathLike[str] | Model, frames: Iterable[np.ndarray], *, output: type[np.generic] | None = None
+    model: str | os.PathLike[str] | Model,
+    frames: Iterable[np.ndarray],
+    *,
+    output: type[np.generic] | None = None,
+    clock: Clock = NO_CLOCK,
 ) -> Iterator[np.ndarray]:
     """Restore a clip of any length as it comes.
 
@@ -32,6 +37,7 @@ def stream(
         frames: (H, W, 3) RGB, all of one size and type: uint8, uint16 (white is 65535) or float32 in [0, 1]. A frame
             is kept until its neighbours are done, so its memory must not be written over by the caller meanwhile.
         output: Type of the restored frames, one of the same three; by default that of the frames.
+        clock: Told what the stages take: "align", "pack" (into the network's input), "network", "unpack".
 
     Returns:
         One (scale*H, scale*W, 3) frame of that type for each frame, in order. The first comes after
@@ -41,28 +47,36 @@ def stream(
         RestillError: The model cannot be loaded, or a frame is not like the others (the sentence says which).
     """
     model = model if isinstance(model, Model) else load_model(model)
-    return _stream(model, frames, output)
+    return _stream(model, frames, output, clock)
 
 
-def _stream(model: Model, frames: Iterable[np.ndarray], output: type[np.generic] | None) -> Iterator[np.ndarray]:
+def _stream(
+    model: Model, frames: Iterable[np.ndarray], output: type[np.generic] | None, clock: Clock
+) -> Iterator[np.ndarray]:
     info = model.info
     dis = make_dis() if info.align == "dis" else None
     buffer: np.ndarray | None = None  # (1, K, 3, H', W') float32: the network's input, filled anew for each window
-    for entries in _windows(_entries(frames, info), info.frames_before, info.frames_after):
+    for entries in _windows(_entries(frames, info, clock), info.frames_before, info.frames_after):
         window = [frame for frame, _ in entries]  # K x (H, W, 3)
         if dis is not None:
             pictures = [picture for _, picture in entries if picture is not None]  # K x (H/2, W/2)
-            window = align_window(dis, window, pictures, info.frames_before)
+            with clock("align"):
+                window = align_window(dis, window, pictures, info.frames_before)
         height, width = window[0].shape[:2]
         if buffer is None:
-            buffer = np.empty((1, info.frames, 3, *_padded(height, width, info)), np.float32)
-        for slot, frame in zip(buffer[0], window, strict=True):  # (3, H', W') <- (H, W, 3)
-            _fill(slot, frame)
-        clean = model.run(buffer)[0]  # (3, s*H', s*W')
-        yield _to_frame(clean[:, : info.scale * height, : info.scale * width], np.dtype(output or window[0].dtype))
+            buffer = np.empty((1, info.frames, 3, *padded(height, width, info)), np.float32)
+        with clock("pack"):
+            for slot, frame in zip(buffer[0], window, strict=True):  # (3, H', W') <- (H, W, 3)
+                _fill(slot, frame)
+        with clock("network"):
+            clean = model.run(buffer)[0]  # (3, s*H', s*W')
+        with clock("unpack"):
+            clean = clean[:, : info.scale * height, : info.scale * width]
+            restored = _to_frame(clean, np.dtype(output or window[0].dtype))  # (s*H, s*W, 3)
+        yield restored
 
 
-def _entries(frames: Iterable[np.ndarray], info: ModelInfo) -> Iterator[Entry]:
+def _entries(frames: Iterable[np.ndarray], info: ModelInfo, clock: Clock) -> Iterator[Entry]:
     """Each frame, checked, with what alignment needs of it made once."""
     like = None
     for index, frame in enumerate(frames):
@@ -78,7 +92,9 @@ def _entries(frames: Iterable[np.ndarray], info: ModelInfo) -> Iterator[Entry]:
                 f"{_describe(*like)}; all frames of a stream must be alike"
             )
         frame = np.ascontiguousarray(frame)
-        yield frame, flow_picture(frame) if info.align == "dis" else None
+        with clock("align"):
+            picture = flow_picture(frame) if info.align == "dis" else None
+        yield frame, picture
 
 
 def _describe(shape: tuple[int, ...], dtype: np.dtype) -> str:
@@ -98,7 +114,7 @@ def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list
             yield list(ring)
 
 
-def _padded(height: int, width: int, info: ModelInfo) -> tuple[int, int]:
+def padded(height: int, width: int, info: ModelInfo) -> tuple[int, int]:
     """Height and width rounded up to the network's multiple."""
     multiple = info.size_multiple
     return -(-height // multiple) * multiple, -(-width // multiple) * multiple

@@ -50,7 +50,7 @@ def export(checkpoint: str | os.PathLike[str], output: str | os.PathLike[str], *
         raise RestillError(f"network '{about['network']}' is not exported to ONNX: {reason}")
     info = describe(network, name or about["name"], about["network"], about["align"])
     model = to_onnx(network, info)
-    _write(model.SerializeToString(), output)
+    write(model.SerializeToString(), output)
     return output
 
 
@@ -122,7 +122,7 @@ def to_onnx(network: nn.Module, info: ModelInfo) -> onnx.ModelProto:
     return model
 
 
-def _write(content: bytes, output: Path) -> None:
+def write(content: bytes, output: Path) -> None:
     """The file appears under its name only when it is whole."""
     partial = None
     try:

@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Discard
 
+from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
 from restill.video import pictures
 from restill.video.color import Converter
@@ -45,11 +46,14 @@ class VideoSource:
         self.stream = first_stream(path, self.container)
         self.stream.thread_type = "AUTO"
 
-    def frames(self, on_packet: Callable[[av.Packet], None] | None = None) -> Iterator[tuple[np.ndarray, Ticket]]:
+    def frames(
+        self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK
+    ) -> Iterator[tuple[np.ndarray, Ticket]]:
         """Every frame with its ticket, in the order of presentation.
 
         Args:
             on_packet: Given each packet of the other streams, when it comes by.
+            clock: Told what "decode" and "color" (to RGB) take.
 
         Raises:
             RestillError: A part of the file cannot be decoded.
@@ -58,7 +62,7 @@ class VideoSource:
         converter = Converter(info.color, info.coded_height, deep=info.bit_depth > 8)
         step = max(1, round(1 / (info.fps * info.time_base))) if info.fps else 1
         last, count = None, 0
-        for frame in self._decoded(on_packet):
+        for frame in clock.over("decode", self._decoded(on_packet)):
             if (frame.width, frame.height) != (info.coded_width, info.coded_height):
                 raise RestillError(
                     f"'{info.path}' changes its size from {info.coded_width}x{info.coded_height} to "
@@ -70,7 +74,9 @@ class VideoSource:
             if last is not None and pts <= last:  # broken times: no player shows two frames at once
                 pts = last + 1
             last, count = pts, count + 1
-            yield info.orientation.upright(converter.to_rgb(frame)), Ticket(pts, frame.duration or 0, f"{count:06d}")
+            with clock("color"):
+                picture = info.orientation.upright(converter.to_rgb(frame))
+            yield picture, Ticket(pts, frame.duration or 0, f"{count:06d}")
 
     def _decoded(self, on_packet: Callable[[av.Packet], None] | None) -> Iterator[av.VideoFrame]:
         if on_packet is None:
@@ -98,15 +104,18 @@ class PictureSource:
         self._files = pictures.list_pictures(path) if kind == "folder" else [path]
         self.info = probe_pictures(path, kind, self._files, fps)
 
-    def frames(self, on_packet: Callable[[av.Packet], None] | None = None) -> Iterator[tuple[np.ndarray, Ticket]]:
-        """Every picture with its ticket; its time is its number.
+    def frames(
+        self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK
+    ) -> Iterator[tuple[np.ndarray, Ticket]]:
+        """Every picture with its ticket; its time is its number. A clock is told what "decode" takes.
 
         Raises:
             RestillError: A picture cannot be read, or differs from the first in size or depth.
         """
         info = self.info
         for number, file in enumerate(self._files):
-            frame = pictures.read_picture(file)
+            with clock("decode"):
+                frame = pictures.read_picture(file)
             depth = 16 if frame.dtype == np.uint16 else 8
             if frame.shape[:2] != (info.height, info.width) or depth != info.bit_depth:
                 raise RestillError(

@@ -16,6 +16,7 @@ from av.error import FFmpegError
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
 from restill.video import color, pictures
 from restill.video.color import ColorTags, Converter
@@ -34,16 +35,17 @@ class VideoSink:
         final: The name the file will get; its extension chooses the container.
         source: Where the frames come from.
         settings: How to encode.
+        clock: Told what "color back" (from RGB) and "encode" take.
 
     Raises:
         RestillError: The settings do not fit the container or the input.
     """
 
-    def __init__(self, final: Path, source: Source, settings: EncodeSettings) -> None:
+    def __init__(self, final: Path, source: Source, settings: EncodeSettings, clock: Clock = NO_CLOCK) -> None:
         if final.suffix.lower() not in SUFFIXES:
             raise RestillError(f"'{final}' must end in {', '.join(SUFFIXES)}, a picture's extension, or be a folder")
         self.final, self.temporary = final, _temporary(final)
-        self._source, self._info, self._settings = source, source.info, settings
+        self._source, self._info, self._settings, self._clock = source, source.info, settings, clock
         self._codec = settings.choose_codec(final, source.info)
         self._turns = final.suffix.lower() in _TURNING or self._info.matrix is None
         self._output: OutputContainer | None = None
@@ -56,11 +58,14 @@ class VideoSink:
         if self._turns:
             frame = self._info.orientation.as_stored(frame)
         if self._output is None:
-            self._start(*frame.shape[:2], deep=frame.dtype == np.uint16)
-        coded = self._converter.from_rgb(frame, self._format)
+            with self._clock("encode"):
+                self._start(*frame.shape[:2], deep=frame.dtype == np.uint16)
+        with self._clock("color back"):
+            coded = self._converter.from_rgb(frame, self._format)
         coded.pts, coded.time_base = ticket.pts, self._info.time_base
         self._durations[ticket.pts] = ticket.duration
-        self._mux(self._stream.encode(coded))
+        with self._clock("encode"):
+            self._mux(self._stream.encode(coded))
 
     def write_packet(self, packet: av.Packet) -> None:
         """Copy a packet of another stream of the source."""
@@ -81,8 +86,9 @@ class VideoSink:
     def close(self) -> None:
         """Write what is still inside the encoder, and the end of the file; it has its final name then."""
         assert self._output is not None  # noqa: S101
-        self._mux(self._stream.encode(None))
-        self._output.close()
+        with self._clock("encode"):
+            self._mux(self._stream.encode(None))
+            self._output.close()
         self.temporary.replace(self.final)
 
     def abandon(self) -> None:
@@ -221,13 +227,13 @@ class PictureSink:
 Sink = VideoSink | FolderSink | PictureSink
 
 
-def open_sink(final: Path, source: Source, settings: EncodeSettings) -> Sink:
-    """Choose what to write by the output's name: a picture, a folder (no extension) or a video."""
+def open_sink(final: Path, source: Source, settings: EncodeSettings, clock: Clock = NO_CLOCK) -> Sink:
+    """Choose by the output's name: a picture, a folder (no extension), or a video, which alone takes the clock."""
     if final.is_dir() or not final.suffix:
         if source.info.kind == "picture":
             return PictureSink(final / f"{source.info.path.stem}.png", source)
         return FolderSink(final)
-    return PictureSink(final, source) if pictures.is_picture(final) else VideoSink(final, source, settings)
+    return PictureSink(final, source) if pictures.is_picture(final) else VideoSink(final, source, settings, clock)
 
 
 def output_tags(info: VideoInfo, height: int) -> ColorTags:

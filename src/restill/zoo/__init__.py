@@ -59,6 +59,8 @@ class Card(BaseModel):
         recipe: The recipe that made it.
         licence: Under which it may be used.
         description: A few sentences.
+        safe_precisions: Those whose pictures are as good, by measurement: ``--precision auto`` chooses among them.
+        quantized: How ``model.int8.onnx`` was made, and how far it is from ``model.onnx``; empty where there is none.
         scores: What was measured.
     """
 
@@ -78,6 +80,8 @@ class Card(BaseModel):
     recipe: str
     licence: str
     description: str
+    safe_precisions: tuple[Literal["f32", "bf16", "int8"], ...] = ("f32",)
+    quantized: str = ""
     scores: tuple[Score, ...] = ()
 
 
@@ -141,6 +145,11 @@ def find(model: str | os.PathLike[str]) -> Path:
     if path.suffix == ".onnx" or path.parent != Path():
         raise RestillError(f"the model file '{path}' is not there; give an .onnx file that is, or a name of the zoo")
     raise _unknown(str(model))
+
+
+def safe_precisions(model: str | os.PathLike[str]) -> tuple[str, ...]:
+    """What a student's card calls safe; of a file that has no card, "f32" alone."""
+    return card(str(model)).safe_precisions if str(model) in _names() else ("f32",)
 
 
 def default(task: str) -> str:

@@ -1,0 +1,157 @@
+"""What is measured: every model on every backend, precision and size that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from restill import zoo
+from restill.errors import RestillError, need_extra
+from restill.runtime import backends
+from restill.runtime.model import default_threads, read_info
+
+SIZES = ("640x480", "1280x720")
+SMALLEST, LARGEST = 16, 8192  # pixels on a side: what the flow needs, and what H.264 players take
+FEWEST_FRAMES = 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the report.
+
+    Attributes:
+        model: A name of the zoo or the path of an ``.onnx`` file, as it was given.
+        backend: A name of :data:`restill.runtime.backends.BACKENDS`.
+        precision: One of the backend's :data:`restill.runtime.backends.PRECISIONS`.
+        size: (height, width) of a frame, pixels.
+    """
+
+    model: str
+    backend: str
+    precision: str
+    size: tuple[int, int]
+
+    @property
+    def size_text(self) -> str:
+        """As people write it: ``640x480``."""
+        return f"{self.size[1]}x{self.size[0]}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole run.
+
+    Attributes:
+        cases: In the order of the report.
+        against: The model whose speed is 1, per size, on the first backend and precision that it has; None takes the
+            first model that can be loaded.
+        threads: Threads of the network.
+        frames: Frames of a pass.
+        rounds: How often each case is measured, at most.
+        seconds: No round begins that would end after so many.
+        file: Whether reading, writing and file to file are measured too.
+    """
+
+    cases: tuple[Case, ...]
+    against: str | None
+    threads: int
+    frames: int
+    rounds: int
+    seconds: float
+    file: bool
+
+
+def plan(
+    models: Sequence[str] = (),
+    sizes: Sequence[str] = (),
+    on: Sequence[str] = (),
+    precisions: Sequence[str] = (),
+    *,
+    against: str | None = None,
+    threads: int | None = None,
+    frames: int = 30,
+    rounds: int = 3,
+    seconds: float = 300.0,
+    file: bool = True,
+) -> Plan:
+    """Choose the cases.
+
+    Args:
+        models: Names of the zoo and paths of ``.onnx`` files; by default every student of the zoo that has weights.
+        sizes: WIDTHxHEIGHT in pixels; by default :data:`SIZES`.
+        on: Backends; by default those that are installed.
+        precisions: Such as "f32"; by default all that a backend has. A backend without one of them is left out for it.
+        against: The model whose speed is 1, measured too; by default the first.
+        threads: Threads of the network; by default the cores this process may use, at most 8.
+        frames: Frames of a pass, kept in memory.
+        rounds: How often each case is measured; the median counts.
+        seconds: No round begins that would end after so many; the first is always done.
+        file: Whether reading, writing and file to file are measured too.
+
+    Raises:
+        RestillError: A value is wrong, or nothing is left to measure; the sentence says which.
+    """
+    for name, value, least in (("frames", frames, FEWEST_FRAMES), ("rounds", rounds, 1), ("threads", threads, 1)):
+        if value is not None and value < least:
+            raise RestillError(f"{name} must be {least} or more, not {value}")
+    if not seconds > 0:
+        raise RestillError(f"seconds must be above 0, not {seconds:g}")
+    names = list(models) or [card.name for card in zoo.cards() if card.parameters]
+    if not names:
+        raise RestillError("no student comes with this version of Restill; name the .onnx file of one")
+    if against is not None and against not in names:
+        names.append(against)
+    names = list(dict.fromkeys(names))
+    for name in names:
+        read_info(zoo.find(name))  # better known before minutes of work
+    combinations = choose_backends(on, precisions)
+    measured = [parse_size(size) for size in dict.fromkeys(sizes or SIZES)]
+    cases = [
+        Case(name, backend, precision, size)
+        for size in measured
+        for name in names
+        for backend, precision in combinations
+    ]
+    return Plan(tuple(cases), against, threads or default_threads(), frames, rounds, seconds, file)
+
+
+def choose_backends(on: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
+    """(backend, precision) for each that was asked for and exists.
+
+    Raises:
+        RestillError: A backend is unknown or not installed, or none of them has a precision that was asked for.
+    """
+    for backend in on:
+        if backend not in backends.BACKENDS:
+            raise RestillError(f"backend '{backend}' is not known; the backends are: {', '.join(backends.BACKENDS)}")
+        if backends.version(backend) is None:
+            raise need_extra(backend, backend, f"the backend {backend}")
+    chosen = list(dict.fromkeys(on)) or [name for name in backends.BACKENDS if backends.version(name)]
+    for precision in precisions:
+        if not any(precision in backends.PRECISIONS[backend] for backend in chosen):
+            offered = "; ".join(f"{backend} has {', '.join(backends.PRECISIONS[backend])}" for backend in chosen)
+            raise RestillError(f"precision '{precision}' is not one of the backends that are measured: {offered}")
+    return [
+        (backend, precision)
+        for backend in chosen
+        for precision in backends.PRECISIONS[backend]
+        if not precisions or precision in precisions
+    ]
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``"640x480"`` (width x height, as people write it) as (H, W), as arrays have it.
+
+    Raises:
+        RestillError: It is not two whole numbers, or a side is too short or too long.
+
+    >>> parse_size("640x480")
+    (480, 640)
+    """
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise RestillError(f"size '{text}' must be WIDTHxHEIGHT in pixels, such as 640x480")
+    for side in (int(width), int(height)):
+        if not SMALLEST <= side <= LARGEST:
+            raise RestillError(f"size '{text}' must have sides of {SMALLEST} to {LARGEST} pixels")
+    return int(height), int(width)

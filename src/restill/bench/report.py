@@ -1,0 +1,249 @@
+"""What a run found: rows and notes, as text for a terminal, as Markdown and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from restill.bench.cases import Case, Plan
+from restill.bench.machine import Machine
+from restill.errors import RestillError
+from restill.evaluation.as_json import write_json
+from restill.video import EncodeSettings
+from restill.video.settings import CODECS
+
+# The columns of the second table, and the stages of a clock that they add up.
+COLUMNS = {
+    "decode": ("decode",),
+    "convert": ("color", "pack"),
+    "align": ("align",),
+    "network": ("network",),
+    "convert back": ("unpack", "color back"),
+    "encode": ("encode",),
+}
+RATIOS = (
+    "Compare within this run: rounds of all cases alternate and medians count. Times of other runs are other times."
+)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds a frame, one value for each round."""
+
+    rounds: Sequence[float]
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds a frame, the median."""
+        return median(self.rounds) * 1000
+
+    @property
+    def fps(self) -> float:
+        """Frames a second, the median."""
+        return 1 / median(self.rounds)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case, measured.
+
+    Attributes:
+        case: What it is.
+        network: The network alone.
+        stream: Frames in memory in, frames in memory out.
+        file: File to file, reading, stream and writing at once; None if that was left out.
+        turns: Seconds a frame by stage, for each round.
+        macs: Multiply-accumulates of a frame.
+        peaks: GMAC/s that convolutions reached on this backend and precision, for each round.
+        ratios: The stream's speed over that of the reference, for each round.
+    """
+
+    case: Case
+    network: Times
+    stream: Times
+    file: Times | None
+    turns: Sequence[dict[str, float]]
+    macs: float
+    peaks: Sequence[float]
+    ratios: Sequence[float]
+
+    @property
+    def gmacs(self) -> float:
+        """What the network reaches, 10^9 multiply-accumulates a second."""
+        return self.macs * self.network.fps / 1e9
+
+    @property
+    def of_peak(self) -> float | None:
+        """The same over the convolutions' own; None for a network without any."""
+        if not self.macs:
+            return None
+        rounds = zip(self.network.rounds, self.peaks, strict=True)
+        return median(self.macs / seconds / 1e9 / peak for seconds, peak in rounds)
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast as the reference the stream is."""
+        return median(self.ratios)
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Milliseconds a frame by stage, medians."""
+        return {stage: median(turn[stage] for turn in self.turns) * 1000 for stage in self.turns[0]}
+
+    def column(self, name: str) -> float | None:
+        """Milliseconds a frame of one of :data:`COLUMNS`; None if it was not measured."""
+        found = [self.stages[stage] for stage in COLUMNS[name] if stage in self.stages]
+        return sum(found) if found else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "model": self.case.model,
+            "size": self.case.size_text,
+            "backend": self.case.backend,
+            "precision": self.case.precision,
+            "network": _times(self.network),
+            "stream": _times(self.stream),
+            "file": None if self.file is None else _times(self.file),
+            "stages_ms": self.stages,
+            "macs": self.macs,
+            "gmacs_per_second": self.gmacs,
+            "of_peak": self.of_peak,
+            "ratio": self.ratio,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole run.
+
+    Attributes:
+        machine: Where it was made.
+        plan: What was asked for.
+        rounds: How many rounds were done.
+        against: The model whose speed is 1.
+        rows: In the order of the plan.
+        peaks: GMAC/s of 3x3 convolutions of 256 channels by (backend, precision), for each round.
+        left_out: What could not be measured and why, a sentence each.
+    """
+
+    machine: Machine
+    plan: Plan
+    rounds: int
+    against: str
+    rows: Sequence[Row]
+    peaks: Mapping[tuple[str, str], Sequence[float]]
+    left_out: Sequence[str] = ()
+
+    def notes(self) -> list[str]:
+        """What must be said beside the tables, a sentence or two each."""
+        plan = self.plan
+        threads = f"{plan.threads} thread" + "s" * (plan.threads != 1)
+        rounds = f"{self.rounds} round" + "s" * (self.rounds != 1)
+        early = f" of {plan.rounds}, the time was over" if self.rounds < plan.rounds else ""
+        peaks = ", ".join(
+            f"{backend} {precision} {median(values):.0f}" for (backend, precision), values in self.peaks.items()
+        )
+        notes = [
+            f"Machine: {self.machine}.",
+            f"Measured: {threads} for the network, {plan.frames} frames a pass, {rounds}{early}.",
+            f"Peak of 3x3 convolutions of 256 channels, GMAC/s: {peaks}.",
+            RATIOS,
+        ]
+        if self.machine.busy:
+            notes.append(f"Other work ran on this machine (load {self.machine.load:.1f}): trust ratios, not times.")
+        if plan.file:
+            notes.append(f"Files: H.264 in, {_encoding()} out. Stages run alone here; file to file they overlap.")
+        return [*notes, *(f"Left out: {sentence}." for sentence in self.left_out)]
+
+    def tables(self) -> list[list[list[str]]]:
+        """Speed, then stages: each a header and rows of text."""
+        speed = [["model", "size", "backend", "network ms", "fps", "stream ms", "fps", "file ms", "fps"]]
+        speed[0] += ["of peak", f"x {self.against}"]
+        stages = [["model", "size", "backend", *(f"{name} ms" for name in COLUMNS), "sum"]]
+        for row in self.rows:
+            case = [row.case.model, row.case.size_text, f"{row.case.backend} {row.case.precision}"]
+            times = [text for each in (row.network, row.stream, row.file) for text in _texts(each)]
+            peak = "" if row.of_peak is None else f"{100 * row.of_peak:.0f} %"
+            speed.append([*case, *times, peak, f"{row.ratio:.2f}"])
+            columns = [row.column(name) for name in COLUMNS]
+            total = sum(value or 0 for value in columns)
+            stages.append([*case, *("" if value is None else f"{value:.2f}" for value in columns), f"{total:.1f}"])
+        return [speed, stages]
+
+    def text(self) -> RenderableType:
+        """For a terminal."""
+        shown: list[RenderableType] = []
+        for header, *rows in self.tables():
+            table = Table(box=SIMPLE, pad_edge=False)
+            for number, title in enumerate(header):
+                table.add_column(title, justify="left" if number < 3 else "right", no_wrap=True)
+            for row in rows:
+                table.add_row(*map(Text, row))
+            shown.append(table)
+        return Group(*shown, *map(Text, self.notes()))
+
+    def markdown(self) -> str:
+        """For a page: two tables and the notes."""
+        parts = []
+        for header, *rows in self.tables():
+            rule = ["---"] * 3 + ["---:"] * (len(header) - 3)
+            parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)))
+        return "\n\n".join([*parts, "\n".join(f"- {note}" for note in self.notes())]) + "\n"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        plan = self.plan
+        return {
+            "machine": asdict(self.machine),
+            "threads": plan.threads,
+            "frames": plan.frames,
+            "rounds": self.rounds,
+            "against": self.against,
+            "peaks": [
+                {
+                    "backend": backend,
+                    "precision": precision,
+                    "gmacs_per_second": median(values),
+                    "rounds_gmacs_per_second": list(values),
+                }
+                for (backend, precision), values in self.peaks.items()
+            ],
+            "left_out": list(self.left_out),
+            "rows": [row.as_dict() for row in self.rows],
+        }
+
+
+def write(report: Report, json_file: Path | None, markdown: Path | None) -> None:
+    """Write the files that were asked for.
+
+    Raises:
+        RestillError: One cannot be written.
+    """
+    if json_file is not None:
+        write_json(json_file, report.as_dict())
+    if markdown is not None:
+        try:
+            markdown.write_text(report.markdown(), encoding="utf-8")
+        except OSError as error:
+            raise RestillError(f"{markdown}: cannot be written: {error.strerror}") from error
+
+
+def _times(times: Times) -> dict[str, Any]:
+    return {"ms": times.ms, "fps": times.fps, "rounds_ms": [1000 * seconds for seconds in times.rounds]}
+
+
+def _texts(times: Times | None) -> list[str]:
+    return ["", ""] if times is None else [f"{times.ms:.1f}", f"{times.fps:.1f}"]
+
+
+def _encoding() -> str:
+    return f"h264 {EncodeSettings().preset} crf {CODECS['h264'].crf}"

@@ -1,0 +1,225 @@
+"""The measurement: rounds in which every case has its turn, so that what else the machine does hits all alike.
+
+In a round a case does five things, one after the other: the network alone; reading the file; the stream, frames in
+memory to frames in memory; writing the file; and file to file with all three at once, as ``restill derain`` does it.
+The stages are what the clocks of reading, stream and writing saw, each of them running alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from restill.bench.cases import Case, Plan
+from restill.bench.clip import rainy_clip, write_clip
+from restill.bench.machine import machine
+from restill.bench.peak import gmacs, load_convolutions
+from restill.bench.report import Report, Row, Times
+from restill.clock import Clock
+from restill.errors import RestillError
+from restill.progress import track
+from restill.restore import restore
+from restill.runtime import Model, load_model, stream
+from restill.runtime.stream import padded
+from restill.video import EncodeSettings
+from restill.video.decode import Ticket, open_source
+from restill.video.encode import open_sink
+
+
+@dataclass
+class Turns:
+    """What one case took, an entry for each round; seconds a frame."""
+
+    network: list[float] = field(default_factory=list)
+    stream: list[float] = field(default_factory=list)
+    file: list[float] = field(default_factory=list)
+    stages: list[dict[str, float]] = field(default_factory=list)
+
+
+def measure(plan: Plan, *, quiet: bool = False) -> Report:
+    """Carry out a plan; minutes, and more on a slow machine.
+
+    Args:
+        plan: From :func:`restill.bench.cases.plan`.
+        quiet: Show no progress.
+
+    Returns:
+        Medians over the rounds that were done.
+
+    Raises:
+        RestillError: No model can be loaded, or not the one whose speed is 1.
+    """
+    about = machine(case.backend for case in plan.cases)  # before any work of ours counts as load
+    models, left_out = load_models(plan)
+    cases = [case for case in plan.cases if _key(case) in models]
+    against = plan.against or cases[0].model
+    pairs = list(dict.fromkeys((case.backend, case.precision) for case in cases))
+    peaks: dict[tuple[str, str], list[float]] = {pair: [] for pair in pairs}
+    turns = {case: Turns() for case in cases}
+    with TemporaryDirectory(prefix="restill-bench-") as name:
+        folder, clips = Path(name), {}
+        for size in dict.fromkeys(case.size for case in cases):
+            frames = rainy_clip(*size, plan.frames)
+            if plan.file:
+                write_clip(_source(folder, size), frames)  # each turn reads it anew
+            else:
+                clips[size] = frames
+        convolutions = {pair: load_convolutions(folder, pair[0], plan.threads, pair[1]) for pair in pairs}
+        began, done = time.monotonic(), 0
+        with track("bench", plan.rounds * (len(pairs) + len(cases)), "turns", quiet=quiet) as advance:
+            while done < plan.rounds:
+                for pair in pairs:
+                    peaks[pair].append(gmacs(convolutions[pair]))
+                    advance()
+                for case in cases:
+                    model = models[_key(case)]
+                    if plan.file:
+                        _turn_with_file(turns[case], model, _source(folder, case.size), folder / "out.mp4")
+                    else:
+                        _turn(turns[case], model, clips[case.size])
+                    advance()
+                done += 1
+                if (time.monotonic() - began) * (done + 1) / done > plan.seconds:
+                    break
+    rows = []
+    for case, turn in turns.items():
+        # the reference is of the same size, on the first backend and precision that its model has
+        reference = next(other for other in cases if (other.model, other.size) == (against, case.size))
+        rows.append(
+            Row(
+                case,
+                Times(turn.network),
+                Times(turn.stream),
+                Times(turn.file) if plan.file else None,
+                turn.stages,
+                macs(models[_key(case)], case.size),
+                peaks[case.backend, case.precision],
+                [theirs / ours for theirs, ours in zip(turns[reference].stream, turn.stream, strict=True)],
+            )
+        )
+    return Report(about, plan, done, against, rows, peaks, left_out)
+
+
+def load_models(plan: Plan) -> tuple[dict[tuple[str, str, str], Model], list[str]]:
+    """Every model of a plan by (model, backend, precision), and sentences on those that had to be left out.
+
+    Raises:
+        RestillError: None can be loaded, or not the one whose speed is 1.
+    """
+    models: dict[tuple[str, str, str], Model] = {}
+    failed: dict[tuple[str, str, str], RestillError] = {}
+    for key in dict.fromkeys(map(_key, plan.cases)):
+        name, backend, precision = key
+        try:
+            models[key] = load_model(name, backend=backend, precision=precision, threads=plan.threads)
+        except RestillError as error:
+            failed[key] = error
+    for (name, _, _), error in failed.items():
+        if not models or (name == plan.against and not any(name == loaded for loaded, _, _ in models)):
+            raise error
+    reasons: dict[str, list[str]] = {}  # the same one for several backends is said once
+    for (name, backend, precision), error in failed.items():
+        reasons.setdefault(f"{name} in {precision}: {error}", []).append(backend)
+    return models, [f"on {' and '.join(names)}, {reason}" for reason, names in reasons.items()]
+
+
+def macs(model: Model, size: tuple[int, int]) -> float:
+    """Multiply-accumulates of a frame of (height, width) pixels, with what is added to fit the network's multiple."""
+    height, width = padded(*size, model.info)
+    return model.info.macs_per_pixel * height * width
+
+
+def _key(case: Case) -> tuple[str, str, str]:
+    return case.model, case.backend, case.precision
+
+
+def _source(folder: Path, size: tuple[int, int]) -> Path:
+    return folder / f"{size[1]}x{size[0]}.mp4"
+
+
+def _turn(turns: Turns, model: Model, frames: Sequence[np.ndarray]) -> None:
+    """Network and stream alone."""
+    clock = Clock()
+    turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
+    seconds, _ = time_stream(model, frames, clock, keep=False)
+    turns.stream.append(seconds)
+    turns.stages.append({stage: total / len(frames) for stage, total in clock.seconds.items()})
+
+
+def _turn_with_file(turns: Turns, model: Model, source: Path, target: Path) -> None:
+    """The same on the frames of a file, and what is around it."""
+    clock = Clock()
+    frames, tickets = read(source, clock)
+    turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
+    seconds, restored = time_stream(model, frames, clock, keep=True)
+    turns.stream.append(seconds)
+    write(source, target, restored, tickets, clock)
+    turns.stages.append({stage: total / len(frames) for stage, total in clock.seconds.items()})
+    del frames, restored
+    done = restore(source, target, model, settings=EncodeSettings(), overwrite=True, quiet=True)
+    turns.file.append(done.seconds / done.frames)
+
+
+def time_network(model: Model, size: Sequence[int], runs: int) -> float:
+    """Run the network on one window (1, K, 3, H', W') of noise again and again.
+
+    Args:
+        model: A loaded model.
+        size: (height, width) of a frame; rounded up to the network's multiple here.
+        runs: How often, after one run that does not count.
+
+    Returns:
+        Seconds a run.
+    """
+    info = model.info
+    height, width = padded(size[0], size[1], info)
+    window = np.random.default_rng(0).random((1, info.frames, 3, height, width), np.float32)
+    model.run(window)
+    began = time.perf_counter()
+    for _ in range(runs):
+        model.run(window)
+    return (time.perf_counter() - began) / runs
+
+
+def time_stream(
+    model: Model, frames: Sequence[np.ndarray], clock: Clock, *, keep: bool
+) -> tuple[float, list[np.ndarray]]:
+    """Restore frames (H, W, 3) that are in memory.
+
+    Returns:
+        Seconds a frame, and the restored frames if they are to be kept.
+    """
+    restored = []
+    began = time.perf_counter()
+    for clean in stream(model, frames, clock=clock):
+        if keep:
+            restored.append(clean)
+    return (time.perf_counter() - began) / len(frames), restored
+
+
+def read(path: Path, clock: Clock) -> tuple[list[np.ndarray], list[Ticket]]:
+    """Every frame of a file with its ticket, all in memory."""
+    with closing(open_source(path)) as source:
+        pairs = list(source.frames(clock=clock))
+    return [frame for frame, _ in pairs], [ticket for _, ticket in pairs]
+
+
+def write(
+    source_path: Path, target: Path, frames: Iterable[np.ndarray], tickets: Iterable[Ticket], clock: Clock
+) -> None:
+    """Write restored frames as the pipeline does, with the settings that ``restill derain`` has by default."""
+    with closing(open_source(source_path)) as source:
+        sink = open_sink(target, source, EncodeSettings(), clock)
+        try:
+            for frame, ticket in zip(frames, tickets, strict=True):
+                sink.write(frame, ticket)
+            sink.close()
+        except BaseException:
+            sink.abandon()
+            raise

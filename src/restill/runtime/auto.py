@@ -1,0 +1,189 @@
+"""Which backend, and which precision: the fastest on this machine, by a trial that is made once and kept.
+
+What is kept is one small file in the cache folder for each machine, model, size and set of versions. One that cannot be
+read, or is not what was written, is as good as none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from restill import __version__
+from restill.datasets.files import cache_folder
+from restill.errors import RestillError
+from restill.runtime import backends
+
+SECONDS = 2.0  # of a trial, loading included
+LEAST_ROUNDS = 3
+MOST_PIXELS = 1920 * 1080  # larger frames are tried at this size: the order hardly changes, and a trial stays short
+AS_FAST = 1.1  # what takes at most so many times the shortest time is as fast, and then the most exact is taken
+EXACTNESS = ("f32", "bf16", "int8")
+
+
+class Candidate(NamedTuple):
+    """One way to run a model.
+
+    Attributes:
+        backend: "onnxruntime" or "openvino".
+        precision: "f32", "bf16" or "int8".
+        path: The file that has that precision.
+    """
+
+    backend: str
+    precision: str
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.backend} in {self.precision}"
+
+
+class Choice(NamedTuple):
+    """What was chosen, and why, in one line."""
+
+    candidate: Candidate
+    why: str
+
+
+def installed() -> list[str]:
+    """The backends whose libraries are there."""
+    return [name for name in backends.BACKENDS if backends.version(name) is not None]
+
+
+def choose(candidates: Sequence[Candidate], shape: tuple[int, int, int], threads: int) -> Choice:
+    """The fastest of some ways to run a model, by a trial now or an earlier one.
+
+    Args:
+        candidates: At least one; all may be taken as far as quality goes.
+        shape: (frames, height, width) of a window, pixels.
+        threads: Threads of the network.
+
+    Raises:
+        RestillError: None of them runs.
+    """
+    if len(candidates) == 1:
+        return Choice(candidates[0], f"{candidates[0]}: all that is installed and safe for this model")
+    shape = _limited(shape)
+    file = _kept_file(candidates, shape, threads)
+    seconds, earlier = _kept(file, candidates), True
+    if seconds is None:
+        seconds, earlier = trial(candidates, shape, threads), False
+        _keep(file, candidates, seconds)
+    best = fastest(candidates, seconds)
+    times = zip(candidates, seconds, strict=True)
+    others = [f"{c} {1000 * s:.1f}" for c, s in times if c is not best and s is not None]
+    place = f"{'an earlier' if earlier else 'a'} trial at {shape[2]}x{shape[1]}"
+    taken = 1000 * (seconds[candidates.index(best)] or 0)
+    return Choice(best, f"{best}, by {place}: {taken:.1f} ms a frame ({', '.join(others)})")
+
+
+def fastest(candidates: Sequence[Candidate], seconds: Sequence[float | None]) -> Candidate:
+    """The most exact of those that take hardly longer than the fastest.
+
+    Args:
+        candidates: Ways to run a model.
+        seconds: What each takes; None for one that does not run.
+
+    Raises:
+        RestillError: None of them runs.
+
+    Example:
+        >>> slow, quick = (Candidate("onnxruntime", p, Path("x.onnx")) for p in ("f32", "int8"))
+        >>> fastest([slow, quick], [0.020, 0.019]).precision, fastest([slow, quick], [0.020, 0.010]).precision
+        ('f32', 'int8')
+    """
+    ran = [(candidate, taken) for candidate, taken in zip(candidates, seconds, strict=True) if taken is not None]
+    if not ran:
+        raise RestillError(f"none of these runs here: {', '.join(map(str, candidates))}")
+    limit = AS_FAST * min(taken for _, taken in ran)
+    return min(((c, s) for c, s in ran if s <= limit), key=lambda pair: (EXACTNESS.index(pair[0].precision), pair[1]))[
+        0
+    ]
+
+
+def trial(candidates: Sequence[Candidate], shape: tuple[int, int, int], threads: int) -> list[float | None]:
+    """Median seconds that each takes for a window, their turns interleaved; None for one that does not run.
+
+    Args:
+        candidates: Ways to run a model.
+        shape: (frames, height, width) of the window, pixels.
+        threads: Threads of the network.
+    """
+    start = perf_counter()
+    frames, height, width = shape
+    window = np.random.default_rng(0).random((1, frames, 3, height, width), dtype=np.float32)
+    computes: list[backends.Compute | None] = []
+    for candidate in candidates:
+        compute = None
+        with suppress(Exception):  # a library that fails here, of whatever class its error is, is not chosen
+            compute = backends.BACKENDS[candidate.backend](candidate.path, threads, candidate.precision)
+            compute(window)  # the first time is longer
+        computes.append(compute)
+    times: list[list[float]] = [[] for _ in candidates]
+    rounds = 0
+    while rounds < LEAST_ROUNDS or perf_counter() - start < SECONDS:
+        for compute, taken in zip(computes, times, strict=True):
+            if compute is not None:
+                begin = perf_counter()
+                compute(window)
+                taken.append(perf_counter() - begin)
+        rounds += 1
+    return [float(np.median(taken)) if taken else None for taken in times]
+
+
+def _limited(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The size of a trial: at most :data:`MOST_PIXELS`, with sides that suit every network (multiples of 16)."""
+    frames, height, width = shape
+    factor = (MOST_PIXELS / (height * width)) ** 0.5
+    if factor >= 1:
+        return shape
+    return frames, max(16, int(height * factor) // 16 * 16), max(16, int(width * factor) // 16 * 16)
+
+
+def _kept_file(candidates: Sequence[Candidate], shape: tuple[int, int, int], threads: int) -> Path:
+    """Where the trial of these on this machine is kept."""
+    digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in {c.path for c in candidates}}
+    facts = [
+        [(c.backend, c.precision, digests[c.path]) for c in candidates],
+        *(shape, threads, _processor(), os.cpu_count()),
+        [__version__, *(backends.version(name) for name in backends.BACKENDS)],
+    ]
+    return cache_folder() / "trials" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]}.json"
+
+
+def _processor() -> str:
+    """The processor's name."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return f"{platform.machine()} {platform.processor()} {platform.node()}"
+
+
+def _kept(file: Path, candidates: Sequence[Candidate]) -> list[float | None] | None:
+    """Seconds of an earlier trial; None if there is none that makes sense."""
+    try:
+        written = json.loads(file.read_text(encoding="utf-8"))
+        seconds = [written[str(candidate)] for candidate in candidates]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    sensible = all(s is None or (type(s) is float and 0 < s < 1e4) for s in seconds)
+    return seconds if sensible and any(s is not None for s in seconds) else None
+
+
+def _keep(file: Path, candidates: Sequence[Candidate], seconds: Sequence[float | None]) -> None:
+    """Write a trial down; where that cannot be, the next one is made anew."""
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps({str(c): s for c, s in zip(candidates, seconds, strict=True)}), encoding="utf-8")
+        partial.replace(file)

@@ -1,0 +1,242 @@
+"""Measuring: every case has its row, the stages add up, the report can be read by people and machines."""
+
+from __future__ import annotations
+
+import json
+import re
+from io import StringIO
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from restill import zoo
+from restill.bench import Plan, Report, Times, measure, plan
+from restill.bench.cases import choose_backends, parse_size
+from restill.bench.clip import rainy_clip, write_clip
+from restill.bench.report import COLUMNS
+from restill.cli import app
+from restill.errors import RestillError
+from restill.runtime import backends, load_model
+from restill.video import probe, read_frames
+
+WITH_WEIGHTS = [card.name for card in zoo.cards() if card.parameters]
+pytestmark = pytest.mark.skipif(not WITH_WEIGHTS, reason="the zoo is empty")
+SIZES = ("64x48", "50x38")
+
+
+def small(**change) -> Plan:
+    options = {"sizes": SIZES, "on": ["onnxruntime"], "precisions": ["f32"]}
+    options |= {"threads": 1, "frames": 4, "rounds": 2} | change
+    return plan([WITH_WEIGHTS[0]], **options)
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return measure(small(against="min-median"), quiet=True)
+
+
+def test_every_case_has_its_row(report):
+    cases = [(row.case.model, row.case.size_text, row.case.precision) for row in report.rows]
+    assert cases == [(model, size, "f32") for size in SIZES for model in (WITH_WEIGHTS[0], "min-median")]
+    assert report.rounds == 2
+    assert not report.left_out
+    for row in report.rows:
+        assert row.file is not None
+        assert all(len(times.rounds) == 2 for times in (row.network, row.stream, row.file))
+        assert row.network.ms == pytest.approx(1000 / row.network.fps)
+
+
+def test_stages_are_those_of_the_pipeline(report):
+    for row in report.rows:
+        assert row.stages.keys() == {stage for stages in COLUMNS.values() for stage in stages}
+        assert all(seconds > 0 for seconds in row.stages.values())
+        inside = sum(row.stages[stage] for stage in ("align", "pack", "network", "unpack"))
+        # of the same passes: what is between the stages is little
+        assert 0.5 * row.stream.ms < inside < 1.5 * row.stream.ms
+
+
+def test_against(report):
+    assert report.against == "min-median"
+    assert [row.ratio for row in report.rows if row.case.model == "min-median"] == [1, 1]
+    first, second = report.rows[0], report.rows[1]
+    ratios = [theirs / ours for theirs, ours in zip(second.stream.rounds, first.stream.rounds, strict=True)]
+    assert first.ratio == pytest.approx(sum(ratios) / 2)
+
+
+def test_share_of_the_peak(report):
+    first, baseline = report.rows[0], report.rows[1]
+    peaks = report.peaks["onnxruntime", "f32"]
+    assert first.macs == zoo.card(WITH_WEIGHTS[0]).macs_per_pixel * 64 * 48
+    shares = [first.macs / s / 1e9 / peak for s, peak in zip(first.network.rounds, peaks, strict=True)]
+    assert first.of_peak == pytest.approx(sum(shares) / 2)
+    assert baseline.of_peak is None
+    assert report.rows[2].macs == zoo.card(WITH_WEIGHTS[0]).macs_per_pixel * 52 * 40  # padded to a multiple of 4
+
+
+def test_json(report):
+    data = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert data["machine"]["cpu"]
+    assert data["machine"]["versions"]["onnxruntime"]
+    assert data["threads"] == 1
+    assert data["peaks"][0].keys() >= {"backend", "precision", "gmacs_per_second"}
+    assert len(data["rows"]) == 4
+    assert data["rows"][0]["network"].keys() == {"ms", "fps", "rounds_ms"}
+    assert data["rows"][1]["of_peak"] is None
+
+
+def test_text(report):
+    console = Console(file=StringIO(), width=150)
+    console.print(report.text())
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(f"{title} ms" in text for title in ("network", "stream", "file", *COLUMNS))
+    assert "x min-median" in text
+    assert text.count("50x38") == 4
+    assert "1 thread for the network, 4 frames a pass, 2 rounds." in text
+    assert "onnxruntime f32" in text
+    assert "…" not in text
+
+
+def test_markdown(report):
+    tables = [part for part in report.markdown().split("\n\n") if part.startswith("|")]
+    assert len(tables) == 2
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1
+        assert len(table.splitlines()) == 2 + len(report.rows)
+    assert "- Machine: " in report.markdown()
+
+
+def test_without_files():
+    found = measure(small(file=False, sizes=SIZES[:1], frames=2), quiet=True)
+    (row,) = found.rows
+    assert row.file is None
+    assert row.as_dict()["file"] is None
+    assert row.column("decode") is None
+    assert row.column("encode") is None
+    assert row.column("convert") == row.stages["pack"]
+    assert row.ratio == 1
+    assert found.against == WITH_WEIGHTS[0]
+    assert "H.264" not in found.markdown()
+
+
+def test_the_time_is_over():
+    found = measure(small(seconds=1e-3, rounds=5, sizes=SIZES[:1], frames=2, file=False), quiet=True)
+    assert found.rounds == 1
+    assert "1 round of 5, the time was over" in found.markdown()
+
+
+def test_what_cannot_be_loaded_is_left_out(monkeypatch):
+    def load(model, *, precision, **options):
+        if precision == "f8":
+            raise RestillError("there is no file for f8")
+        return load_model(model, precision=precision, **options)
+
+    monkeypatch.setitem(backends.PRECISIONS, "onnxruntime", ("f32", "f8"))
+    monkeypatch.setattr("restill.bench.rounds.load_model", load)
+    found = measure(small(precisions=(), sizes=SIZES[:1], frames=2, rounds=1, file=False), quiet=True)
+    assert [row.case.precision for row in found.rows] == ["f32"]
+    assert f"Left out: on onnxruntime, {WITH_WEIGHTS[0]} in f8: there is no file for f8." in found.markdown()
+    for wrong in (small(precisions=["f8"]), small(precisions=["f8"], against="min-median")):
+        with pytest.raises(RestillError, match="f8"):
+            measure(wrong, quiet=True)
+
+
+def test_openvino():
+    pytest.importorskip("openvino")
+    found = measure(small(on=["openvino"], precisions=[], sizes=SIZES[:1], frames=2, rounds=1, file=False), quiet=True)
+    assert [(row.case.backend, row.case.precision) for row in found.rows][:2] == [
+        ("openvino", "f32"),
+        ("openvino", "bf16"),
+    ]
+    assert found.machine.versions.keys() >= {"openvino"}
+    assert found.rows[0].ratio == 1
+
+
+def test_defaults():
+    chosen = plan()
+    assert list(dict.fromkeys(case.model for case in chosen.cases)) == WITH_WEIGHTS
+    assert list(dict.fromkeys(case.size_text for case in chosen.cases)) == ["640x480", "1280x720"]
+    assert {case.backend for case in chosen.cases} == {name for name in backends.BACKENDS if backends.version(name)}
+    assert chosen.against is None
+
+
+@pytest.mark.parametrize(
+    ("change", "naming"),
+    [
+        ({"models": ["no-such-model"]}, "no-such-model"),
+        ({"models": ["absent.onnx"]}, "absent.onnx"),
+        ({"against": "no-such-model"}, "no-such-model"),
+        ({"sizes": ["640"]}, "640"),
+        ({"sizes": ["0x480"]}, "16 to 8192"),
+        ({"sizes": ["99999x480"]}, "99999x480"),
+        ({"on": ["abacus"]}, "abacus"),
+        ({"precisions": ["f1"]}, "onnxruntime has f32"),
+        ({"frames": 1}, "frames must be 2 or more, not 1"),
+        ({"rounds": 0}, "rounds"),
+        ({"threads": 0}, "threads"),
+        ({"seconds": 0}, "seconds"),
+    ],
+)
+def test_what_is_wrong_is_said(change, naming):
+    with pytest.raises(RestillError, match=re.escape(naming)):
+        plan(**change)
+
+
+def test_a_file_that_is_no_student(tmp_path):
+    (tmp_path / "a.onnx").write_text("nothing")
+    with pytest.raises(RestillError, match=r"a\.onnx"):
+        plan([str(tmp_path / "a.onnx")])
+
+
+def test_a_backend_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(backends, "version", lambda backend: "1" if backend == "onnxruntime" else None)
+    assert {backend for backend, _ in choose_backends([], [])} == {"onnxruntime"}
+    with pytest.raises(RestillError, match=re.escape("pip install 'restill[openvino]'")):
+        choose_backends(["openvino"], [])
+
+
+def test_a_backend_without_the_precision_is_left_out(monkeypatch):
+    monkeypatch.setattr(backends, "version", lambda backend: "1")
+    assert choose_backends([], ["bf16"]) == [("openvino", "bf16")]
+
+
+def test_sizes_are_width_by_height():
+    assert parse_size("1280X720") == (720, 1280)
+
+
+def test_times():
+    times = Times([0.5, 0.1, 0.2])
+    assert times.ms == pytest.approx(200)
+    assert times.fps == pytest.approx(5)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (39, 51)])
+def test_the_clip(tmp_path, size):
+    frames = rainy_clip(*size, 3)
+    assert [frame.shape for frame in frames] == [(*size, 3)] * 3
+    assert all((a == b).all() for a, b in zip(frames, rainy_clip(*size, 3), strict=True))
+    write_clip(tmp_path / "clip.mp4", frames)
+    info = probe(tmp_path / "clip.mp4")
+    assert (info.height, info.width) == size
+    decoded = list(read_frames(tmp_path / "clip.mp4"))
+    assert len(decoded) == 3
+    assert abs(decoded[1].mean() - frames[1].mean()) < 3
+
+
+def test_command(tmp_path):
+    few = ["--size", "64x48", "--frames", "2", "--rounds", "1", "--threads", "1", "--backend", "onnxruntime"]
+    few += ["--precision", "f32", "--quiet"]
+    page = tmp_path / "page.md"
+    done = CliRunner().invoke(app, ["bench", WITH_WEIGHTS[0], *few, "--json", "-", "--markdown", str(page)])
+    assert done.exit_code == 0, done.output
+    assert [row["size"] for row in json.loads(done.stdout)["rows"]] == ["64x48"]
+    assert page.read_text().startswith("| model |")
+    done = CliRunner().invoke(app, ["bench", WITH_WEIGHTS[0], *few, "--no-file", "--json", str(tmp_path / "a.json")])
+    assert "Peak of 3x3 convolutions" in done.stdout
+    assert json.loads((tmp_path / "a.json").read_text())["rows"][0]["file"] is None
+
+
+def test_no_folder_for_the_numbers(tmp_path):
+    done = CliRunner().invoke(app, ["bench", "--markdown", str(tmp_path / "absent" / "a.md")])
+    assert isinstance(done.exception, RestillError)
+    assert "absent" in str(done.exception)

@@ -1,0 +1,125 @@
+"""What "auto" chooses, that it remembers, and that it never takes what the card does not call safe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from restill import zoo
+from restill.datasets.files import cache_folder
+from restill.errors import RestillError
+from restill.runtime import auto, backends, load_model
+from restill.runtime.model import fingerprint, quantized_file
+
+TAKES = {("onnxruntime", "f32"): 0.03, ("openvino", "bf16"): 0.02, ("openvino", "int8"): 0.01}  # the others: longer
+
+
+@pytest.fixture
+def trials(monkeypatch) -> list[list[tuple[str, str]]]:
+    """Times as in TAKES instead of a trial; what was tried, trial by trial."""
+    tried = []
+
+    def trial(candidates, shape, threads):
+        tried.append([(c.backend, c.precision) for c in candidates])
+        return [TAKES.get(pair, 0.05) for pair in tried[-1]]
+
+    monkeypatch.setattr(auto, "trial", trial)
+    monkeypatch.setattr(auto, "installed", lambda: list(backends.BACKENDS))
+    return tried
+
+
+@pytest.fixture
+def pair(tiny_model) -> Path:
+    """A model with a quantized file beside it."""
+    path = tiny_model()
+    tiny_model(precision="int8", quantized_from=fingerprint(path)).rename(quantized_file(path))
+    return path
+
+
+def chosen(model, **options):
+    loaded = load_model(model, threads=1, **options)
+    return loaded.backend, loaded.precision
+
+
+def test_without_a_card_only_float_is_safe(pair, trials):
+    assert chosen(pair, backend="auto") == ("onnxruntime", "f32")
+    assert trials == [[("onnxruntime", "f32"), ("openvino", "f32")]]
+
+
+def test_what_the_card_allows(pair, trials, monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(zoo, "safe_precisions", lambda model: ("f32", "bf16", "int8"))
+    loaded = load_model(pair, backend="auto", threads=1, size=(49, 64))
+    assert (loaded.backend, loaded.precision, loaded.path) == ("openvino", "int8", quantized_file(pair))
+    assert loaded.why.startswith("openvino in int8, by a trial at 64x52: 10.0 ms a frame (onnxruntime in f32 30.0, ")
+    assert "\n" not in loaded.why
+    assert chosen(pair, backend="onnxruntime", precision="auto") == ("onnxruntime", "f32")
+    assert chosen(pair, backend="openvino", precision="auto") == ("openvino", "int8")
+    assert chosen(pair, backend="auto", precision="f32") == ("onnxruntime", "f32")
+    assert chosen(pair, backend="auto", precision="bf16") == ("openvino", "bf16")  # the only one: without a trial
+    assert len(trials) == 4
+    quantized_file(pair).unlink()
+    assert chosen(pair, backend="auto") == ("openvino", "bf16")
+
+
+def test_a_quantized_file_stays_what_it_is(pair, trials):
+    assert chosen(quantized_file(pair), backend="auto")[1] == "int8"
+    assert {precision for _, precision in trials[0]} == {"int8"}
+
+
+def test_one_backend_needs_no_trial(pair, trials, monkeypatch):
+    monkeypatch.setattr(auto, "installed", lambda: ["onnxruntime"])
+    assert "all that is installed and safe" in load_model(pair, backend="auto", threads=1).why
+    assert trials == []
+    with pytest.raises(RestillError, match="'bf16' is not one of onnxruntime; openvino has"):
+        load_model(pair, backend="auto", precision="bf16")
+
+
+def test_kept_and_used_again(pair, trials):
+    first = load_model(pair, backend="auto", threads=1).why
+    assert "by a trial" in first
+    assert load_model(pair, backend="auto", threads=1).why == first.replace("a trial", "an earlier trial")
+    assert len(trials) == 1
+    load_model(pair, backend="auto", threads=2)
+    load_model(pair, backend="auto", threads=1, size=(240, 320))
+    assert len(trials) == 3
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff", b"{}", b'{"onnxruntime in f32": "x", "openvino in f32": -1}']
+)
+def test_a_broken_cache_is_ignored(pair, trials, content):
+    load_model(pair, backend="auto", threads=1)
+    (kept,) = (cache_folder() / "trials").iterdir()
+    kept.write_bytes(content)
+    assert "by a trial" in load_model(pair, backend="auto", threads=1).why
+    assert len(trials) == 2
+
+
+def test_a_cache_that_cannot_be_written(pair, trials, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RESTILL_CACHE", str(tmp_path / "file"))
+    assert chosen(pair, backend="auto") == ("onnxruntime", "f32")
+
+
+def test_a_real_trial(pair, monkeypatch):
+    monkeypatch.setattr(auto, "SECONDS", 0.1)
+    good = auto.Candidate("onnxruntime", "f32", pair)
+    bad = auto.Candidate("onnxruntime", "f32", pair.with_name("gone.onnx"))
+    seconds = auto.trial([bad, good], (1, 32, 32), 1)
+    assert seconds[0] is None
+    assert seconds[1] is not None
+    assert 0 < seconds[1] < 1
+    assert auto.fastest([bad, good], seconds) == good
+    with pytest.raises(RestillError, match="none of these runs here"):
+        auto.fastest([bad], [None])
+
+
+def test_large_frames_are_tried_smaller():
+    assert auto._limited((3, 480, 640)) == (3, 480, 640)
+    frames, height, width = auto._limited((3, 2160, 3840))
+    assert frames == 3
+    assert height * width <= auto.MOST_PIXELS
+    assert np.isclose(width / height, 16 / 9, rtol=0.02)

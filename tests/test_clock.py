@@ -1,0 +1,56 @@
+"""The clock: adds up by stage, changes nothing, and is no one's business when nobody asked."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from restill.clock import NO_CLOCK, Clock
+from restill.runtime import Model, ModelInfo, stream
+
+
+def test_adds_up():
+    clock = Clock()
+    for _ in range(2):
+        with clock("a"):
+            time.sleep(0.01)
+    with pytest.raises(ValueError, match="inside"), clock("b"):
+        raise ValueError("inside")
+    assert list(clock.seconds) == ["a", "b"]
+    assert clock.seconds["a"] >= 0.02
+
+
+def test_over_counts_the_getting_alone():
+    def slow():
+        for number in range(3):
+            time.sleep(0.005)
+            yield number
+
+    clock = Clock()
+    got = []
+    for number in clock.over("get", slow()):
+        with clock("use"):
+            time.sleep(0.05)
+        got.append(number)
+    assert got == [0, 1, 2]
+    assert 0.015 <= clock.seconds["get"] < clock.seconds["use"]
+
+
+def test_no_clock_keeps_nothing():
+    with NO_CLOCK("a"):
+        pass
+    assert list(NO_CLOCK.over("a", [1, 2])) == [1, 2]
+    assert NO_CLOCK.seconds == {}
+
+
+def test_a_stream_is_the_same_under_a_clock(tmp_path):
+    about = {"name": "x", "task": "derain", "network": "x", "frames_before": 1, "frames_after": 1, "scale": 1}
+    info = ModelInfo(**about, size_multiple=4, align="dis", parameters=0, macs_per_pixel=0)
+    model = Model(info, tmp_path / "x.onnx", "test", lambda window: window.mean(1))
+    frames = list(np.random.default_rng(0).integers(0, 255, (4, 38, 50, 3), np.uint8))
+    clock = Clock()
+    timed = list(stream(model, frames, clock=clock))
+    np.testing.assert_array_equal(timed, list(stream(model, frames)))
+    assert set(clock.seconds) == {"align", "pack", "network", "unpack"}
