@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn.functional import conv3d, pad
-
-_backward = torch.ops.aten.convolution_backward
+from torch.nn.functional import conv2d, pad
 
 
 class Conv3d(nn.Conv3d):
     """A 3-D convolution of stride one whose weights get a true gradient in bfloat16 on a CPU.
 
     What PyTorch 2.13 gets of oneDNN there reads memory that is not the tensor's own: it holds NaN at times, with
-    32 channels and 64x64 pixels say, and once the process ended by it. The gradient of a 2-D convolution is sound, and
-    that of a 3-D one is as many of those as its kernel has frames. The output is the same.
+    32 channels and 64x64 pixels say, and more than once the process ended by it. Where a gradient is wanted, the layer
+    is a sum of 2-D convolutions, one for each frame of the kernel, which are sound. The output is the same.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -27,52 +23,16 @@ class Conv3d(nn.Conv3d):
         half = cast or input.dtype == torch.bfloat16
         if not (half and torch.is_grad_enabled() and input.device.type == "cpu"):
             return super()._conv_forward(input, weight, bias)
-        padding = [int(side) for side in self.padding]
-        if input.shape[2] == 1:  # frames of nothing but padding give nothing, and go wrong too
-            weight, padding = weight[:, :, padding[0] : padding[0] + 1], [0, *padding[1:]]
-        parts = [None if part is None else part.to(torch.bfloat16) for part in (input, weight, bias)]
-        return _TrueGradient.apply(*parts, padding)
-
-
-class _TrueGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, padding: list[int]) -> Tensor:
-        ctx.save_for_backward(input, weight)
-        ctx.padding, ctx.bias = padding, bias is not None
-        return conv3d(input, weight, bias, padding=padding)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        grad, (input, weight) = grad_outputs[0], ctx.saved_tensors
-        ones, none = [1, 1, 1], [0, 0, 0]
-        of_input = of_bias = None
-        if ctx.needs_input_grad[0]:
-            mask = [True, False, False]
-            of_input = _backward(grad, input, weight, None, ones, ctx.padding, ones, False, none, 1, mask)[0]
-        if ctx.bias and ctx.needs_input_grad[2]:
-            of_bias = grad.sum((0, 2, 3, 4), dtype=torch.float32).to(grad.dtype)
-        of_weight = _of_weight(grad, input, weight, ctx.padding) if ctx.needs_input_grad[1] else None
-        return of_input, of_weight, of_bias, None
-
-
-def _of_weight(grad: Tensor, input: Tensor, weight: Tensor, padding: list[int]) -> Tensor:
-    """The gradient of the weights, one frame of the kernel after the other: (C', C, K, h, w)."""
-    frames, (before, *around) = grad.shape[2], padding
-    own = _pictures(grad)  # (B T', C', H', W')
-    padded = pad(input, (0, 0, 0, 0, before, before))
-    mask = [False, True, False]
-    parts = [
-        _backward(own, _pictures(padded[:, :, k : k + frames]), weight[:, :, k].contiguous(), None,
-                  [1, 1], around, [1, 1], False, [0, 0], 1, mask)[1]
-        for k in range(weight.shape[2])
-    ]  # fmt: skip
-    return torch.stack(parts, 2)
-
-
-def _pictures(frames: Tensor) -> Tensor:
-    """(B, C, T, H, W) -> (B T, C, H, W)."""
-    return frames.transpose(1, 2).flatten(0, 1).contiguous()
+        before, *around = (int(side) for side in self.padding)
+        input = pad(input, (0, 0, 0, 0, before, before))  # (B, C, T + 2 before, H, W)
+        frames = input.shape[2] - weight.shape[2] + 1
+        total: Tensor | None = None
+        for k, part in enumerate(weight.unbind(2)):  # (C', C, h, w)
+            pictures = input[:, :, k : k + frames].transpose(1, 2).flatten(0, 1)  # (B T', C, H, W)
+            found = conv2d(pictures, part, bias if k == 0 else None, padding=around)
+            total = found if total is None else total + found
+        assert total is not None  # noqa: S101 - a kernel has a frame
+        return total.unflatten(0, (-1, frames)).transpose(1, 2)
 
 
 def quick_conv3d(network: nn.Module) -> None:
