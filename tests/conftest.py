@@ -34,8 +34,3 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"real data is not here ({SHARED.name}/ beside the repository); the test needs it")
     return SHARED
-
-
-def pytest_collection_modifyitems(items):
-    """The bench last: a training in the same process after it ended by a segmentation fault; why is not known yet."""
-    items.sort(key=lambda item: "tests/bench" in item.path.as_posix())

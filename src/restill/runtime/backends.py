@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -30,11 +32,7 @@ def with_openvino(path: Path, threads: int, precision: str) -> Compute:
     """OpenVINO on the CPU, f32, bf16 or int8."""
     if precision not in PRECISIONS["openvino"]:
         raise RestillError(f"precision '{precision}' is not known; openvino has f32, bf16 and int8")
-    try:
-        import openvino
-    except ImportError as error:
-        raise need_extra("openvino", "openvino", "the backend openvino") from error
-    core = openvino.Core()
+    core = _openvino()
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # of what is not quantized
@@ -47,6 +45,21 @@ def with_openvino(path: Path, threads: int, precision: str) -> Compute:
         return request.get_tensor("clean").data.copy()  # the request's own memory is written over by the next call
 
     return compute
+
+
+@cache
+def _openvino() -> Any:
+    """OpenVINO's core, one for the process and never freed: on CPUs with AMX each one puts the thread's signal stack
+    into memory of its own, and once two of them are freed, the older first, the next signal ends the process.
+
+    Raises:
+        RestillError: OpenVINO is not installed.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise need_extra("openvino", "openvino", "the backend openvino") from error
+    return openvino.Core()
 
 
 BACKENDS: dict[str, Callable[[Path, int, str], Compute]] = {
