@@ -19,6 +19,7 @@ from restill.networks import NETWORKS, create, network_class
 from restill.runtime.model import METADATA_KEY, ModelInfo
 from restill.training.checkpoint import load_network
 from restill.training.fold import TRANSLATIONS, fold_unshuffle
+from restill.training.reach import reach
 
 OPSET = 18
 EXAMPLE_SIZE = (64, 96)  # or more, as multiples need: both are dynamic in the file, if they are two multiples or more
@@ -80,6 +81,7 @@ def describe(network: nn.Module, name: str, network_name: str, align: Any) -> Mo
         frames_after=spec.frames_after,  # type: ignore[union-attr]
         scale=spec.scale,  # type: ignore[union-attr]
         size_multiple=spec.size_multiple,  # type: ignore[union-attr]
+        reach=reach(network),
         align=align,
         parameters=cost.parameters,
         macs_per_pixel=cost.macs_per_pixel,

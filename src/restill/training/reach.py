@@ -1,0 +1,69 @@
+"""How far a network looks: by a value that is no number, which every sum that it enters carries on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+SIDES = (64, 192)  # of the picture that is tried, pixels, rounded up to the network's multiple
+ANYWHERE = ("grid_sampler", "gather", "index")  # operations that take values from where other values say
+
+
+@torch.no_grad()
+def reach(network: nn.Module) -> int | None:
+    """How far around a pixel a network looks at most, pixels of its input.
+
+    One pixel of the input, in all frames, is NaN; how far NaN spreads in the output is how far a pixel is seen. This is
+    done for the first and the last pixel of a cell of ``size_multiple``: one reaches farthest in one direction, one
+    in the other.
+
+    Args:
+        network: Any with a spec; it is put in eval mode.
+
+    Returns:
+        Pixels; None where it is more than about 90, or the whole frame, or where what the network sees decides where
+        it looks (it warps frames, or has deformable convolutions).
+    """
+    network.eval()
+    with _Watch() as watch:
+        network(_window(network, SIDES[0]))  # without NaN: where a network is to look there, it may end the process
+    if watch.anywhere:
+        return None
+    return next((found for side in SIDES if (found := _within(network, _window(network, side))) is not None), None)
+
+
+def _window(network: nn.Module, side: int) -> Tensor:
+    """(1, K, 3, H, H), H about ``side``: an even number of cells."""
+    spec = network.spec
+    side = -(-side // (2 * spec.size_multiple)) * 2 * spec.size_multiple  # type: ignore[union-attr]
+    return torch.rand(1, spec.frames, 3, side, side)  # type: ignore[union-attr]
+
+
+def _within(network: nn.Module, window: Tensor) -> int | None:
+    """How far a network looks, or None where that is beyond the window's edges."""
+    spec, middle = network.spec, window.shape[-1] // 2
+    farthest = 0
+    for at in (middle, middle + spec.size_multiple - 1):  # type: ignore[union-attr]
+        probe = window.clone()
+        probe[..., at, at] = torch.nan
+        seen = network(probe)[0].isnan().any(0)  # (s*H, s*W)
+        for lines in (seen.any(0), seen.any(1)):
+            where = lines.nonzero().flatten()
+            if where[0] == 0 or where[-1] == len(lines) - 1:
+                return None
+            first, last = int(where[0]) // spec.scale, int(where[-1]) // spec.scale  # type: ignore[union-attr]
+            farthest = max(farthest, at - first, last - at)
+    return farthest
+
+
+class _Watch(TorchDispatchMode):
+    """Notes whether an operation of :data:`ANYWHERE` is done."""
+
+    anywhere = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.anywhere |= func.overloadpacket.__name__.removeprefix("_").startswith(ANYWHERE)
+        return func(*args, **kwargs or {})
