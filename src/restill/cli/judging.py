@@ -131,7 +131,7 @@ def inspect(
 
 
 def _show(report: Report | Scores, json_file: str | None) -> None:
-    from restill.evaluation.as_json import write_json
+    from restill.evaluation.files import write_json
 
     show(report, report.table, json_file)
     path = json_path(json_file)

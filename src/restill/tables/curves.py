@@ -7,7 +7,6 @@ import statistics
 from html import escape
 from pathlib import Path
 
-from restill.errors import RestillError
 from restill.tables.result import TableResult
 
 VALUE = "validation_psnr_rgb_crops"
@@ -41,18 +40,6 @@ def curves(result: TableResult) -> str:
     if lines:
         parts += _panel(lines)
     return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def write_curves(path: Path, result: TableResult) -> None:
-    """Write the picture.
-
-    Raises:
-        RestillError: It cannot be written there.
-    """
-    try:
-        path.write_text(curves(result), encoding="utf-8")
-    except OSError as error:
-        raise RestillError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _validations(log: Path) -> dict[int, float]:

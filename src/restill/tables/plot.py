@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from html import escape
-from pathlib import Path
 
-from restill.errors import RestillError
 from restill.tables.result import NAMES, TableResult
 
 LEFT, WIDTH, LINE, TOP, GAP = 260, 240, 22, 64, 40  # pixels
@@ -34,18 +32,6 @@ def plot(result: TableResult) -> str:
     for panel, column in enumerate(columns):
         parts += _panel(result, metric, column, names[column], LEFT + panel * (WIDTH + GAP))
     return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def write_plot(path: Path, result: TableResult) -> None:
-    """Write the picture.
-
-    Raises:
-        RestillError: It cannot be written there.
-    """
-    try:
-        path.write_text(plot(result), encoding="utf-8")
-    except OSError as error:
-        raise RestillError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _y(row: int) -> int:
