@@ -7,6 +7,7 @@ import statistics
 from html import escape
 
 from restill.tables.result import NAMES, TableResult
+from restill.tables.svg import svg
 
 LEFT, WIDTH, LINE, TOP, GAP = 260, 240, 22, 64, 40  # pixels
 PAPER, OURS = "#8a8f98", "#c2410c"
@@ -20,9 +21,6 @@ def plot(result: TableResult) -> str:
     height = TOP + LINE * len(result.rows) + 40
     width = LEFT + len(columns) * (WIDTH + GAP)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
         f'<text x="8" y="18" font-size="14">{escape(result.name)}: {escape(NAMES.get(metric, metric))}, '
         f"scale {escape(result.scale)}</text>",
         *_key(result.has_paper),
@@ -31,7 +29,7 @@ def plot(result: TableResult) -> str:
         parts.append(_label(LEFT - 8, _y(i) + 4, row.row.label, "end"))
     for panel, column in enumerate(columns):
         parts += _panel(result, metric, column, names[column], LEFT + panel * (WIDTH + GAP))
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return svg(width, height, parts)
 
 
 def _y(row: int) -> int:
