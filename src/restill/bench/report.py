@@ -15,8 +15,7 @@ from rich.text import Text
 
 from restill.bench.cases import Case, Plan
 from restill.bench.machine import Machine
-from restill.errors import RestillError
-from restill.evaluation.as_json import write_json
+from restill.evaluation.files import write_json, write_text
 from restill.video import EncodeSettings
 from restill.video.settings import CODECS
 
@@ -231,10 +230,7 @@ def write(report: Report, json_file: Path | None, markdown: Path | None) -> None
     if json_file is not None:
         write_json(json_file, report.as_dict())
     if markdown is not None:
-        try:
-            markdown.write_text(report.markdown(), encoding="utf-8")
-        except OSError as error:
-            raise RestillError(f"{markdown}: cannot be written: {error.strerror}") from error
+        write_text(markdown, report.markdown())
 
 
 def _times(times: Times) -> dict[str, Any]:
