@@ -28,6 +28,12 @@ _Precision = Annotated[
     str | None, typer.Option(help="f32, bf16, int8, or auto: of those that are safe for the model, the fastest.")
 ]
 _Threads = Annotated[int | None, typer.Option(help="Threads of the network; by default those of the machine.")]
+_Tile = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS", help="Cut frames into tiles of this side: less memory; 0 never. By default large ones."
+    ),
+]
 
 
 def derain(
@@ -43,12 +49,13 @@ def derain(
     backend: _Backend = "auto",
     precision: _Precision = None,
     threads: _Threads = None,
+    tile: _Tile = None,
     quiet: Quiet = False,
 ) -> None:
     """Take the rain out of a video, a folder of frames or a picture."""
     encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
     running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
-    running["precision"] = precision
+    running |= {"precision": precision, "tile": tile}
     _restore("derained", source, output, model, encoding, running)
 
 
@@ -65,12 +72,13 @@ def restore(
     backend: _Backend = "auto",
     precision: _Precision = None,
     threads: _Threads = None,
+    tile: _Tile = None,
     quiet: Quiet = False,
 ) -> None:
     """Restore a video, a folder of frames or a picture with any student."""
     encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
     running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
-    running["precision"] = precision
+    running |= {"precision": precision, "tile": tile}
     _restore("restored", source, output, model, encoding, running)
 
 

@@ -18,7 +18,8 @@ def reach(network: nn.Module) -> int | None:
 
     One pixel of the input, in all frames, is NaN; how far NaN spreads in the output is how far a pixel is seen. This is
     done for the first and the last pixel of a cell of ``size_multiple``: one reaches farthest in one direction, one
-    in the other.
+    in the other. A network that looks far away without looking at what lies between is not told apart from one that
+    does not look so far.
 
     Args:
         network: Any with a spec; it is put in eval mode.
