@@ -17,6 +17,7 @@ NETWORKS = {
     "prednet-student2": "restill.networks.prednet:Student2",
     "prednet-student3": "restill.networks.prednet:Student3",
     "rill-s": "restill.networks.rill:RillS",
+    "rill-m": "restill.networks.rill:RillM",
     "rill-l": "restill.networks.rill:RillL",
     "min-median": "restill.networks.min_median:MinMedian",
     "restormer": "restill.networks.restormer:Restormer",

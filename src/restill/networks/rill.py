@@ -62,9 +62,11 @@ class Rill(nn.Module):
 
 
 def darker_median(before: Tensor, centre: Tensor, after: Tensor) -> Tensor:
-    """min(centre, median(before, centre, after)), element by element."""
-    median = maximum(minimum(before, centre), minimum(maximum(before, centre), after))
-    return minimum(centre, median)
+    """min(centre, median(before, centre, after)), element by element.
+
+    Where the centre is the largest of the three, that is the larger of the others, and else the centre itself.
+    """
+    return minimum(centre, maximum(before, after))
 
 
 def _spec(frames: int) -> NetworkSpec:
@@ -88,6 +90,12 @@ class RillS(Rill):
     """
 
     spec, channels, pairs = _spec(3), 32, 2
+
+
+class RillM(Rill):
+    """48 channels, 4 pairs, 3 frames: 270 K parameters, 16,848 MAC per pixel."""
+
+    spec, channels, pairs = _spec(3), 48, 4
 
 
 class RillL(Rill):
