@@ -113,7 +113,7 @@ def models(
 def bench(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Names of 'restill models' and .onnx files; all students if left out."),
+        typer.Argument(metavar="MODEL", help="Students, .onnx files, or networks (random weights); all students if left out."),
     ] = None,
     sizes: Annotated[
         list[str] | None,
