@@ -113,7 +113,9 @@ def models(
 def bench(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Students, .onnx files, or networks (random weights); all students if left out."),
+        typer.Argument(
+            metavar="MODEL", help="Students, .onnx files, networks (random weights); all students if left out."
+        ),
     ] = None,
     sizes: Annotated[
         list[str] | None,
