@@ -41,7 +41,11 @@ class CleanSource(ABC):
         rain: dict[str, Any] | str | None = None,
         degradation: Degradation | None = None,
     ) -> Self:
-        """From a recipe's fields: ``rain`` is a preset's name, "none", a dict of settings, or None to draw them."""
+        """From a recipe's fields: ``rain`` is a preset's name, "none", a dict of settings, or "random" or None to draw
+        them.
+        """
+        if rain == "random":
+            rain = None
         if isinstance(rain, str) and rain != "none":
             rain = RainSettings.preset(rain).model_dump()
         settings = RainSettings.make(**rain) if isinstance(rain, dict) else rain

@@ -32,7 +32,8 @@ class ClipsPart(Part):
         "settings, each a number or [low, high] to draw from for each sample",
     )
     rain: dict[str, Any] | str | None = Field(
-        default=None, description="rain settings or a preset's name; drawn anew for each sample if not given"
+        default=None,
+        description="rain settings or a preset's name; drawn anew for each sample if 'random' or not given",
     )
 
     dry: float = Field(
@@ -74,7 +75,8 @@ class UnpairedPart(ClipsPart):
     """Degraded clips without clean ones, for methods that learn from them too."""
 
     rain: dict[str, Any] | str | None = Field(
-        default=None, description="rain to render on clean frames; the frames as they are if not given"
+        default=None,
+        description="rain to render on clean frames, 'random' to draw it; the frames as they are if not given",
     )
 
 
