@@ -50,6 +50,7 @@ def export(checkpoint: str | os.PathLike[str], output: str | os.PathLike[str], *
     if reason := network.spec.no_export:  # type: ignore[union-attr]
         raise RestillError(f"network '{about['network']}' is not exported to ONNX: {reason}")
     info = describe(network, name or about["name"], about["network"], about["align"])
+    info = info.model_copy(update={"reach": reach(network)})
     model = to_onnx(network, info)
     write(model.SerializeToString(), output)
     return output
@@ -62,7 +63,7 @@ def _without_weights(name: str) -> tuple[nn.Module, dict[str, Any]] | None:
 
 
 def describe(network: nn.Module, name: str, network_name: str, align: Any) -> ModelInfo:
-    """What the runtime must know of a network, from its spec.
+    """What the runtime must know of a network, from its spec; how far it looks is left open.
 
     Raises:
         RestillError: It was trained on frames aligned as the runtime cannot.
@@ -81,7 +82,6 @@ def describe(network: nn.Module, name: str, network_name: str, align: Any) -> Mo
         frames_after=spec.frames_after,  # type: ignore[union-attr]
         scale=spec.scale,  # type: ignore[union-attr]
         size_multiple=spec.size_multiple,  # type: ignore[union-attr]
-        reach=reach(network),
         align=align,
         parameters=cost.parameters,
         macs_per_pixel=cost.macs_per_pixel,
