@@ -190,7 +190,7 @@ def _samples(data: DataPart, clips: list[str] | None, length: int, seed: int, co
 
 def _source(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: bool = False, dry: float = 0.0) -> Any:
     kind = read_degradation(part.degradation)
-    source = open_source(
+    source: Any = open_source(
         part.dataset,
         part.root,
         clips,

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from restill.networks.spec import NetworkSpec
+
 SIDES = (64, 192)  # of the picture that is tried, pixels, rounded up to the network's multiple
 ANYWHERE = ("grid_sampler", "gather", "index")  # operations that take values from where other values say
 
@@ -28,26 +30,25 @@ def reach(network: nn.Module) -> int | None:
         Pixels; None where it is more than about 90, or the whole frame, or where what the network sees decides where
         it looks (it warps frames, or has deformable convolutions).
     """
-    network.eval()
+    spec: NetworkSpec = network.eval().spec  # type: ignore[assignment]
     with _Watch() as watch:
-        network(_window(network, SIDES[0]))  # without NaN: where a network is to look there, it may end the process
+        network(_window(spec, SIDES[0]))  # without NaN: where a network is to look there, it may end the process
     if watch.anywhere:
         return None
-    return next((found for side in SIDES if (found := _within(network, _window(network, side))) is not None), None)
+    tried = (_within(network, spec, _window(spec, side)) for side in SIDES)
+    return next((found for found in tried if found is not None), None)
 
 
-def _window(network: nn.Module, side: int) -> Tensor:
+def _window(spec: NetworkSpec, side: int) -> Tensor:
     """(1, K, 3, H, H), H about ``side``: an even number of cells."""
-    spec = network.spec
-    side = -(-side // (2 * spec.size_multiple)) * 2 * spec.size_multiple  # type: ignore[union-attr]
-    return torch.rand(1, spec.frames, 3, side, side)  # type: ignore[union-attr]
+    side = -(-side // (2 * spec.size_multiple)) * 2 * spec.size_multiple
+    return torch.rand(1, spec.frames, 3, side, side)
 
 
-def _within(network: nn.Module, window: Tensor) -> int | None:
+def _within(network: nn.Module, spec: NetworkSpec, window: Tensor) -> int | None:
     """How far a network looks, or None where that is beyond the window's edges."""
-    spec, middle = network.spec, window.shape[-1] // 2
-    farthest = 0
-    for at in (middle, middle + spec.size_multiple - 1):  # type: ignore[union-attr]
+    middle, farthest = window.shape[-1] // 2, 0
+    for at in (middle, middle + spec.size_multiple - 1):
         probe = window.clone()
         probe[..., at, at] = torch.nan
         seen = network(probe)[0].isnan().any(0)  # (s*H, s*W)
@@ -55,7 +56,7 @@ def _within(network: nn.Module, window: Tensor) -> int | None:
             where = lines.nonzero().flatten()
             if where[0] == 0 or where[-1] == len(lines) - 1:
                 return None
-            first, last = int(where[0]) // spec.scale, int(where[-1]) // spec.scale  # type: ignore[union-attr]
+            first, last = int(where[0]) // spec.scale, int(where[-1]) // spec.scale
             farthest = max(farthest, at - first, last - at)
     return farthest
 
