@@ -170,6 +170,7 @@ def _samples(data: DataPart, clips: list[str] | None, length: int, seed: int, co
             align="dis" if data.align == "dis" else "none",  # SPyNet's windows are made in the loop, on its device
             scale=(1.0, 1.0) if plain else data.scale,
             augment=data.augment and not plain,
+            turns=data.turns and not plain,
             position="random" if plain else data.position,
             edges=data.edges,
         )

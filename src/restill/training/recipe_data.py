@@ -108,6 +108,7 @@ class DataPart(ClipsPart):
         "of a clip",
     )
     augment: bool = Field(default=True, description="flip left-right and reverse time at random")
+    turns: bool = Field(default=False, description="turn by 90 degrees at random too; not for rain, which falls down")
     position: Literal["random", "topleft"] = "random"
     distinct: int | None = Field(
         default=None,
