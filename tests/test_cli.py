@@ -69,6 +69,11 @@ def test_unknown_model(picture: Path, tmp_path: Path) -> None:
     fails("restore", picture, "-o", tmp_path / "out.png", "--model", "no-such-model", naming="no-such-model")
 
 
+@pytest.mark.parametrize("command", [["derain"], ["restore", "--model", "rill-s"]])
+def test_small_tiles(picture: Path, tmp_path: Path, command: list[str]) -> None:
+    fails(*command, picture, "-o", tmp_path / "out.png", "--tile", "8", naming="tile 8 is too small: 64 pixels")
+
+
 def test_output_in_a_file(picture: Path, text_file: Path) -> None:
     fails("derain", picture, "-o", text_file / "out.png", naming="notes.mp4")
 

@@ -14,6 +14,7 @@ import numpy as np
 
 # Flow is estimated at half size: 0.65 ms a pair at 640x480 instead of 3, and the same quality to the eye.
 FLOW_SCALE = 2
+LEAST_SIDE = 32  # OpenCV 5.0 writes beyond its memory where a wide picture is lower, and the process ends
 
 
 def make_dis() -> Any:
@@ -34,14 +35,14 @@ def flow_picture(frame: np.ndarray) -> np.ndarray:
         frame: (H, W, 3) RGB: uint8, uint16 (its upper eight bits are used), or float32 in [0, 1].
 
     Returns:
-        (ceil(H/2), ceil(W/2)) uint8, at least 16 pixels on a side (DIS needs that many).
+        (ceil(H/2), ceil(W/2)) uint8, at least :data:`LEAST_SIDE` pixels on a side.
     """
     if frame.dtype == np.uint16:
         frame = (frame >> 8).astype(np.uint8)
     elif frame.dtype == np.float32:
         frame = (np.clip(frame, 0, 1) * 255).astype(np.uint8)
     height, width = frame.shape[:2]
-    size = (max(16, -(-width // FLOW_SCALE)), max(16, -(-height // FLOW_SCALE)))
+    size = (max(LEAST_SIDE, -(-width // FLOW_SCALE)), max(LEAST_SIDE, -(-height // FLOW_SCALE)))
     return cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
 
 

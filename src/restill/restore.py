@@ -38,6 +38,7 @@ def restore(
     backend: str = "auto",
     precision: str | None = None,
     threads: int | None = None,
+    tile: int | None = None,
     overwrite: bool = False,
     quiet: bool = False,
     on_frame: Callable[[], object] | None = None,
@@ -55,6 +56,8 @@ def restore(
             fastest by a trial (:func:`restill.load_model`); "onnxruntime" for shorter ones.
         precision: "f32", "bf16", "int8" or "auto", as :func:`restill.load_model` takes them.
         threads: Threads of the network; by default those of the machine.
+        tile: Side in pixels of the tiles that frames are cut into, 0 for none; by default only large frames are cut,
+            as :func:`restill.load_model` says.
         overwrite: Whether an output that exists may be replaced.
         quiet: Show no progress.
         on_frame: Called after each frame.
@@ -80,6 +83,7 @@ def restore(
             threads=threads,
             precision=precision,
             size=(info.height, info.width),
+            tile=tile,
         )
         if model.why:
             say(model.why, quiet=quiet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from io import StringIO
 
 import pytest
@@ -62,6 +63,8 @@ def test_against(report):
     first, second = report.rows[0], report.rows[1]
     ratios = [theirs / ours for theirs, ours in zip(second.stream.rounds, first.stream.rounds, strict=True)]
     assert first.ratio == pytest.approx(sum(ratios) / 2)
+    ratios = [theirs / ours for theirs, ours in zip(second.network.rounds, first.network.rounds, strict=True)]
+    assert first.network_ratio == pytest.approx(sum(ratios) / 2)
 
 
 def test_share_of_the_peak(report):
@@ -240,3 +243,26 @@ def test_no_folder_for_the_numbers(tmp_path):
     done = CliRunner().invoke(app, ["bench", "--markdown", str(tmp_path / "absent" / "a.md")])
     assert isinstance(done.exception, RestillError)
     assert "absent" in str(done.exception)
+
+
+def test_a_network_without_weights(tmp_path, monkeypatch):
+    """Its speed can be held against a student's; the file is made once."""
+    pytest.importorskip("torch")
+    monkeypatch.setenv("RESTILL_CACHE", str(tmp_path))
+    wanted = plan(["rill-s", "vdsr"], ["64x48"], ["onnxruntime"], ["f32"], frames=2, rounds=1, threads=1, file=False)
+    found = measure(wanted, quiet=True)
+    assert [row.case.model for row in found.rows] == ["rill-s", "vdsr"]
+    assert found.rows[1].macs > 100_000 * 64 * 48
+    assert "With random weights, for their speed alone: vdsr." in found.notes()
+    (file,) = (tmp_path / "untrained").iterdir()
+    written = file.stat().st_mtime_ns
+    assert plan(["vdsr"], on=["onnxruntime"]).cases[0].untrained == file
+    assert file.stat().st_mtime_ns == written
+    with pytest.raises(RestillError, match="network 'rbpn' is not exported to ONNX: "):
+        plan(["rbpn"])
+
+
+def test_a_network_without_weights_needs_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "restill.training.export", None)
+    with pytest.raises(RestillError, match=r"the network 's2vd', which has no weights here, needs 'torch'"):
+        plan(["s2vd"])

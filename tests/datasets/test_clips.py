@@ -29,6 +29,18 @@ def samples(**changes):
     return ClipSamples(Ramp(), 40, 7, **options)
 
 
+def test_turns_make_rows_of_columns():
+    """Of the ramp x grows along the rows; turned, it grows down the columns, in every frame of both sides."""
+    plain, turning = samples(align="dis"), samples(align="dis", turns=True)
+    turned = 0
+    for index in range(20):
+        a, b = plain[index], turning[index]
+        if not torch.equal(a["clean"], b["clean"]):
+            turned += 1
+            assert all(torch.equal(a[key].transpose(-1, -2), b[key]) for key in a)
+    assert 3 < turned < 17
+
+
 def test_shapes_and_range():
     sample = samples(align="dis")[0]
     assert sample["degraded"].shape == sample["clean"].shape == (7, 3, 32, 32)

@@ -63,6 +63,13 @@ CASES = {
         ["00001", "00002"],
     ),
     "100l, input and target": ("rain100l", "test", {"input/a.png": (D, 1), "target/a.png": (C, 1)}, ["a"]),
+    "coco, input and target": (
+        "coco350",
+        "test",
+        {"COCO350/input/7.png": (D, 7), "COCO350/target/7.png": (C, 7)},
+        ["7"],
+    ),
+    "bdd, in the root": ("bdd150", "test", {"rain/a-1.png": (D, 1), "norain/a-1.png": (C, 1)}, ["a-1"]),
     "12, one folder": ("rain12", "test", {"001_in.png": (D, 1), "001_GT.png": (C, 1)}, ["001_in"]),
     "12, two folders": ("rain12", "test", {"Rain12/rain/00001.png": (D, 1), "Rain12/gt/00001.png": (C, 1)}, ["00001"]),
     "1200, archive": (

@@ -10,6 +10,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "prednet-student2": {"channels": 8},
     "prednet-student3": {"channels": 8},
     "rill-s": {"channels": 8},
+    "rill-m": {"channels": 8},
+    "rill-p": {"channels": 8, "pairs": 2},
     "rill-l": {"channels": 8},
     "min-median": {},
     "restormer": {"channels": 4, "blocks": [0, 0, 0, 1], "refinement": 0},

@@ -127,6 +127,8 @@ def test_rill_starts_near_the_identity_and_sees_darker_medians():
     from restill.networks.rill import darker_median
 
     values = [torch.tensor([v]) for v in (0.2, 0.9, 0.4)]
+    several = [torch.rand(99) for _ in range(3)]
+    assert torch.equal(darker_median(*several), torch.stack(several).median(0).values.minimum(several[1]))
     assert darker_median(*values).item() == pytest.approx(0.4)  # the median of rain on the centre
     assert darker_median(values[1], values[0], values[2]).item() == pytest.approx(0.2)  # a darker centre stays
     window = torch.rand(1, 3, 3, 16, 16)

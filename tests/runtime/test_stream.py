@@ -121,3 +121,10 @@ def test_frames_must_be_alike(tiny_model):
         list(stream(model, [frames[0], *clip(1, 16, 16, np.uint16)]))
     with pytest.raises(RestillError, match=r"frame 0 .*must be \(height, width, 3\)"):
         list(stream(model, [frames[0].astype(np.float64)]))
+
+
+@pytest.mark.parametrize("size", [(40, 300), (9, 200), (200, 9), (1, 1)])
+def test_low_and_narrow_frames(tiny_model, size):
+    """OpenCV's flow ended the process for pictures that are wide and low."""
+    frames = list(np.random.default_rng(0).integers(0, 256, (3, *size, 3), np.uint8))
+    assert [f.shape for f in stream(tiny_model(1, 1, align="dis"), frames)] == [(*size, 3)] * 3

@@ -7,8 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
-import yaml
+from tiny_recipes import FIRST, write_recipes
 
 from restill.datasets.leaks import digest
 from restill.evaluation.niqe import NiqeModel, load_niqe_model, niqe
@@ -31,14 +30,6 @@ TABLE = {
         {"label": "theirs", "paper": {"niqe": [3.4]}},
     ],
 }
-FIRST = {
-    "name": "first",
-    "steps": 1,
-    "batch": 1,
-    "threads": 1,
-    "student": {"network": "rill-s", "options": {"channels": 8}},
-    "data": {"root": "data/clips", "crop": 32, "centres": 1, "workers": 0},
-}
 DATA = {"real275": "real", "clean-clips": "clips"}
 # where pictures go; with those of the clean side, which NIQE is not to look at
 LAYOUTS = {
@@ -49,11 +40,6 @@ LAYOUTS = {
     "real275": [("test/rain/norain-{}.png",), ("rain/norain-{}.png",), ("norain-{}.png",)],
     "ivipc": [("test/rain/{}.png",), ("rain/{}.png",), ("{}.png",)],
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 def rainy(seed: int, size: tuple[int, int] = (100, 200)) -> np.ndarray:
@@ -75,10 +61,7 @@ def model_file(path: Path, mean: float = 0.5) -> NiqeModel:
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with a table, its recipe, a clip to train on, three rainy pictures of two sizes; the current one."""
-    for name, fields in {"tables/tiny": TABLE, "first": FIRST}.items():
-        path = tmp_path / "recipes" / f"{name}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(fields))
+    write_recipes(tmp_path, {"tables/tiny": TABLE, "first": FIRST})
     for t in range(6):
         write(tmp_path / "clips" / "one" / f"{t:05d}.png", rainy(50)[t : t + 48, :56])
     for number in range(3):

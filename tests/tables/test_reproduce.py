@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
-import torch
 import yaml
 from rich.console import Console
+from tiny_recipes import FIRST, write_recipes
 
 from restill.errors import RestillError
 from restill.tables import reproduce, runner
@@ -39,21 +39,8 @@ TABLE = {
     ],
     "notes": ["About all."],
 }
-FIRST = {
-    "name": "first",
-    "steps": 2,
-    "batch": 1,
-    "threads": 1,
-    "student": {"network": "rill-s", "options": {"channels": 8}},
-    "data": {"root": "data/clips", "crop": 32, "centres": 1, "workers": 0},
-}
 SECOND = {**FIRST, "name": "second", "method": "mse", "student": {"checkpoint": "runs/first"}}
 SECOND["teacher"] = {"checkpoint": "runs/teacher"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 def pictures(folder: Path, frames: int, seed: int, size: tuple[int, int] = (48, 56)) -> None:
@@ -67,14 +54,8 @@ def pictures(folder: Path, frames: int, seed: int, size: tuple[int, int] = (48, 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with recipes, a table, clips to train on and two test clips; the current one."""
-    (tmp_path / "recipes" / "tables").mkdir(parents=True)
-    for name, fields in {
-        "tables/tiny": TABLE,
-        "first": FIRST,
-        "second": SECOND,
-        "teacher": {**FIRST, "name": "teacher", "student": {"network": "rill-l", "options": {"channels": 8}}},
-    }.items():
-        (tmp_path / "recipes" / f"{name}.yaml").write_text(yaml.safe_dump(fields))
+    teacher = {**FIRST, "name": "teacher", "student": {"network": "rill-l", "options": {"channels": 8}}}
+    write_recipes(tmp_path, {"tables/tiny": TABLE, "first": FIRST, "second": SECOND, "teacher": teacher})
     pictures(tmp_path / "clips" / "one", 6, 0)
     for i, clip in enumerate(("a1", "a2")):
         pictures(tmp_path / "rain" / clip / "rain", 4, 10 + i)

@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from restill.tables.plan import Job, Plan, by_name
 from restill.tables.table import Table
@@ -53,7 +52,6 @@ def runs(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_two_steps(name, data, runs, monkeypatch, tmp_path):
-    torch.set_num_threads(1)
     monkeypatch.chdir(tmp_path)  # no runs of anybody's
     vsr = "std" in ALL[name].relative_to(RECIPES).parts[:1]
     parts = read_fields(RECIPES / "tables/parts" / ("vsr.yaml" if vsr else "scales.yaml"))

@@ -63,7 +63,7 @@ def test_the_file(tmp_path):
     info = load_model(output).info
     assert (info.name, info.network, info.align, info.size_multiple) == ("mine", "rill-s", "none", 4)
     assert info.parameters == sum(p.numel() for p in network.parameters())
-    assert info.macs_per_pixel == 6624
+    assert (info.macs_per_pixel, info.reach) == (6624, 27)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.onnx", "student.safetensors"]  # no second file
     model = onnx.load(output)
     assert "Transpose" not in {node.op_type for node in model.graph.node}  # unshuffle is folded into a convolution

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from restill.errors import RestillError
+from restill.training import experiment
 from restill.training.checkpoint import checkpoints, load_network
 from restill.training.experiment import train
 from restill.training.recipe import parse_recipe
@@ -188,3 +189,38 @@ def test_runs_of_one_process_may_differ_in_precision(clips, tmp_path):
     for precision in ("bf16", "fp32"):
         result = train(recipe(clips, tmp_path, name=precision, steps=1, precision=precision), quiet=True)
         assert result.steps == 1
+
+
+def test_distinct_samples_come_again(clips, tmp_path):
+    data = recipe(clips, tmp_path).data.model_copy(update={"distinct": 3})
+    samples = experiment._samples(data, ["one"], 12, seed=1, context=1, plain=False)
+    assert len(samples) == 12
+    assert all(torch.equal(samples[i]["degraded"], samples[i + 3]["degraded"]) for i in range(9))
+    assert not torch.equal(samples[0]["degraded"], samples[1]["degraded"])
+    assert samples[4] is samples[7]
+    again = train(recipe(clips, tmp_path, steps=2, data=data.model_dump()), quiet=True)
+    assert again.steps == 2
+
+
+def test_a_share_of_the_samples_is_dry(clips, tmp_path):
+    data = recipe(clips, tmp_path).data.model_copy(update={"dry": 0.5, "align": "none"})
+
+    def dry(plain):
+        samples = experiment._samples(data, ["one"], 40, seed=1, context=0, plain=plain)
+        return sum(torch.equal(s["degraded"], s["clean"]) for s in (samples[i] for i in range(40)))
+
+    assert 10 < dry(plain=False) < 30
+    assert dry(plain=True) == 0  # what is validated on is rain
+
+
+@pytest.mark.parametrize(
+    ("change", "naming"),
+    [
+        ({"dataset": "rain12"}, "is for data sets whose degraded side is made here: clean-clips, clean-photos"),
+        ({"degradation": "downsample"}, "is for degradations that keep the size"),
+    ],
+)
+def test_dry_where_there_is_no_dry_side(clips, tmp_path, change, naming):
+    data = recipe(clips, tmp_path).data.model_dump() | {"dry": 0.1} | change
+    with pytest.raises(RestillError, match=rf"field 'data\.dry'.*{naming}"):
+        recipe(clips, tmp_path, data=data)

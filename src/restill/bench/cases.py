@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from restill import zoo
+from restill.bench.untrained import file_of
 from restill.errors import RestillError, need_extra
 from restill.runtime import backends
 from restill.runtime.model import default_threads, read_info
@@ -20,16 +22,18 @@ class Case:
     """One row of the report.
 
     Attributes:
-        model: A name of the zoo or the path of an ``.onnx`` file, as it was given.
+        model: A name of the zoo or of a network, or the path of an ``.onnx`` file, as it was given.
         backend: A name of :data:`restill.runtime.backends.BACKENDS`.
         precision: One of the backend's :data:`restill.runtime.backends.PRECISIONS`.
         size: (height, width) of a frame, pixels.
+        untrained: The file of a network with random weights; None where the model has weights.
     """
 
     model: str
     backend: str
     precision: str
     size: tuple[int, int]
+    untrained: Path | None = None
 
     @property
     def size_text(self) -> str:
@@ -78,6 +82,7 @@ def plan(
 
     Args:
         models: Names of the zoo and paths of ``.onnx`` files; by default every student of the zoo that has weights.
+            Names of other networks too, to hold a student's speed against: they get random weights.
         sizes: WIDTHxHEIGHT in pixels; by default :data:`SIZES`.
         on: Backends; by default those that are installed.
         precisions: Such as "f32"; by default all that a backend has. A backend without one of them is left out for it.
@@ -102,12 +107,13 @@ def plan(
     if against is not None and against not in names:
         names.append(against)
     names = list(dict.fromkeys(names))
+    untrained = {name: file_of(name) for name in names}
     for name in names:
-        read_info(zoo.find(name))  # better known before minutes of work
+        read_info(untrained[name] or zoo.find(name))  # better known before minutes of work
     combinations = choose_backends(on, precisions)
     measured = [parse_size(size) for size in dict.fromkeys(sizes or SIZES)]
     cases = [
-        Case(name, backend, precision, size)
+        Case(name, backend, precision, size, untrained[name])
         for size in measured
         for name in names
         for backend, precision in combinations

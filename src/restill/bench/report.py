@@ -15,8 +15,7 @@ from rich.text import Text
 
 from restill.bench.cases import Case, Plan
 from restill.bench.machine import Machine
-from restill.errors import RestillError
-from restill.evaluation.as_json import write_json
+from restill.evaluation.files import write_json, write_text
 from restill.video import EncodeSettings
 from restill.video.settings import CODECS
 
@@ -64,6 +63,7 @@ class Row:
         macs: Multiply-accumulates of a frame.
         peaks: GMAC/s that convolutions reached on this backend and precision, for each round.
         ratios: The stream's speed over that of the reference, for each round.
+        network_ratios: The same of the network alone.
     """
 
     case: Case
@@ -74,6 +74,7 @@ class Row:
     macs: float
     peaks: Sequence[float]
     ratios: Sequence[float]
+    network_ratios: Sequence[float]
 
     @property
     def gmacs(self) -> float:
@@ -92,6 +93,11 @@ class Row:
     def ratio(self) -> float:
         """How many times as fast as the reference the stream is."""
         return median(self.ratios)
+
+    @property
+    def network_ratio(self) -> float:
+        """The same of the network alone."""
+        return median(self.network_ratios)
 
     @property
     def stages(self) -> dict[str, float]:
@@ -118,6 +124,7 @@ class Row:
             "gmacs_per_second": self.gmacs,
             "of_peak": self.of_peak,
             "ratio": self.ratio,
+            "network_ratio": self.network_ratio,
         }
 
 
@@ -162,18 +169,20 @@ class Report:
             notes.append(f"Other work ran on this machine (load {self.machine.load:.1f}): trust ratios, not times.")
         if plan.file:
             notes.append(f"Files: H.264 in, {_encoding()} out. Stages run alone here; file to file they overlap.")
+        if untrained := [name for name, file in {c.model: c.untrained for c in plan.cases}.items() if file]:
+            notes.append(f"With random weights, for their speed alone: {', '.join(untrained)}.")
         return [*notes, *(f"Left out: {sentence}." for sentence in self.left_out)]
 
     def tables(self) -> list[list[list[str]]]:
         """Speed, then stages: each a header and rows of text."""
         speed = [["model", "size", "backend", "network ms", "fps", "stream ms", "fps", "file ms", "fps"]]
-        speed[0] += ["of peak", f"x {self.against}"]
+        speed[0] += ["of peak", f"net x {self.against}", f"x {self.against}"]
         stages = [["model", "size", "backend", *(f"{name} ms" for name in COLUMNS), "sum"]]
         for row in self.rows:
             case = [row.case.model, row.case.size_text, f"{row.case.backend} {row.case.precision}"]
             times = [text for each in (row.network, row.stream, row.file) for text in _texts(each)]
             peak = "" if row.of_peak is None else f"{100 * row.of_peak:.0f} %"
-            speed.append([*case, *times, peak, f"{row.ratio:.2f}"])
+            speed.append([*case, *times, peak, f"{row.network_ratio:.2f}", f"{row.ratio:.2f}"])
             columns = [row.column(name) for name in COLUMNS]
             total = sum(value or 0 for value in columns)
             stages.append([*case, *("" if value is None else f"{value:.2f}" for value in columns), f"{total:.1f}"])
@@ -231,10 +240,7 @@ def write(report: Report, json_file: Path | None, markdown: Path | None) -> None
     if json_file is not None:
         write_json(json_file, report.as_dict())
     if markdown is not None:
-        try:
-            markdown.write_text(report.markdown(), encoding="utf-8")
-        except OSError as error:
-            raise RestillError(f"{markdown}: cannot be written: {error.strerror}") from error
+        write_text(markdown, report.markdown())
 
 
 def _times(times: Times) -> dict[str, Any]:

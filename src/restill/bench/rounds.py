@@ -100,7 +100,8 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
                 turn.stages,
                 macs(models[_key(case)], case.size),
                 peaks[case.backend, case.precision],
-                [theirs / ours for theirs, ours in zip(turns[reference].stream, turn.stream, strict=True)],
+                _ratios(turns[reference].stream, turn.stream),
+                _ratios(turns[reference].network, turn.network),
             )
         )
     return Report(about, plan, done, against, rows, peaks, left_out)
@@ -114,10 +115,10 @@ def load_models(plan: Plan) -> tuple[dict[tuple[str, str, str], Model], list[str
     """
     models: dict[tuple[str, str, str], Model] = {}
     failed: dict[tuple[str, str, str], RestillError] = {}
-    for key in dict.fromkeys(map(_key, plan.cases)):
-        name, backend, precision = key
+    for key, case in {_key(case): case for case in plan.cases}.items():
+        file = case.untrained or case.model
         try:
-            models[key] = load_model(name, backend=backend, precision=precision, threads=plan.threads)
+            models[key] = load_model(file, backend=case.backend, precision=case.precision, threads=plan.threads)
         except RestillError as error:
             failed[key] = error
     for (name, _, _), error in failed.items():
@@ -133,6 +134,10 @@ def macs(model: Model, size: tuple[int, int]) -> float:
     """Multiply-accumulates of a frame of (height, width) pixels, with what is added to fit the network's multiple."""
     height, width = padded(*size, model.info)
     return model.info.macs_per_pixel * height * width
+
+
+def _ratios(reference: Sequence[float], seconds: Sequence[float]) -> list[float]:
+    return [theirs / ours for theirs, ours in zip(reference, seconds, strict=True)]
 
 
 def _key(case: Case) -> tuple[str, str, str]:

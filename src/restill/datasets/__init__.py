@@ -27,6 +27,8 @@ DATASETS = {
     "rain1200": "restill.datasets.rain_pictures:Rain1200",
     "rain1400": "restill.datasets.rain_pictures:Rain1400",
     "rain12": "restill.datasets.rain_pictures:Rain12",
+    "coco350": "restill.datasets.rain_pictures:COCO350",
+    "bdd150": "restill.datasets.rain_pictures:BDD150",
     "spa-data": "restill.datasets.spa:SPAData",
     "real275": "restill.datasets.real:Real275",
     "ivipc": "restill.datasets.real:IVIPC",

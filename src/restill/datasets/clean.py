@@ -24,9 +24,11 @@ class CleanSource(ABC):
 
     Attributes:
         names: Of the clips.
+        dry: Share of the samples that are left as they are, 0-1: what is clean already has to stay so.
     """
 
     names: Sequence[str]
+    dry: float = 0.0
 
     def __init__(self, rain: RainSettings | str | None = None, degradation: Degradation | None = None) -> None:
         self.rain, self.degradation = rain, degradation
@@ -82,6 +84,8 @@ class CleanSource(ABC):
         """A region of some frames, degraded and clean; see :class:`restill.datasets.clips.ClipSource`."""
         window = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
         clean = [resample(frame[window], size) for frame in self.clean(clip, frames)]
+        if self.dry and rng.random() < self.dry:  # without, nothing is drawn: samples stay those of older recipes
+            return [frame.copy() for frame in clean], clean
         if self.degradation is not None:
             return list(self.degradation.frames(clean, rng)), clean
         if isinstance(self.rain, str):  # "none"

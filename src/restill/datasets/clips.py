@@ -86,6 +86,7 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         align: "dis" adds ``windows``, the neighbours warped onto each centre; "none" does not.
         scale: Clean frames are resampled by a factor drawn from this range (never below the crop).
         augment: Flip left-right and reverse time, each with probability one half.
+        turns: Turn by 90 degrees too, with probability one half. Not for rain, which falls down.
         position: "random", or "topleft" as the CSTD authors crop.
         edges: "context": the frames before the first center and after the last are the clip's; "replicate": a
             sample is L frames of the clip, its first and last stand for what is before and after.
@@ -104,13 +105,14 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         align: Literal["none", "dis"],
         scale: tuple[float, float] = (1.0, 1.0),
         augment: bool = True,
+        turns: bool = False,
         position: Literal["random", "topleft"] = "random",
         edges: Literal["context", "replicate"] = "context",
         margin: int = 32,
     ) -> None:
         self.source, self.length, self.seed = source, length, seed
         self.crop, self.centres, self.context, self.align = crop, centres, context, align
-        self.scale, self.augment, self.position = scale, augment, position
+        self.scale, self.augment, self.turns, self.position = scale, augment, turns, position
         self.shrinks: int = getattr(source, "scale", 1)
         if crop % self.shrinks:
             raise RestillError(f"data.crop {crop} must be a multiple of {self.shrinks}, by which frames are made small")
@@ -166,6 +168,8 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         }
         if self.align == "dis":
             sample["windows"] = torch.stack([_tensor([f[cut] for f in w]) for w in self._windows(degraded)])
+        if self.turns and rng.random() < 0.5:  # rows become columns: with the flips, a quarter turn
+            sample = {key: value.transpose(-1, -2).contiguous() for key, value in sample.items()}
         return sample
 
     def _region(

@@ -1,4 +1,4 @@
-"""Pictures with rain drawn on them: Rain200H/L, Rain100H/L, Rain1200, Rain1400, Rain12.
+"""Pictures with rain drawn on them: Rain200H/L, Rain100H/L, Rain1200, Rain1400, Rain12, COCO350, BDD150.
 
 Where both sides are in one file, ``order`` says which comes first; ``restill data check`` warns where the brightness
 of the halves speaks against it, rain being brighter than what it hides.
@@ -154,6 +154,25 @@ class Rain12(RainPictures):
     def inside(self, place: str) -> tuple[Layout, ...]:
         """Both sides in one folder, or in two."""
         return (Pairs(place + r"(\d+)_in", place + r"(\d+)_gt"), *two_folders(place), *clean_beside(place))
+
+
+class COCO350(RainPictures):
+    """350 photographs of COCO with rain, to test what deraining does for detection."""
+
+    title = "COCO350 (Jiang et al., CVPR 2020; COCO* in SSID-KD)"
+    splits = ("test",)
+    trains = None
+    layout = "input/NAME.png beside target/NAME.png\nrain/NAME-1.png beside norain/NAME-1.png or gt/NAME-1.png"
+    folders: ClassVar = {"test": ("test", "coco350")}
+    expected: ClassVar = {"test": 350}
+
+
+class BDD150(COCO350):
+    """150 pictures of BDD100K with rain, to test what deraining does for segmentation."""
+
+    title = "BDD150 (Jiang et al., CVPR 2020; BDD* in SSID-KD)"
+    folders: ClassVar = {"test": ("test", "bdd150")}
+    expected: ClassVar = {"test": 150}
 
 
 class Rain1200(RainHalves):

@@ -10,7 +10,7 @@ from string import Template
 from typing import Any
 
 from restill.errors import RestillError
-from restill.evaluation.as_json import finite, write_json
+from restill.evaluation.files import finite, write_json
 from restill.evaluation.inspect_figures import FIGURES, Figure
 from restill.video.pictures import write_picture
 

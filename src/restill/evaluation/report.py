@@ -13,7 +13,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from restill.evaluation.as_json import finite, write_json
+from restill.evaluation.files import finite, write_json
 from restill.evaluation.protocols import Protocol
 from restill.evaluation.temporal import MEANING as TEMPORAL
 

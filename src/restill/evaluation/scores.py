@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from restill.errors import RestillError
-from restill.evaluation.as_json import finite
 from restill.evaluation.brisque_model import SOURCES as BRISQUE_SOURCES
 from restill.evaluation.brisque_model import load_brisque_model
+from restill.evaluation.files import finite
 from restill.evaluation.niqe import SOURCES as NIQE_SOURCES
 from restill.evaluation.niqe import load_niqe_model, niqe
 from restill.evaluation.no_reference import brisque, piqe

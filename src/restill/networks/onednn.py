@@ -13,8 +13,8 @@ class Conv3d(nn.Conv3d):
     """A 3-D convolution of stride one whose weights get a true gradient in bfloat16 on a CPU.
 
     What PyTorch 2.13 gets of oneDNN there reads memory that is not the tensor's own: it holds NaN at times, with
-    32 channels and 64x64 pixels say, and more than once the process ended by it. Where a gradient is wanted, the layer
-    is a sum of 2-D convolutions, one for each frame of the kernel, which are sound. The output is the same.
+    32 channels and 64x64 pixels say. Where a gradient is wanted, the layer is a sum of 2-D convolutions, one for each
+    frame of the kernel, which are sound. The output is the same.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -5,6 +5,7 @@ brighter than what it hides and rarely falls on one place twice, so the smaller 
 three frames is already an estimate without rain. The network sees the centre frame, and how the neighbours and that
 estimate differ from it; folded by pixel-unshuffle 4 into channels, so that every convolution works on a sixteenth of
 the pixels; a few residual pairs of plain 3x3 convolutions; pixel-shuffle back; the result is added to the centre frame.
+:class:`RillP` sees a single picture and nothing else.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Rill(nn.Module):
         super().__init__()
         c = channels or self.channels
         n = self.pairs if pairs is None else pairs
-        self.first = same2d((self.spec.frames + 1) * 3 * FOLD**2, c)
+        seen = self.spec.frames + 1 if self.spec.frames > 1 else 1  # the estimate too, where there are neighbours
+        self.first = same2d(seen * 3 * FOLD**2, c)
         self.body = nn.Sequential(*(ResidualPair(same2d, c) for _ in range(n)))
         last = same2d(c, 3 * FOLD**2)
         self.head = nn.Sequential(last, nn.PixelShuffle(FOLD))
@@ -53,18 +55,20 @@ class Rill(nn.Module):
         k = self.spec.frames_before
         frames = list(window.unbind(1))  # K times (B, 3, H, W)
         centre = frames[k]
-        others = [*frames[:k], *frames[k + 1 :], darker_median(*frames[k - 1 : k + 2])]
+        others = [*frames[:k], *frames[k + 1 :], darker_median(*frames[k - 1 : k + 2])] if k else []
         # differences, not frames: with frames the first layer has to learn to subtract, and had not in 800 steps
-        seen = cat([centre, *(other - centre for other in others)], 1)  # (B, (K+1)*3, H, W)
-        folded = pixel_unshuffle(seen, FOLD)  # (B, (K+1)*48, H/4, W/4)
+        seen = cat([centre, *(other - centre for other in others)], 1)  # (B, (K+1)*3, H, W), or (B, 3, H, W)
+        folded = pixel_unshuffle(seen, FOLD)  # (B, (K+1)*48, H/4, W/4), or (B, 48, H/4, W/4)
         feature = self.body(relu(self.first(folded)))  # (B, C, H/4, W/4)
         return self.head(feature) + centre  # (B, 3, H, W)
 
 
 def darker_median(before: Tensor, centre: Tensor, after: Tensor) -> Tensor:
-    """min(centre, median(before, centre, after)), element by element."""
-    median = maximum(minimum(before, centre), minimum(maximum(before, centre), after))
-    return minimum(centre, median)
+    """min(centre, median(before, centre, after)), element by element.
+
+    Where the centre is the largest of the three, that is the larger of the others, and else the centre itself.
+    """
+    return minimum(centre, maximum(before, after))
 
 
 def _spec(frames: int) -> NetworkSpec:
@@ -90,7 +94,19 @@ class RillS(Rill):
     spec, channels, pairs = _spec(3), 32, 2
 
 
+class RillM(Rill):
+    """48 channels, 4 pairs, 3 frames: 270 K parameters, 16,848 MAC per pixel."""
+
+    spec, channels, pairs = _spec(3), 48, 4
+
+
 class RillL(Rill):
     """48 channels, 4 pairs, 5 frames: 311 K parameters, 19,440 MAC per pixel. A teacher this CPU can train."""
 
     spec, channels, pairs = _spec(5), 48, 4
+
+
+class RillP(Rill):
+    """For one picture: 64 channels, 8 pairs: 646 K parameters, 40,320 MAC per pixel. A picture may take its time."""
+
+    spec, channels, pairs = _spec(1), 64, 8

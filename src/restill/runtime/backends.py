@@ -32,7 +32,11 @@ def with_openvino(path: Path, threads: int, precision: str) -> Compute:
     """OpenVINO on the CPU, f32, bf16 or int8."""
     if precision not in PRECISIONS["openvino"]:
         raise RestillError(f"precision '{precision}' is not known; openvino has f32, bf16 and int8")
-    core = _openvino()
+    try:
+        import openvino  # noqa: F401
+    except ImportError as error:
+        raise need_extra("openvino", "openvino", "the backend openvino") from error
+    core = _openvino_core()
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # of what is not quantized
@@ -48,17 +52,12 @@ def with_openvino(path: Path, threads: int, precision: str) -> Compute:
 
 
 @cache
-def _openvino() -> Any:
-    """OpenVINO's core, one for the process and never freed: on CPUs with AMX each one puts the thread's signal stack
-    into memory of its own, and once two of them are freed, the older first, the next signal ends the process.
-
-    Raises:
-        RestillError: OpenVINO is not installed.
+def _openvino_core() -> Any:
+    """One for the process and never freed: on CPUs with AMX each core puts the thread's signal stack into memory of its
+    own, and once two of them are freed, the older first, the next signal ends the process.
     """
-    try:
-        import openvino
-    except ImportError as error:
-        raise need_extra("openvino", "openvino", "the backend openvino") from error
+    import openvino
+
     return openvino.Core()
 
 

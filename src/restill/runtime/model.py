@@ -14,10 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from restill import zoo
 from restill.errors import RestillError
 from restill.runtime import auto, backends
+from restill.runtime.tiles import tiled
 
 METADATA_KEY = "restill"
 MOST_THREADS = 8  # the networks are small: beyond this many, threads wait for each other
 USUAL_SIZE = (480, 640)
+MOST_PIXELS = 2560 * 1440  # of a frame that the network takes whole by default
+TILE = 1024
 
 
 class ModelInfo(BaseModel):
@@ -32,6 +35,7 @@ class ModelInfo(BaseModel):
         frames_after: Frames of context after the centre.
         scale: Output size over input size.
         size_multiple: Height and width of a window must be multiples of this.
+        reach: How far around a pixel the network looks, pixels of the input; None where it may be the whole frame.
         align: How neighbours are brought onto the centre before the network sees them.
         parameters: Number of weights.
         macs_per_pixel: Multiply-accumulates per pixel of an input frame, biases left out.
@@ -49,6 +53,7 @@ class ModelInfo(BaseModel):
     frames_after: int = Field(ge=0)
     scale: int = Field(ge=1)
     size_multiple: int = Field(ge=1)
+    reach: int | None = Field(None, ge=0)
     align: Literal["none", "dis"]
     parameters: int
     macs_per_pixel: float
@@ -109,6 +114,7 @@ def load_model(
     threads: int | None = None,
     precision: str | None = None,
     size: tuple[int, int] | None = None,
+    tile: int | None = None,
 ) -> Model:
     """Load a student.
 
@@ -122,6 +128,9 @@ def load_model(
             the quantized file must lie beside the model's own (``NAME.int8.onnx``); or "auto": of those that the
             model's card calls safe, the fastest. By default that of the file, or "auto" with the backend "auto".
         size: (height, width) of the frames to come, pixels, for the trial of "auto"; by default (480, 640).
+        tile: Frames are cut into squares of so many pixels, each restored with what the network sees around it
+            (:mod:`restill.runtime.tiles`); 0 never cuts. By default frames of more than :data:`MOST_PIXELS` are cut
+            into tiles of :data:`TILE`, if the model looks less far than that.
 
     Raises:
         RestillError: No such model, not a model that Restill exported, no such backend, its library is missing, or
@@ -141,8 +150,27 @@ def load_model(
         (backend, precision, path), why = chosen.candidate, chosen.why
     else:
         path = in_precision(path, info, precision)
+    info = read_info(path)
     compute = backends.BACKENDS[backend](path, threads, precision)
-    return Model(read_info(path), path, backend, compute, precision=precision, why=why)
+    return Model(info, path, backend, _in_tiles(compute, info, path, tile), precision=precision, why=why)
+
+
+def _in_tiles(compute: backends.Compute, info: ModelInfo, path: Path, tile: int | None) -> backends.Compute:
+    """The network as it is for frames that fit, and tile by tile for others.
+
+    Raises:
+        RestillError: Tiles are asked for, and the model may look at the whole frame.
+    """
+    if tile == 0 or (tile is None and (info.reach is None or info.reach > TILE)):
+        return compute
+    if info.reach is None:
+        raise RestillError(
+            f"frames for '{path}' cannot be cut into tiles: its network may look at the whole frame, or it was "
+            "exported before models said how far they look; leave --tile out, or export it again"
+        )
+    run = tiled(compute, TILE if tile is None else tile, info.reach, info.size_multiple, info.scale)
+    least = MOST_PIXELS if tile is None else 0
+    return lambda window: (run if window.shape[-2] * window.shape[-1] > least else compute)(window)
 
 
 def _candidates(path: Path, info: ModelInfo, backend: str, precision: str, safe: Sequence[str]) -> list[auto.Candidate]:

@@ -7,8 +7,8 @@ import statistics
 from html import escape
 from pathlib import Path
 
-from restill.errors import RestillError
 from restill.tables.result import TableResult
+from restill.tables.svg import svg
 
 VALUE = "validation_psnr_rgb_crops"
 LEFT, TOP, WIDTH, HEIGHT, LINE = 60, 40, 460, 300, 18  # pixels
@@ -31,28 +31,13 @@ def curves(result: TableResult) -> str:
     lines = [(label, curve) for label, curve in found if curve]
     width, height = LEFT + WIDTH + 240, TOP + max(HEIGHT, LINE * len(lines)) + 50
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
         f'<text x="8" y="20" font-size="14">{escape(result.name)}: PSNR (dB, RGB) of held-out crops over steps; '
         "mean, least and most of the seeds</text>",
         f'<rect x="{LEFT}" y="{TOP}" width="{WIDTH}" height="{HEIGHT}" fill="#f6f6f4"/>',
     ]
     if lines:
         parts += _panel(lines)
-    return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def write_curves(path: Path, result: TableResult) -> None:
-    """Write the picture.
-
-    Raises:
-        RestillError: It cannot be written there.
-    """
-    try:
-        path.write_text(curves(result), encoding="utf-8")
-    except OSError as error:
-        raise RestillError(f"{path}: cannot be written: {error.strerror}") from error
+    return svg(width, height, parts)
 
 
 def _validations(log: Path) -> dict[int, float]:

@@ -18,8 +18,8 @@ from restill import __version__
 from restill.datasets import dataset_class
 from restill.errors import RestillError
 from restill.evaluation import evaluate
-from restill.evaluation.as_json import finite, write_json
 from restill.evaluation.complexity import count
+from restill.evaluation.files import finite, write_json
 from restill.evaluation.niqe import NiqeModel, load_niqe_model, niqe
 from restill.evaluation.protocols import PROTOCOLS
 from restill.evaluation.verdict import NONE, Seen, open_model, weightless

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 from html import escape
-from pathlib import Path
 
-from restill.errors import RestillError
 from restill.tables.result import NAMES, TableResult
+from restill.tables.svg import svg
 
 LEFT, WIDTH, LINE, TOP, GAP = 260, 240, 22, 64, 40  # pixels
 PAPER, OURS = "#8a8f98", "#c2410c"
@@ -22,9 +21,6 @@ def plot(result: TableResult) -> str:
     height = TOP + LINE * len(result.rows) + 40
     width = LEFT + len(columns) * (WIDTH + GAP)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
         f'<text x="8" y="18" font-size="14">{escape(result.name)}: {escape(NAMES.get(metric, metric))}, '
         f"scale {escape(result.scale)}</text>",
         *_key(result.has_paper),
@@ -33,19 +29,7 @@ def plot(result: TableResult) -> str:
         parts.append(_label(LEFT - 8, _y(i) + 4, row.row.label, "end"))
     for panel, column in enumerate(columns):
         parts += _panel(result, metric, column, names[column], LEFT + panel * (WIDTH + GAP))
-    return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def write_plot(path: Path, result: TableResult) -> None:
-    """Write the picture.
-
-    Raises:
-        RestillError: It cannot be written there.
-    """
-    try:
-        path.write_text(plot(result), encoding="utf-8")
-    except OSError as error:
-        raise RestillError(f"{path}: cannot be written: {error.strerror}") from error
+    return svg(width, height, parts)
 
 
 def _y(row: int) -> int:

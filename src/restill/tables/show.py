@@ -10,9 +10,9 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from restill.errors import RestillError
-from restill.evaluation.as_json import write_json
-from restill.tables.curves import write_curves
-from restill.tables.plot import write_plot
+from restill.evaluation.files import write_json, write_text
+from restill.tables.curves import curves as drawn_curves
+from restill.tables.plot import plot
 from restill.tables.result import TableResult
 from restill.tables.table import SCALES, find_table, recipes_folder, table_names
 
@@ -91,11 +91,8 @@ def write(
     if json_file is not None:
         write_json(json_file, result.as_dict())
     if markdown is not None:
-        try:
-            markdown.write_text(result.markdown(), encoding="utf-8")
-        except OSError as error:
-            raise RestillError(f"{markdown}: cannot be written: {error.strerror}") from error
+        write_text(markdown, result.markdown())
     if picture is not None:
-        write_plot(picture, result)
+        write_text(picture, plot(result))
     if curves is not None:
-        write_curves(curves, result)
+        write_text(curves, drawn_curves(result))

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, SequentialSampler, Subset
 
 from restill.datasets import TO_TRAIN_ON, leaks, open_paired, open_source
 from restill.datasets.clips import ClipSamples, to_float
+from restill.datasets.kept import Kept
 from restill.datasets.unpaired import WithUnpaired
 from restill.degradations import read_degradation
 from restill.distillation import create_method
@@ -169,22 +170,28 @@ def _samples(data: DataPart, clips: list[str] | None, length: int, seed: int, co
             align="dis" if data.align == "dis" else "none",  # SPyNet's windows are made in the loop, on its device
             scale=(1.0, 1.0) if plain else data.scale,
             augment=data.augment and not plain,
+            turns=data.turns and not plain,
             position="random" if plain else data.position,
             edges=data.edges,
         )
 
-    paired = cut(_source(data, clips, data.rain), seed, data.crop)
-    if data.unpaired is None or plain:
+    def kept(samples: Any) -> Any:
+        return samples if data.distinct is None else Kept(samples, data.distinct)
+
+    paired = cut(_source(data, clips, data.rain, dry=0.0 if plain else data.dry), seed, data.crop)
+    if plain:
         return paired
+    if data.unpaired is None:
+        return kept(paired)
     source = _unpaired(data.unpaired)
     crop = data.crop // paired.shrinks * getattr(source, "scale", 1)  # degraded frames of one size
     # a seed of its own: from the same clips it must not cut the same crops
-    return WithUnpaired(paired, cut(source, seed + 2, crop))
+    return kept(WithUnpaired(paired, cut(source, seed + 2, crop)))
 
 
-def _source(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: bool = False) -> Any:
+def _source(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: bool = False, dry: float = 0.0) -> Any:
     kind = read_degradation(part.degradation)
-    return open_source(
+    source: Any = open_source(
         part.dataset,
         part.root,
         clips,
@@ -194,6 +201,9 @@ def _source(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: bo
         options=part.options,
         unpaired=unpaired,
     )
+    if dry:
+        source.dry = dry
+    return source
 
 
 def _unpaired(part: UnpairedPart) -> Any:

@@ -19,6 +19,7 @@ from restill.networks import NETWORKS, create, network_class
 from restill.runtime.model import METADATA_KEY, ModelInfo
 from restill.training.checkpoint import load_network
 from restill.training.fold import TRANSLATIONS, fold_unshuffle
+from restill.training.reach import reach
 
 OPSET = 18
 EXAMPLE_SIZE = (64, 96)  # or more, as multiples need: both are dynamic in the file, if they are two multiples or more
@@ -49,6 +50,7 @@ def export(checkpoint: str | os.PathLike[str], output: str | os.PathLike[str], *
     if reason := network.spec.no_export:  # type: ignore[union-attr]
         raise RestillError(f"network '{about['network']}' is not exported to ONNX: {reason}")
     info = describe(network, name or about["name"], about["network"], about["align"])
+    info = info.model_copy(update={"reach": reach(network)})
     model = to_onnx(network, info)
     write(model.SerializeToString(), output)
     return output
@@ -61,7 +63,7 @@ def _without_weights(name: str) -> tuple[nn.Module, dict[str, Any]] | None:
 
 
 def describe(network: nn.Module, name: str, network_name: str, align: Any) -> ModelInfo:
-    """What the runtime must know of a network, from its spec.
+    """What the runtime must know of a network, from its spec; how far it looks is left open.
 
     Raises:
         RestillError: It was trained on frames aligned as the runtime cannot.

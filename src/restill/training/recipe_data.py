@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from restill.datasets import TO_TRAIN_ON
 from restill.degradations import read_degradation
 from restill.errors import RestillError
 
@@ -35,6 +36,13 @@ class ClipsPart(Part):
         description="rain settings or a preset's name; drawn anew for each sample if 'random' or not given",
     )
 
+    dry: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the samples left as they are, so that a student learns to",
+    )
+
     @field_validator("degradation")
     @classmethod
     def _known_degradation(cls, given: str | dict[str, Any]) -> str | dict[str, Any]:
@@ -42,6 +50,16 @@ class ClipsPart(Part):
             read_degradation(given)
         except RestillError as error:
             raise ValueError(str(error)) from error
+        return given
+
+    @field_validator("dry")
+    @classmethod
+    def _dry_where_made(cls, given: float, others: ValidationInfo) -> float:
+        kind = read_degradation(others.data.get("degradation", "rain"))
+        if given and others.data.get("dataset") not in TO_TRAIN_ON:
+            raise ValueError(f"is for data sets whose degraded side is made here: {', '.join(TO_TRAIN_ON)}")
+        if given and kind is not None and kind.shrinks > 1:
+            raise ValueError("is for degradations that keep the size of a frame")
         return given
 
     @field_validator("rain")
@@ -90,7 +108,14 @@ class DataPart(ClipsPart):
         "of a clip",
     )
     augment: bool = Field(default=True, description="flip left-right and reverse time at random")
+    turns: bool = Field(default=False, description="turn by 90 degrees at random too; not for rain, which falls down")
     position: Literal["random", "topleft"] = "random"
+    distinct: int | None = Field(
+        default=None,
+        ge=1,
+        description="make so many samples, keep them in each worker's memory and go through them again; a new "
+        "one for every place in every batch if not given",
+    )
     workers: int = Field(default=1, ge=0, description="processes that make samples")
     unpaired: UnpairedPart | None = Field(default=None, description="degraded clips without clean ones")
     never: list[TestPart] = Field(

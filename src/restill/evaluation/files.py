@@ -1,4 +1,4 @@
-"""Reports as files for machines."""
+"""Reports as files."""
 
 from __future__ import annotations
 
@@ -26,5 +26,17 @@ def write_json(path: Path, data: Any) -> None:
     try:
         partial.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
         partial.replace(path)
+    except OSError as error:
+        raise RestillError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text, for people.
+
+    Raises:
+        RestillError: It cannot be written there.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RestillError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,40 @@
+"""Networks that come without weights, with random ones: how fast a network is does not depend on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from restill import __version__, zoo
+from restill.datasets.files import cache_folder
+from restill.errors import RestillError, need_extra
+from restill.networks import NETWORKS
+from restill.runtime.model import read_info
+
+
+def file_of(name: str) -> Path | None:
+    """The file of a network with random weights, exported the first time and kept in the cache folder.
+
+    Args:
+        name: Any name; None is given for what the zoo has, for paths, and for what is no network.
+
+    Raises:
+        RestillError: It is a network, but PyTorch is not installed or the network is not exported.
+    """
+    if name not in NETWORKS or name in [card.name for card in zoo.cards()] or Path(name).exists():
+        return None
+    try:
+        from restill.training.export import describe, to_onnx, write
+    except ImportError as error:
+        raise need_extra("torch", "train", f"the network '{name}', which has no weights here,") from error
+    from restill.networks import create
+
+    kept = cache_folder() / "untrained" / f"{name}-{__version__}.onnx"
+    try:
+        read_info(kept)
+    except RestillError:  # not there, or of another version of the format
+        network = create(name)
+        if reason := network.spec.no_export:  # type: ignore[union-attr]
+            raise RestillError(f"network '{name}' is not exported to ONNX: {reason}") from None
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write(to_onnx(network, describe(network, name, name, "none")).SerializeToString(), kept)
+    return kept

@@ -1,0 +1,86 @@
+"""Every command of ``restill``: a thin function that calls one function of the package."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from restill import __version__
+from restill.cli import data, files, judging, restoring, training
+from restill.errors import RestillError, need_extra
+
+app = typer.Typer(
+    name="restill",
+    help="Rain out of a video, on a plain CPU; and the distillation that makes the small networks that do it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"restill {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    # --debug is read by main() from the arguments; it stands here so that --help shows it.
+    pass
+
+
+# In the order of --help.
+for _command in (
+    restoring.derain,
+    restoring.restore,
+    restoring.models,
+    restoring.bench,
+    data.rain,
+    data.degrade,
+    training.networks,
+    training.methods,
+    training.train,
+    judging.evaluate,
+    judging.score,
+    judging.inspect,
+    files.export,
+    files.quantize,
+    files.convert,
+    training.reproduce,
+):
+    app.command()(_command)
+app.add_typer(data.data_app, name="data")
+
+# Which extra brings a library that a command turned out to need.
+_EXTRAS = {
+    **dict.fromkeys(
+        ["torch", "accelerate", "safetensors", "yaml", "skimage", "onnx", "onnxscript", "tensorboard"], "train"
+    ),
+    "openvino": "openvino",
+}
+
+
+def main() -> None:
+    """Run the command line; a RestillError becomes one sentence and exit status 1."""
+    debug = "--debug" in sys.argv
+    # --debug may stand anywhere on the line
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        try:
+            app(arguments, prog_name="restill")
+        except ModuleNotFoundError as error:
+            name = (error.name or "").partition(".")[0]
+            if name not in _EXTRAS:
+                raise
+            raise need_extra(name, _EXTRAS[name], "this command") from error
+    except RestillError as error:
+        if debug:
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)

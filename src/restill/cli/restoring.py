@@ -1,0 +1,162 @@
+"""Journey 1, a clip is restored: by which student, and how fast."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from restill.cli.options import Codec, Crf, JsonFile, Overwrite, Quiet
+from restill.cli.reports import check_folders, json_path, show
+
+_Input = Annotated[Path, typer.Argument(metavar="IN", help="A video, a folder of frames, or a picture.")]
+_Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="OUT", help="A video, a picture or a folder; beside IN if left out."),
+]
+_Preset = Annotated[str, typer.Option(help="Speed of the encoder, ultrafast to veryslow: slower makes smaller files.")]
+_Fps = Annotated[str, typer.Option(help="Frames a second, when IN is a folder and OUT a video: 25 or 30000/1001.")]
+_Compare = Annotated[str | None, typer.Option(help="Show before and after: side (by side) or split (half and half).")]
+_Backend = Annotated[
+    str, typer.Option(help="onnxruntime, openvino, or auto: for 500 frames or more the fastest here, by a short trial.")
+]
+_Precision = Annotated[
+    str | None, typer.Option(help="f32, bf16, int8, or auto: of those that are safe for the model, the fastest.")
+]
+_Threads = Annotated[int | None, typer.Option(help="Threads of the network; by default those of the machine.")]
+_Tile = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS", help="Cut frames into tiles of this side: less memory; 0 never. By default large ones."
+    ),
+]
+
+
+def derain(
+    source: _Input,
+    output: _Output = None,
+    model: Annotated[str | None, typer.Option(help="Another student for rain, or a .onnx file.")] = None,
+    crf: Crf = None,
+    preset: _Preset = "veryfast",
+    codec: Codec = None,
+    fps: _Fps = "25",
+    compare: _Compare = None,
+    overwrite: Overwrite = False,
+    backend: _Backend = "auto",
+    precision: _Precision = None,
+    threads: _Threads = None,
+    tile: _Tile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Take the rain out of a video, a folder of frames or a picture."""
+    encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
+    running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
+    running |= {"precision": precision, "tile": tile}
+    _restore("derained", source, output, model, encoding, running)
+
+
+def restore(
+    source: _Input,
+    model: Annotated[str, typer.Option(help="A name of 'restill models', or a .onnx file of 'restill export'.")],
+    output: _Output = None,
+    crf: Crf = None,
+    preset: _Preset = "veryfast",
+    codec: Codec = None,
+    fps: _Fps = "25",
+    compare: _Compare = None,
+    overwrite: Overwrite = False,
+    backend: _Backend = "auto",
+    precision: _Precision = None,
+    threads: _Threads = None,
+    tile: _Tile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Restore a video, a folder of frames or a picture with any student."""
+    encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
+    running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
+    running |= {"precision": precision, "tile": tile}
+    _restore("restored", source, output, model, encoding, running)
+
+
+def _restore(
+    word: str, source: Path, output: Path | None, model: str | None, encoding: dict[str, Any], running: dict[str, Any]
+) -> None:
+    from restill.restore import default_output
+    from restill.restore import restore as run
+    from restill.video import EncodeSettings
+
+    warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}", err=True)
+    output = output or default_output(source, word)
+    done = run(source, output, model, settings=EncodeSettings(**encoding), **running)
+    typer.echo(f"{done.frames} frames in {done.seconds:.1f} s, {done.fps:.1f} fps: {done.output}")
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="All that is known about one student.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cards as a list of objects for machines.")] = False,
+) -> None:
+    """List the students that come with Restill."""
+    from restill import zoo
+    from restill.zoo.show import details, overview
+
+    cards = [zoo.card(name)] if name else zoo.cards()
+    if as_json:
+        typer.echo(json.dumps([card.model_dump() for card in cards], indent=2))
+    else:
+        Console(soft_wrap=not cards).print(details(cards[0]) if name else overview(cards))
+
+
+def bench(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL", help="Students, .onnx files, networks (random weights); all students if left out."
+        ),
+    ] = None,
+    sizes: Annotated[
+        list[str] | None,
+        typer.Option("--size", metavar="WIDTHxHEIGHT", help="Again for more; 640x480 and 1280x720 if left out."),
+    ] = None,
+    backends: Annotated[
+        list[str] | None, typer.Option("--backend", help="onnxruntime or openvino, again for more; by default all.")
+    ] = None,
+    precisions: Annotated[
+        list[str] | None,
+        typer.Option("--precision", help="f32, bf16, int8; again for more; all by default."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Whose speed is 1; by default the first.")
+    ] = None,
+    threads: _Threads = None,
+    frames: Annotated[int, typer.Option(help="Frames of a pass, kept in memory.")] = 30,
+    rounds: Annotated[int, typer.Option(help="How often each case has its turn; the median counts.")] = 3,
+    seconds: Annotated[float, typer.Option(help="No round begins that would end after so many; one is done.")] = 300,
+    file: Annotated[bool, typer.Option(help="Measure reading, writing and file to file too.")] = True,
+    json_file: JsonFile = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the tables as Markdown.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how fast students are on this machine, whole and stage by stage. See docs/performance.md."""
+    from restill.bench import measure, plan
+    from restill.bench.report import write
+
+    check_folders(json_file, markdown)
+    chosen = plan(
+        models or (),
+        sizes or (),
+        backends or (),
+        precisions or (),
+        against=against,
+        threads=threads,
+        frames=frames,
+        rounds=rounds,
+        seconds=seconds,
+        file=file,
+    )
+    report = measure(chosen, quiet=quiet)
+    show(report, report.text, json_file, wide=True)
+    write(report, json_path(json_file), markdown)

@@ -1,0 +1,9 @@
+"""What trains here trains on one thread."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
