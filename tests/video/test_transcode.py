@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
@@ -333,10 +332,9 @@ def test_ctrl_c_leaves_nothing(clip, tmp_path):
     assert child.stdout is not None
     for _ in range(3):
         child.stdout.readline()
-    began = time.monotonic()
     os.kill(child.pid, signal.SIGINT)
-    _, errors = child.communicate(timeout=20)
-    assert time.monotonic() - began < 5
+    seen, errors = child.communicate(timeout=100)
+    assert seen.count(b".") < 20, "it went on to the end"
     assert b"KeyboardInterrupt" in errors
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.mp4"]
 
