@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from restill.tables.result import TableResult
-from restill.tables.svg import svg
+from restill.tables.svg import svg, ticks
 
 VALUE = "validation_psnr_rgb_crops"
 LEFT, TOP, WIDTH, HEIGHT, LINE = 60, 40, 460, 300, 18  # pixels
@@ -61,12 +61,11 @@ def _panel(lines: list[tuple[str, Curve]]) -> list[str]:
         return f"{TOP + (high - value) / (high - low) * HEIGHT:.1f}"
 
     parts = []
-    for part in range(1, 4):
-        value = low + (high - low) * part / 4
+    for value in ticks(low, high):
         parts.append(f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y(value)}" y2="{y(value)}" stroke="#dddddd"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y(value)}" text-anchor="end">{value:.2f}</text>')
-    for step in sorted({p[0] for p in every}):
-        parts.append(f'<text x="{x(step)}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{step}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y(value)}" text-anchor="end">{value:g}</text>')
+    for step in ticks(first, last) if last > first else [first]:
+        parts.append(f'<text x="{x(step)}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{step:g}</text>')
     for i, (label, curve) in enumerate(lines):
         color = COLORS[i % len(COLORS)]
         around = [f"{x(p[0])},{y(p[2])}" for p in curve] + [f"{x(p[0])},{y(p[3])}" for p in reversed(curve)]

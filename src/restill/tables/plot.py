@@ -7,7 +7,7 @@ import statistics
 from html import escape
 
 from restill.tables.result import NAMES, TableResult
-from restill.tables.svg import svg
+from restill.tables.svg import svg, ticks
 
 LEFT, WIDTH, LINE, TOP, GAP = 260, 240, 22, 64, 40  # pixels
 PAPER, OURS = "#8a8f98", "#c2410c"
@@ -56,10 +56,9 @@ def _panel(result: TableResult, metric: str, column: int, name: str, left: int) 
     bottom = TOP + LINE * len(result.rows)
     parts = [f'<rect x="{left}" y="{TOP}" width="{WIDTH}" height="{bottom - TOP}" fill="#f6f6f4"/>']
     parts.append(_label(left + WIDTH // 2, TOP - 8, name, "middle"))
-    for part in range(1, 4):
-        value = low + (high - low) * part / 4
+    for value in ticks(low, high):
         parts.append(f'<line x1="{x(value)}" x2="{x(value)}" y1="{TOP}" y2="{bottom}" stroke="#dddddd"/>')
-        parts.append(_label(float(x(value)), bottom + 16, f"{value:.{result.digits(metric)}f}", "middle"))
+        parts.append(_label(float(x(value)), bottom + 16, f"{value:g}", "middle"))
     for i, (theirs, values) in enumerate(zip(paper, ours, strict=True)):
         if theirs is not None:
             parts.append(f'<circle cx="{x(theirs)}" cy="{_y(i)}" r="5" fill="none" stroke="{PAPER}" stroke-width="2"/>')
