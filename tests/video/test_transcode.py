@@ -324,7 +324,8 @@ def test_a_damaged_file_is_an_error_not_a_shorter_clip(clip, tmp_path):
 def test_ctrl_c_leaves_nothing(clip, tmp_path):
     src = clip("a.mp4", pts=range(30))
     code = (
-        "import sys, time\nfrom restill.video import transcode\n"
+        "import signal, sys, time\nfrom restill.video import transcode\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "def slow(frames):\n    for frame in frames:\n        print('.', flush=True); time.sleep(0.2); yield frame\n"
         f"transcode({str(src)!r}, {str(tmp_path / 'b.mp4')!r}, slow)\n"
     )
