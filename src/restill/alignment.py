@@ -14,22 +14,29 @@ import numpy as np
 
 # Flow is estimated at half size: 0.65 ms a pair at 640x480 instead of 3, and the same quality to the eye.
 FLOW_SCALE = 2
+_BRIGHT_STREAKS = np.ones((1, 3), np.uint8)  # what is bright and narrower than this goes: it does not move as the scene
 LEAST_SIDE = 32  # OpenCV 5.0 writes beyond its memory where a wide picture is lower, and the process ends
 
 
 def make_dis() -> Any:
-    """A DIS estimator (preset fast), the one Restill uses everywhere. Not safe to share between threads.
+    """A DIS estimator, the one Restill uses everywhere. Not safe to share between threads.
 
     OpenCV is set to one thread for the whole process: DIS cuts the picture into as many stripes as OpenCV has threads
     and its answer depends on the stripes, so that on any other number the same clip would come out differently on
     another machine. The cores are not idle: the network, the decoder and the encoder use them meanwhile.
     """
     cv2.setNumThreads(1)
-    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    # one level finer than the preset, on fewer patches and without its refinement: as fast, and better
+    dis.setFinestScale(1)
+    dis.setPatchStride(6)
+    dis.setGradientDescentIterations(8)
+    dis.setVariationalRefinementIterations(0)
+    return dis
 
 
 def flow_picture(frame: np.ndarray) -> np.ndarray:
-    """The gray half-size picture that flow is estimated on.
+    """The gray half-size picture that flow is estimated on, without narrow bright streaks.
 
     Args:
         frame: (H, W, 3) RGB: uint8, uint16 (its upper eight bits are used), or float32 in [0, 1].
@@ -43,7 +50,8 @@ def flow_picture(frame: np.ndarray) -> np.ndarray:
         frame = (np.clip(frame, 0, 1) * 255).astype(np.uint8)
     height, width = frame.shape[:2]
     size = (max(LEAST_SIDE, -(-width // FLOW_SCALE)), max(LEAST_SIDE, -(-height // FLOW_SCALE)))
-    return cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+    return cv2.morphologyEx(small, cv2.MORPH_OPEN, _BRIGHT_STREAKS)
 
 
 def dis_flow(dis: Any, reference: np.ndarray, neighbour: np.ndarray) -> np.ndarray:

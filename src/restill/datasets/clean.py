@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -25,10 +25,12 @@ class CleanSource(ABC):
     Attributes:
         names: Of the clips.
         dry: Share of the samples that are left as they are, 0-1: what is clean already has to stay so.
+        removes: Of rain, "all", or only its "streaks" (and splashes): then mist and noise are on the clean side too.
     """
 
     names: Sequence[str]
     dry: float = 0.0
+    removes: Literal["all", "streaks"] = "all"
 
     def __init__(self, rain: RainSettings | str | None = None, degradation: Degradation | None = None) -> None:
         self.rain, self.degradation = rain, degradation
@@ -99,6 +101,9 @@ class CleanSource(ABC):
             frame_size=(round(height * ratio[0]), round(width * ratio[1])),
             origin=(round(box.top * ratio[0]), round(box.left * ratio[1])),
         )
+        if self.removes == "streaks":
+            pairs = [rain.pair(frame, t) for t, frame in enumerate(clean)]
+            return [rainy for rainy, _ in pairs], [streakless for _, streakless in pairs]
         return [rain.render(frame, t) for t, frame in enumerate(clean)], clean
 
     def pictures(self, clip: int) -> Pictures:

@@ -69,9 +69,21 @@ class Rain:
         Returns:
             (H, W, 3) of the frame's dtype; a new array.
         """
+        return self.pair(frame, index)[0]
+
+    def pair(self, frame: np.ndarray, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The frame in this rain, and the same without its streaks and splashes: mist and noise are in both.
+
+        Args:
+            frame: As of :meth:`render`.
+            index: As of :meth:`render`.
+
+        Returns:
+            Two new arrays like the frame. The second is not compressed.
+        """
         s = self.settings
         if s.rate == 0:
-            return frame.copy()
+            return frame.copy(), frame.copy()
         peak = float(np.iinfo(frame.dtype).max) if frame.dtype.kind == "u" else 1.0
         light = _scaled(frame, 1 / peak, cv2.CV_32F)  # (H, W, 3) display values in [0, 1]
         if s.linear_light:
@@ -79,16 +91,16 @@ class Rain:
         small, ambient = self._surroundings(light)
         if s.mist > 0:
             _blend(light, self._veil(small, ambient, index), ambient)
+        streakless = light.copy()
         _blend(light, self.opacity(index), self._drop_light(small, ambient))
-        if s.linear_light:
-            np.sqrt(light, out=light)
-        if s.noise > 0:
-            self._add_noise(light, index)
+        for picture in (light, streakless):
+            if s.linear_light:
+                np.sqrt(picture, out=picture)
+            if s.noise > 0:
+                self._add_noise(picture, index)
         if s.compression is not None:
             light = self._compressed(light, s.compression)
-        if frame.dtype.kind == "f":
-            return np.clip(light, 0, 1).astype(frame.dtype)
-        return _scaled(light, peak, cv2.CV_8U if peak == 255 else cv2.CV_16U)
+        return _like(frame, light, peak), _like(frame, streakless, peak)
 
     def opacity(self, index: int) -> np.ndarray:
         """How much of the background streaks and splashes hide: (H, W) float32 in [0, 1)."""
@@ -199,6 +211,13 @@ def _blend(light: np.ndarray, share: np.ndarray, over: np.ndarray) -> None:
     change = over.astype(np.float32) - light
     change *= share[..., None]
     light += change
+
+
+def _like(frame: np.ndarray, light: np.ndarray, peak: float) -> np.ndarray:
+    """Light in [0, 1] brought back to the frame's type."""
+    if frame.dtype.kind == "f":
+        return np.clip(light, 0, 1).astype(frame.dtype)
+    return _scaled(light, peak, cv2.CV_8U if peak == 255 else cv2.CV_16U)
 
 
 def _scaled(picture: np.ndarray, factor: float, depth: int) -> np.ndarray:

@@ -203,6 +203,8 @@ def _source(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: bo
     )
     if dry:
         source.dry = dry
+    if part.removes != "all":
+        source.removes = part.removes
     return source
 
 

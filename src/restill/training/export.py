@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, get_args
 
@@ -103,7 +104,7 @@ def to_onnx(network: nn.Module, info: ModelInfo) -> onnx.ModelProto:
         warnings.simplefilter("ignore")  # about torch's own internals
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            network.eval(),
+            merged(network.eval()),
             (window,),
             dynamo=True,
             verbose=False,
@@ -122,6 +123,15 @@ def to_onnx(network: nn.Module, info: ModelInfo) -> onnx.ModelProto:
     onnx.helper.set_model_props(model, {METADATA_KEY: info.model_dump_json()})
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def merged(network: nn.Module) -> nn.Module:
+    """A copy in which every module that says how (a method ``merged``) is the plain one that it stands for."""
+    copy = deepcopy(network)
+    for name, module in list(copy.named_modules()):
+        if hasattr(module, "merged"):
+            copy.set_submodule(name, module.merged())  # type: ignore[operator]
+    return copy
 
 
 def write(content: bytes, output: Path) -> None:

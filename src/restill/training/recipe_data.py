@@ -43,6 +43,11 @@ class ClipsPart(Part):
         description="share of the samples left as they are, so that a student learns to",
     )
 
+    removes: Literal["all", "streaks"] = Field(
+        default="all",
+        description="of rendered rain: all of it, or streaks and splashes only, and mist and noise stay",
+    )
+
     @field_validator("degradation")
     @classmethod
     def _known_degradation(cls, given: str | dict[str, Any]) -> str | dict[str, Any]:
@@ -60,6 +65,14 @@ class ClipsPart(Part):
             raise ValueError(f"is for data sets whose degraded side is made here: {', '.join(TO_TRAIN_ON)}")
         if given and kind is not None and kind.shrinks > 1:
             raise ValueError("is for degradations that keep the size of a frame")
+        return given
+
+    @field_validator("removes")
+    @classmethod
+    def _streaks_of_rain(cls, given: str, others: ValidationInfo) -> str:
+        rains = others.data.get("dataset") in TO_TRAIN_ON and others.data.get("degradation", "rain") == "rain"
+        if given == "streaks" and not rains:
+            raise ValueError(f"'streaks' is for rain that is rendered here, on {' or '.join(TO_TRAIN_ON)}")
         return given
 
     @field_validator("rain")
