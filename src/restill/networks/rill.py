@@ -51,7 +51,7 @@ class Rill(nn.Module):
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         for pair in self.body:
             with torch.no_grad():
-                pair.b.weight.mul_(0.2)  # each pair starts near the identity
+                pair.b.weight.mul_(0.1)  # each pair starts near the identity
         nn.init.normal_(last.weight, std=1e-3)  # starts at the identity, but not with dead gradients
 
     def forward(self, window: Tensor) -> Tensor:
