@@ -59,6 +59,24 @@ def test_a_frame_is_untouched_where_no_drop_is(linear: bool):
     assert not np.array_equal(rainy, frame)
 
 
+def test_mist_and_noise_are_in_both_pictures_of_a_pair():
+    frame = scene()
+    settings = RainSettings.make(rate=3, mist=0.2, noise=2.0, splash=0.0)
+    rain = Rain(settings, SIZE, seed=1)
+    rainy, streakless = rain.pair(frame, 0)
+    hidden = rain.opacity(0)
+    np.testing.assert_array_equal(rainy, rain.render(frame, 0))
+    np.testing.assert_array_equal(rainy[hidden == 0], streakless[hidden == 0])
+    assert (rainy[hidden > 0.1] != streakless[hidden > 0.1]).any()
+    assert np.abs(streakless.astype(int) - frame).mean() > 2  # the veil
+
+
+def test_the_streakless_picture_is_not_compressed():
+    frame = scene()
+    _, streakless = Rain(RainSettings.make(**BARE | {"compression": 30, "linear_light": False}), SIZE).pair(frame, 0)
+    np.testing.assert_array_equal(streakless, frame)
+
+
 def test_more_rain_hides_more():
     hidden = [np.mean([Rain(RainSettings.make(rate=r, **BARE), SIZE, s).opacity(0).mean() for s in range(3)])
               for r in (2, 20, 100)]  # fmt: skip

@@ -123,6 +123,22 @@ def test_unknown_names_and_options_are_named():
         create("prent")
 
 
+def test_rill_sees_differences_as_large_as_the_frame():
+    """The first convolution learns as if its input were balanced, and is a plain one of the input as it is."""
+    from restill.networks.rill import BalancedConv
+
+    torch.manual_seed(1)
+    conv = BalancedConv(mean=[0.4, 0.0], gain=[1.0, 6.0], channels=3)
+    x = torch.rand(2, 2, 8, 8)
+    mean, gain = torch.tensor([0.4, 0.0]).view(2, 1, 1), torch.tensor([1.0, 6.0]).view(2, 1, 1)
+    balanced = torch.nn.functional.conv2d((x - mean) * gain, conv.weight, conv.bias, padding=1)
+    inner = (..., slice(1, -1), slice(1, -1))  # beyond the edges the plain one has zeros
+    torch.testing.assert_close(conv(x)[inner], balanced[inner], rtol=1e-4, atol=1e-5)
+    plain = conv.merged()
+    assert type(plain) is torch.nn.Conv2d
+    assert torch.equal(plain(x), conv(x))
+
+
 def test_rill_starts_near_the_identity_and_sees_darker_medians():
     from restill.networks.rill import darker_median
 

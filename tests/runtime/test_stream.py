@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -71,6 +72,22 @@ def test_alignment_brings_neighbours_onto_the_centre(tiny_model):
     seen = list(stream(model, frames))
     moved = np.abs(frames[1] - frames[2])[inside].mean()
     assert np.abs(seen[2] - frames[2])[inside].mean() < 0.3 * moved
+
+
+def test_streaks_do_not_lead_the_flow_astray():
+    """A picture that moves by three pixels under bright lines, one pixel wide, that stand still."""
+    from restill.alignment import dis_flow, flow_picture, make_dis
+
+    rng = np.random.default_rng(0)
+    picture = cv2.GaussianBlur(rng.integers(0, 200, (128, 200, 3)).astype(np.uint8), (0, 0), 2)
+    frames = []
+    for shift in (0, 3):
+        frame = picture[:, shift : shift + 160].copy()
+        frame[:, 5::10] = 255
+        frames.append(frame)
+    flow = dis_flow(make_dis(), flow_picture(frames[0]), flow_picture(frames[1]))  # in half-size pixels
+    inner = flow[8:-8, 8:-8, 0]
+    assert np.median(np.abs(inner + 1.5)) < 0.3
 
 
 def test_by_name_and_path(tiny_model):

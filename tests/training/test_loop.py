@@ -213,6 +213,29 @@ def test_a_share_of_the_samples_is_dry(clips, tmp_path):
     assert dry(plain=True) == 0  # what is validated on is rain
 
 
+def test_what_removing_streaks_leaves(clips, tmp_path):
+    """Mist stays on the clean side: it is brighter than the clip, and where no streak is equal to the degraded side."""
+    rain = {"rate": 3, "mist": 0.3, "splash": 0, "whiteness": 1.0}
+
+    def clean_side(removes):
+        data = recipe(clips, tmp_path).data.model_copy(update={"removes": removes, "rain": rain, "align": "none"})
+        sample = experiment._samples(data, ["one"], 1, seed=1, context=0, plain=True)[0]
+        return sample["clean"].float(), sample["degraded"].float()
+
+    clean, degraded = clean_side("all")
+    misty, rainy = clean_side("streaks")
+    assert torch.equal(degraded, rainy)
+    assert (misty - clean).mean() > 5
+    assert (misty == rainy).float().mean() > 0.3 > (clean == degraded).float().mean()
+
+
+@pytest.mark.parametrize("change", [{"dataset": "rain12"}, {"degradation": "noise"}])
+def test_streaks_are_of_rain_that_is_rendered(clips, tmp_path, change):
+    data = recipe(clips, tmp_path).data.model_dump() | {"removes": "streaks"} | change
+    with pytest.raises(RestillError, match=r"field 'data\.removes'.*rain that is rendered here"):
+        recipe(clips, tmp_path, data=data)
+
+
 @pytest.mark.parametrize(
     ("change", "naming"),
     [

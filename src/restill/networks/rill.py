@@ -77,8 +77,8 @@ class Rill(nn.Module):
 class BalancedConv(nn.Conv2d):
     """A 3x3 convolution that learns as if its input were gain * (input - mean), channel by channel.
 
-    Differences of frames are small and a frame's values lie around a gray: left so, the weights of the differences hardly
-    move while the others do. Once trained it is a plain convolution of the input as it is, :meth:`merged`.
+    Differences of frames are small and a frame's values lie around a gray: left so, the weights of the differences
+    hardly move while the others do. Once trained it is a plain convolution of the input as it is, :meth:`merged`.
 
     Args:
         mean: One per input channel.
