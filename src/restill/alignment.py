@@ -12,7 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-# Flow is estimated at half size: 0.65 ms a pair at 640x480 instead of 3, and the same quality to the eye.
+# Flow is estimated at half size, which takes a quarter of the time: benchmarks/flow.py says what the choices here cost
+# and bring.
 FLOW_SCALE = 2
 _BRIGHT_STREAKS = np.ones((1, 3), np.uint8)  # what is bright and narrower than this goes: it does not move as the scene
 LEAST_SIDE = 32  # OpenCV 5.0 writes beyond its memory where a wide picture is lower, and the process ends
