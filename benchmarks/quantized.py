@@ -24,7 +24,7 @@ from restill import zoo
 from restill.datasets.clean_clips import CleanClips
 from restill.datasets.made_up import MadeUpClips
 from restill.runtime import auto, backends, load_model
-from restill.runtime.model import quantized_file
+from restill.runtime.model import example, quantized_file
 from restill.training.calibration import SAMPLES, SIZE, windows
 from restill.training.quantize import named, nodes_in_float, psnr, quantize_with
 
@@ -57,11 +57,12 @@ def main() -> None:
             for name, file in _choices(path, [window for window, _ in calibration], Path(folder)):
                 files += [(f"{name}, {b}", auto.Candidate(b, "int8", file)) for b in auto.installed()]
         auto.SECONDS = 2.0 * len(files)
-        times = auto.trial([candidate for _, candidate in files], (plain.info.frames, *TIMED), options.threads)
+        times = auto.trial([candidate for _, candidate in files], TIMED, options.threads, example)
         print(f"{'':44}  to f32  worst  to clean  change  worst  ms at {TIMED[1]}x{TIMED[0]}")
         for (name, candidate), taken in zip(files, times, strict=True):
-            compute = backends.BACKENDS[candidate.backend](candidate.path, options.threads, candidate.precision)
-            print(f"{name:44}  {_line(compute, seen, wanted, truths)}  {1000 * (taken or 0):.1f}", flush=True)
+            how = {"backend": candidate.backend, "precision": candidate.precision, "threads": options.threads}
+            line = _line(load_model(candidate.path, **how).run, seen, wanted, truths)
+            print(f"{name:44}  {line}  {1000 * (taken or 0):.1f}", flush=True)
 
 
 def _file(path: Path, precision: str) -> Path:

@@ -11,7 +11,7 @@ from restill import zoo
 from restill.datasets.files import cache_folder
 from restill.errors import RestillError
 from restill.runtime import auto, backends, load_model
-from restill.runtime.model import fingerprint, quantized_file
+from restill.runtime.model import example, fingerprint, quantized_file
 
 TAKES = {("onnxruntime", "f32"): 0.03, ("openvino", "bf16"): 0.02, ("openvino", "int8"): 0.01}  # the others: longer
 
@@ -21,7 +21,7 @@ def trials(monkeypatch) -> list[list[tuple[str, str]]]:
     """Times as in TAKES instead of a trial; what was tried, trial by trial."""
     tried = []
 
-    def trial(candidates, shape, threads):
+    def trial(candidates, size, threads, example):
         tried.append([(c.backend, c.precision) for c in candidates])
         return [TAKES.get(pair, 0.05) for pair in tried[-1]]
 
@@ -108,7 +108,7 @@ def test_a_real_trial(pair, monkeypatch):
     monkeypatch.setattr(auto, "SECONDS", 0.1)
     good = auto.Candidate("onnxruntime", "f32", pair)
     bad = auto.Candidate("onnxruntime", "f32", pair.with_name("gone.onnx"))
-    seconds = auto.trial([bad, good], (1, 32, 32), 1)
+    seconds = auto.trial([bad, good], (32, 32), 1, example)
     assert seconds[0] is None
     assert seconds[1] is not None
     assert 0 < seconds[1] < 1
@@ -118,8 +118,7 @@ def test_a_real_trial(pair, monkeypatch):
 
 
 def test_large_frames_are_tried_smaller():
-    assert auto._limited((3, 480, 640)) == (3, 480, 640)
-    frames, height, width = auto._limited((3, 2160, 3840))
-    assert frames == 3
+    assert auto._limited((480, 640)) == (480, 640)
+    height, width = auto._limited((2160, 3840))
     assert height * width <= auto.MOST_PIXELS
     assert np.isclose(width / height, 16 / 9, rtol=0.02)

@@ -65,8 +65,8 @@ def test_identity_keeps_every_value(tiny_model, dtype):
 
 
 def test_alignment_brings_neighbours_onto_the_centre(tiny_model):
-    model = load_model(tiny_model(1, 1, align="dis"), threads=1)
-    model._compute = lambda window: window[:, 0]  # the frame before, as the network sees it
+    info = load_model(tiny_model(1, 1, align="dis"), threads=1).info
+    model = Model(info, Path(), "test", lambda window: window[:, 0])  # the frame before, as the network sees it
     frames = clip(4, 96, 128, np.float32)
     inside = np.s_[16:-16, 16:-16]
     seen = list(stream(model, frames))

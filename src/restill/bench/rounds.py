@@ -26,7 +26,7 @@ from restill.errors import RestillError
 from restill.progress import track
 from restill.restore import restore
 from restill.runtime import Model, load_model, stream
-from restill.runtime.stream import padded
+from restill.runtime.feeds import padded
 from restill.video import EncodeSettings
 from restill.video.decode import Ticket, open_source
 from restill.video.encode import open_sink
@@ -172,7 +172,7 @@ def _turn_with_file(turns: Turns, model: Model, source: Path, target: Path) -> N
 
 
 def time_network(model: Model, size: Sequence[int], runs: int) -> float:
-    """Run the network on one window (1, K, 3, H', W') of noise again and again.
+    """Run the network on one window of noise, packed as it takes it, again and again.
 
     Args:
         model: A loaded model.
@@ -182,13 +182,13 @@ def time_network(model: Model, size: Sequence[int], runs: int) -> float:
     Returns:
         Seconds a run.
     """
-    info = model.info
-    height, width = padded(size[0], size[1], info)
-    window = np.random.default_rng(0).random((1, info.frames, 3, height, width), np.float32)
-    model.run(window)
+    rng = np.random.default_rng(0)
+    feed, network = model.at(size[0], size[1])
+    window = feed.pack([rng.integers(0, 256, (size[0], size[1], 3), np.uint8) for _ in range(model.info.frames)])
+    network(window)
     began = time.perf_counter()
     for _ in range(runs):
-        model.run(window)
+        network(window)
     return (time.perf_counter() - began) / runs
 
 

@@ -50,6 +50,7 @@ class Rill(nn.Module):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         for pair in self.body:
+            assert isinstance(pair, ResidualPair)  # noqa: S101
             with torch.no_grad():
                 pair.b.weight.mul_(0.1)  # each pair starts near the identity
         nn.init.normal_(last.weight, std=1e-3)  # starts at the identity, but not with dead gradients

@@ -10,8 +10,9 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -59,29 +60,33 @@ def installed() -> list[str]:
     return [name for name in backends.BACKENDS if backends.version(name) is not None]
 
 
-def choose(candidates: Sequence[Candidate], shape: tuple[int, int, int], threads: int) -> Choice:
+Example = Callable[[Path, int, int], np.ndarray]  # of a model's file, height and width: an input for its network
+
+
+def choose(candidates: Sequence[Candidate], size: tuple[int, int], threads: int, example: Example) -> Choice:
     """The fastest of some ways to run a model, by a trial now or an earlier one.
 
     Args:
         candidates: At least one; all may be taken as far as quality goes.
-        shape: (frames, height, width) of a window, pixels.
+        size: (height, width) of a frame, pixels.
         threads: Threads of the network.
+        example: Makes an input.
 
     Raises:
         RestillError: None of them runs.
     """
     if len(candidates) == 1:
         return Choice(candidates[0], f"{candidates[0]}: all that is installed and safe for this model")
-    shape = _limited(shape)
-    file = _kept_file(candidates, shape, threads)
+    size = _limited(size)
+    file = _kept_file(candidates, size, threads)
     seconds, earlier = _kept(file, candidates), True
     if seconds is None:
-        seconds, earlier = trial(candidates, shape, threads), False
+        seconds, earlier = trial(candidates, size, threads, example), False
         _keep(file, candidates, seconds)
     best = fastest(candidates, seconds)
     times = zip(candidates, seconds, strict=True)
     others = [f"{c} {1000 * s:.1f}" for c, s in times if c is not best and s is not None]
-    place = f"{'an earlier' if earlier else 'a'} trial at {shape[2]}x{shape[1]}"
+    place = f"{'an earlier' if earlier else 'a'} trial at {size[1]}x{size[0]}"
     taken = 1000 * (seconds[candidates.index(best)] or 0)
     return Choice(best, f"{best}, by {place}: {taken:.1f} ms a frame ({', '.join(others)})")
 
@@ -110,51 +115,51 @@ def fastest(candidates: Sequence[Candidate], seconds: Sequence[float | None]) ->
     ]
 
 
-def trial(candidates: Sequence[Candidate], shape: tuple[int, int, int], threads: int) -> list[float | None]:
+def trial(candidates: Sequence[Candidate], size: tuple[int, int], threads: int, example: Example) -> list[float | None]:
     """Median seconds that each takes for a window, their turns interleaved; None for one that does not run.
 
     Args:
         candidates: Ways to run a model.
-        shape: (frames, height, width) of the window, pixels.
+        size: (height, width) of a frame, pixels.
         threads: Threads of the network.
+        example: Makes an input.
     """
     start = perf_counter()
-    frames, height, width = shape
-    window = np.random.default_rng(0).random((1, frames, 3, height, width), dtype=np.float32)
-    computes: list[backends.Compute | None] = []
+    runs: list[Callable[[], object] | None] = []
     for candidate in candidates:
-        compute = None
+        run = None
         with suppress(Exception):  # a library that fails here, of whatever class its error is, is not chosen
             compute = backends.BACKENDS[candidate.backend](candidate.path, threads, candidate.precision)
-            compute(window)  # the first time is longer
-        computes.append(compute)
+            run = partial(compute, example(candidate.path, *size))
+            run()  # the first time is longer
+        runs.append(run)
     times: list[list[float]] = [[] for _ in candidates]
     rounds = 0
     while rounds < LEAST_ROUNDS or perf_counter() - start < SECONDS:
-        for compute, taken in zip(computes, times, strict=True):
-            if compute is not None:
+        for run, taken in zip(runs, times, strict=True):
+            if run is not None:
                 begin = perf_counter()
-                compute(window)
+                run()
                 taken.append(perf_counter() - begin)
         rounds += 1
     return [float(np.median(taken)) if taken else None for taken in times]
 
 
-def _limited(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+def _limited(size: tuple[int, int]) -> tuple[int, int]:
     """The size of a trial: at most :data:`MOST_PIXELS`, with sides that suit every network (multiples of 16)."""
-    frames, height, width = shape
+    height, width = size
     factor = (MOST_PIXELS / (height * width)) ** 0.5
     if factor >= 1:
-        return shape
-    return frames, max(16, int(height * factor) // 16 * 16), max(16, int(width * factor) // 16 * 16)
+        return size
+    return max(16, int(height * factor) // 16 * 16), max(16, int(width * factor) // 16 * 16)
 
 
-def _kept_file(candidates: Sequence[Candidate], shape: tuple[int, int, int], threads: int) -> Path:
+def _kept_file(candidates: Sequence[Candidate], size: tuple[int, int], threads: int) -> Path:
     """Where the trial of these on this machine is kept."""
     digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in {c.path for c in candidates}}
     facts = [
         [(c.backend, c.precision, digests[c.path]) for c in candidates],
-        *(shape, threads, _processor(), os.cpu_count()),
+        *(size, threads, _processor(), os.cpu_count()),
         [__version__, *(backends.version(name) for name in backends.BACKENDS)],
     ]
     return cache_folder() / "trials" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]}.json"

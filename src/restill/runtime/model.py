@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from restill import zoo
 from restill.errors import RestillError
 from restill.runtime import auto, backends
+from restill.runtime.feeds import Bytes, Floats, padded
 from restill.runtime.tiles import tiled
 
 METADATA_KEY = "restill"
@@ -41,6 +45,7 @@ class ModelInfo(BaseModel):
         macs_per_pixel: Multiply-accumulates per pixel of an input frame, biases left out.
         precision: Of the weights in the file: "int8" where ``restill quantize`` wrote it.
         quantized_from: The start of the SHA-256 of the file that it was quantized from; empty where it was not.
+        feed: What its input holds: "floats" or "bytes" (:mod:`restill.runtime.feeds`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +64,7 @@ class ModelInfo(BaseModel):
     macs_per_pixel: float
     precision: Literal["f32", "int8"] = "f32"
     quantized_from: str = ""
+    feed: Literal["floats", "bytes"] = "floats"
 
     @property
     def frames(self) -> int:
@@ -86,6 +92,7 @@ class Model:
         *,
         precision: str | None = None,
         why: str = "",
+        tile: int | None = 0,
     ) -> None:
         self.info = info
         self.path = path
@@ -93,6 +100,15 @@ class Model:
         self.precision = precision or info.precision
         self.why = why
         self._compute = compute
+        self._whole = compute if info.feed == "floats" else partial(_by_bytes, info, compute)
+        self._most, side = _in_tiles(info, path, tile)
+        self._tiled = tiled(self._whole, side, info.reach or 0, info.size_multiple, info.scale)
+
+    def at(self, height: int, width: int) -> tuple[Floats | Bytes, Callable[[np.ndarray], np.ndarray]]:
+        """How frames of a size are fed to the network, and the network."""
+        if self.info.feed == "bytes" and height * width <= self._most:
+            return Bytes(self.info, height, width), self._compute
+        return Floats(self.info, height, width), self.run
 
     def run(self, window: np.ndarray) -> np.ndarray:
         """The clean centre frame of one window.
@@ -104,7 +120,8 @@ class Model:
         Returns:
             (1, 3, scale*H, scale*W) float32, not clamped.
         """
-        return self._compute(window)
+        rows, columns = window.shape[-2:]
+        return (self._whole if rows * columns <= self._most else self._tiled)(window)
 
 
 def load_model(
@@ -146,31 +163,44 @@ def load_model(
     precision = precision or ("auto" if backend == "auto" else info.precision)
     if "auto" in (backend, precision):
         candidates = _candidates(path, info, backend, precision, zoo.safe_precisions(model))
-        chosen = auto.choose(candidates, (info.frames, *_padded(size or USUAL_SIZE, info)), threads)
+        chosen = auto.choose(candidates, padded(*(size or USUAL_SIZE), info), threads, example)
         (backend, precision, path), why = chosen.candidate, chosen.why
     else:
         path = in_precision(path, info, precision)
     info = read_info(path)
     compute = backends.BACKENDS[backend](path, threads, precision)
-    return Model(info, path, backend, _in_tiles(compute, info, path, tile), precision=precision, why=why)
+    return Model(info, path, backend, compute, precision=precision, why=why, tile=tile)
 
 
-def _in_tiles(compute: backends.Compute, info: ModelInfo, path: Path, tile: int | None) -> backends.Compute:
-    """The network as it is for frames that fit, and tile by tile for others.
+def _in_tiles(info: ModelInfo, path: Path, tile: int | None) -> tuple[float, int]:
+    """Up to how many pixels a frame is taken whole, and the side of the tiles that others are cut into.
 
     Raises:
         RestillError: Tiles are asked for, and the model may look at the whole frame.
     """
     if tile == 0 or (tile is None and (info.reach is None or info.reach > TILE)):
-        return compute
+        return math.inf, TILE
     if info.reach is None:
         raise RestillError(
             f"frames for '{path}' cannot be cut into tiles: its network may look at the whole frame, or it was "
             "exported before models said how far they look; leave --tile out, or export it again"
         )
-    run = tiled(compute, TILE if tile is None else tile, info.reach, info.size_multiple, info.scale)
-    least = MOST_PIXELS if tile is None else 0
-    return lambda window: (run if window.shape[-2] * window.shape[-1] > least else compute)(window)
+    return (MOST_PIXELS, TILE) if tile is None else (0, tile)
+
+
+def _by_bytes(info: ModelInfo, compute: backends.Compute, window: np.ndarray) -> np.ndarray:
+    """A network that is fed bytes, on a window of floats: its frames are rounded to 8 bits for it."""
+    frames = [cv2.merge(list(planes)) for planes in window[0]]  # K x (H, W, 3)
+    feed = Bytes(info, *window.shape[-2:])
+    clean = feed.unpack(compute(feed.pack(frames)), frames[info.frames_before], np.dtype(np.float32))
+    return np.ascontiguousarray(clean.transpose(2, 0, 1)[None])
+
+
+def example(path: Path, height: int, width: int) -> np.ndarray:
+    """An input for the network of a file, of noise; the sides are multiples of what it asks for."""
+    info, rng = read_info(path), np.random.default_rng(0)
+    frames = [rng.random((height, width, 3), np.float32) for _ in range(info.frames)]
+    return (Bytes if info.feed == "bytes" else Floats)(info, height, width).pack(frames)
 
 
 def _candidates(path: Path, info: ModelInfo, backend: str, precision: str, safe: Sequence[str]) -> list[auto.Candidate]:
@@ -216,12 +246,6 @@ def in_precision(path: Path, info: ModelInfo, precision: str) -> Path:
 def fingerprint(path: Path) -> str:
     """The start of the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def _padded(size: tuple[int, int], info: ModelInfo) -> tuple[int, int]:
-    """Height and width rounded up to the network's multiple."""
-    height, width = (-(-side // info.size_multiple) * info.size_multiple for side in size)
-    return height, width
 
 
 def read_info(path: Path) -> ModelInfo:

@@ -10,15 +10,13 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
-import cv2
 import numpy as np
 
 from restill.alignment import align_window, flow_picture, make_dis
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
+from restill.runtime.feeds import WHITE
 from restill.runtime.model import Model, ModelInfo, load_model
-
-WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
 
 Entry = tuple[np.ndarray, np.ndarray | None]  # a frame (H, W, 3) and, for alignment, its small gray picture
 
@@ -55,24 +53,22 @@ def _stream(
 ) -> Iterator[np.ndarray]:
     info = model.info
     dis = make_dis() if info.align == "dis" else None
-    buffer: np.ndarray | None = None  # (1, K, 3, H', W') float32: the network's input, filled anew for each window
+    feed = network = None
     for entries in _windows(_entries(frames, info, clock), info.frames_before, info.frames_after):
         window = [frame for frame, _ in entries]  # K x (H, W, 3)
         if dis is not None:
             pictures = [picture for _, picture in entries if picture is not None]  # K x (H/2, W/2)
             with clock("align"):
                 window = align_window(dis, window, pictures, info.frames_before)
-        height, width = window[0].shape[:2]
-        if buffer is None:
-            buffer = np.empty((1, info.frames, 3, *padded(height, width, info)), np.float32)
+        if feed is None or network is None:
+            feed, network = model.at(*window[0].shape[:2])
         with clock("pack"):
-            for slot, frame in zip(buffer[0], window, strict=True):  # (3, H', W') <- (H, W, 3)
-                _fill(slot, frame)
+            packed = feed.pack(window)
         with clock("network"):
-            clean = model.run(buffer)[0]  # (3, s*H', s*W')
+            answer = network(packed)
         with clock("unpack"):
-            clean = clean[:, : info.scale * height, : info.scale * width]
-            restored = _to_frame(clean, np.dtype(output or window[0].dtype))  # (s*H, s*W, 3)
+            centre = window[info.frames_before]
+            restored = feed.unpack(answer, centre, np.dtype(output or centre.dtype))  # (s*H, s*W, 3)
         yield restored
 
 
@@ -112,32 +108,6 @@ def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list
         ring.append(ring[-1])
         if len(ring) == ring.maxlen:
             yield list(ring)
-
-
-def padded(height: int, width: int, info: ModelInfo) -> tuple[int, int]:
-    """Height and width rounded up to the network's multiple."""
-    multiple = info.size_multiple
-    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
-
-
-def _fill(slot: np.ndarray, frame: np.ndarray) -> None:
-    """Write a frame (H, W, 3) as float planes into a slot (3, H', W'); its right and lower edge fill the rest."""
-    height, width = frame.shape[:2]
-    factor = np.float32(1 / WHITE[frame.dtype])
-    for plane, values in zip(slot, cv2.split(frame), strict=True):  # (H', W') <- (H, W)
-        np.multiply(values, factor, out=plane[:height, :width])
-    slot[:, :height, width:] = slot[:, :height, width - 1 : width]
-    slot[:, height:] = slot[:, height - 1 : height]
-
-
-def _to_frame(clean: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """(3, H, W) float32 to (H, W, 3) of the type asked for: rounded to nearest and cut off at black and white."""
-    if dtype == np.float32:
-        return cv2.merge([np.clip(plane, 0, 1) for plane in clean])
-    depth = cv2.CV_8U if dtype == np.uint8 else cv2.CV_16U
-    white = float(WHITE[dtype])
-    # addWeighted is OpenCV's scale, round and saturate in one pass: 7 times as fast as the same in NumPy
-    return cv2.merge([cv2.addWeighted(plane, white, plane, 0, 0, dtype=depth) for plane in clean])
 
 
 def whole_clip(model: Model, frames: Sequence[np.ndarray]) -> list[np.ndarray]:

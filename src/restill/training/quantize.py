@@ -3,7 +3,8 @@
 Which ranges its tensors have is seen on the very windows that the stream feeds it, of clean clips with rendered rain.
 What lies between the first and the last convolution is quantized; what stands before them (the alignment's differences,
 the minimum of frames) and after them (pixel-shuffle, the centre frame added) stays in float32, so that the picture
-itself, which goes straight to the output, is never rounded to 8 bits inside.
+itself, which goes straight to the output, is never rounded to 8 bits inside. Of Rill's students, what stands before and
+after leaves the graph (:mod:`restill.training.bytes_graph`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from restill.errors import RestillError
 from restill.progress import track
 from restill.runtime import load_model
 from restill.runtime.model import METADATA_KEY, fingerprint, quantized_file, read_info
+from restill.training.bytes_graph import feed_bytes
 from restill.training.calibration import HELD_OUT, SAMPLES, Reader, sources, windows
 from restill.training.export import write
 
@@ -129,6 +131,11 @@ def quantize(
         for method, options in _methods():
             file = Path(folder) / f"{method}.onnx"
             quantize_with(network, file, seen, floats, options)
+            if fed := feed_bytes(onnx.load(file), described):
+                about = described.model_copy(update={"feed": "bytes"})
+                onnx.helper.set_model_props(fed, {METADATA_KEY: about.model_dump_json()})
+                onnx.checker.check_model(fed, full_check=True)
+                onnx.save(fed, file)
             quantized = load_model(file)
             results[method] = [quantized.run(window) for window, _ in unseen]
             agreement[method] = psnr(results[method], wanted)

@@ -1,0 +1,142 @@
+"""A quantized Rill student that is fed bytes, and gives bytes (:class:`restill.runtime.feeds.Bytes`).
+
+In an exported student most of the time goes into what stands before the first convolution and after the last: planes of
+floats, three for every frame, that are subtracted, compared, put together and rounded to 8 bits. None of it has to be
+in the graph: a difference of two frames of 8 bits is a whole number.
+
+    before   window -> differences, darker median -> Concat -> Q -> DQ -> Conv ... Conv -> Q -> DQ -> shuffle -> Add
+    after                                            planes -------> DQ -> Conv ... Conv -> Q -> rows of pixels
+
+One gray level is one step of the input, and of the output. What was zero is a byte of its own for each kind of plane;
+that is in the first convolution's bias, exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from restill.runtime.feeds import BORDER, DARKEST, MIDDLE, RESIDUAL
+from restill.runtime.model import ModelInfo
+
+STEP = np.float32(1 / 255)
+FOLD = 4
+SHUFFLED = 3 * FOLD**2
+
+
+def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | None:
+    """The same student, fed bytes.
+
+    Args:
+        model: From ``restill quantize``: QDQ, weights of 8 bits, one scale for each output channel.
+        info: Of it.
+
+    Returns:
+        A new model; None where this one is not built as Rill is.
+    """
+    graph = _Graph(model)
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    if not info.network.startswith("rill-") or len(convolutions) < 2 or info.size_multiple != FOLD:
+        return None
+    first, last = convolutions[0], convolutions[-1]
+    frames = info.frames + (info.frames > 1)
+    kernel = graph.constants.get(graph.makers[first.input[1]].input[0]) if first.input[1] in graph.makers else None
+    end = graph.readers(last.output[0])
+    if kernel is None or kernel.shape[1:] != (3 * frames, 3 * FOLD, 3 * FOLD) or len(end) != 1:
+        return None
+    if end[0].op_type != "QuantizeLinear" or "DepthToSpace" not in graph.followers(end[0]):
+        return None
+    between = graph.between(first, last)
+    zero = [helper.make_attribute("strides", [FOLD, FOLD]), helper.make_attribute("kernel_shape", [3 * FOLD] * 2)]
+    del first.attribute[:]  # no padding any more: the planes come with a border
+    first.attribute.extend(zero)
+    graph.shift_bias(first, kernel)
+    graph.shuffle_rows(last)
+    nodes = [
+        helper.make_node("DequantizeLinear", ["window", "step", "middle"], [first.input[0]]),
+        *between,
+        helper.make_node("QuantizeLinear", [last.output[0], "step", "residual_zero"], ["levels"]),
+        helper.make_node("Transpose", ["levels"], ["pixels"], perm=[0, 2, 3, 1]),  # (1, h, w, 48)
+        helper.make_node("Reshape", ["pixels", "rows_apart"], ["cells"]),  # (1, h, w, 4, 12)
+        helper.make_node("Transpose", ["cells"], ["clean"], perm=[0, 1, 3, 2, 4]),  # (1, h, 4, w, 12)
+    ]
+    graph.constants |= {
+        "step": np.array(STEP),
+        "middle": np.uint8(MIDDLE),
+        "residual_zero": np.uint8(RESIDUAL),
+        "rows_apart": np.array([0, 0, 0, FOLD, 3 * FOLD]),
+    }
+    used = {name for node in nodes for name in node.input}
+    rewritten = helper.make_graph(
+        nodes,
+        model.graph.name,
+        [helper.make_tensor_value_info("window", onnx.TensorProto.UINT8, [1, 3 * frames, "height", "width"])],
+        [helper.make_tensor_value_info("clean", onnx.TensorProto.UINT8, [1, "rows", FOLD, "columns", 3 * FOLD])],
+        [numpy_helper.from_array(np.array(v, order="C"), k) for k, v in graph.constants.items() if k in used],
+    )
+    new = onnx.ModelProto()
+    new.CopyFrom(model)
+    new.graph.CopyFrom(rewritten)
+    return new
+
+
+class _Graph:
+    """A model's nodes by what they make, and its constants as arrays."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.nodes = list(model.graph.node)
+        self.makers = {name: node for node in self.nodes for name in node.output}
+        self.constants: dict[str, Any] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+
+    def readers(self, name: str) -> list[onnx.NodeProto]:
+        return [node for node in self.nodes if name in node.input]
+
+    def followers(self, node: onnx.NodeProto) -> set[str]:
+        """Operators of all nodes behind one."""
+        found, todo = set(), [node]
+        while todo:
+            for reader in (r for name in todo.pop().output for r in self.readers(name)):
+                found.add(reader.op_type)
+                todo.append(reader)
+        return found
+
+    def between(self, first: onnx.NodeProto, last: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """What is needed to get from the first node's picture to the last node's, in order; weights included."""
+        wanted, kept = {last.output[0]}, []
+        for node in reversed(self.nodes):
+            if wanted.intersection(node.output):
+                kept.append(node)
+                wanted.update(node.input[1:] if node is first else node.input)
+        return kept[::-1]
+
+    def quantized(self, name: str) -> tuple[str, np.ndarray, np.ndarray]:
+        """Of a tensor that is dequantized: the name of its whole numbers, these, and their scale."""
+        whole, scale = self.makers[name].input[:2]
+        return whole, self.constants[whole], self.constants[scale]
+
+    def shift_bias(self, first: onnx.NodeProto, kernel: np.ndarray) -> None:
+        """The bias for an input in gray levels about :data:`MIDDLE`, at the scale of such an input."""
+        _, _, scale = self.quantized(first.input[1])  # (O,)
+        weight = kernel.astype(np.float64) * scale.astype(np.float64).reshape(-1, 1, 1, 1)
+        whole, bias, bias_scale = self.quantized(first.input[2])
+        # a byte b stands for (b - MIDDLE) / 255, where the center means b / 255, and the darker median (b - DARKEST)
+        value = bias.astype(np.float64) * bias_scale + weight[:, :3].sum((1, 2, 3)) * MIDDLE / 255
+        if kernel.shape[1] > 3:
+            value += weight[:, -3:].sum((1, 2, 3)) * (MIDDLE - DARKEST) / 255
+        new_scale = (STEP * scale).astype(np.float32)
+        self.constants[whole] = np.rint(value / new_scale.astype(np.float64)).astype(np.int32)
+        self.constants[self.makers[first.input[2]].input[1]] = new_scale
+
+    def shuffle_rows(self, last: onnx.NodeProto) -> None:
+        """The last convolution's channels in the order in which pixels lie in a row: 4 rows of 4 pixels of 3 colors."""
+        order = np.arange(SHUFFLED).reshape(3, FOLD, FOLD).transpose(1, 2, 0).ravel()  # color, row, column before
+        for name in last.input[1:]:
+            for part in self.makers[name].input:  # whole numbers, scale, zero point
+                if self.constants[part].ndim:
+                    self.constants[part] = self.constants[part][order]
+
+
+assert BORDER == FOLD  # noqa: S101 - one cell beyond the edges is what a 3x3 convolution of cells sees
