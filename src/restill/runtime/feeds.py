@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from restill.runtime.model import ModelInfo
 
 WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
-BORDER = 4  # pixels around a frame of bytes: what the first convolution sees beyond the edges, black and without change
 MIDDLE = 128  # byte of a difference of 0 between a neighbor and the center
 DARKEST = 255  # byte of a difference of 0 between the darker median and the center, which is never brighter
 RESIDUAL = 200  # byte of a residual of 0: rain is bright, what is taken away can be more than what is added
@@ -66,9 +65,10 @@ class Floats:
 
 
 class Bytes:
-    """Planes (1, 3 F, H' + 8, W' + 8) uint8 go in, a residual (1, H'/4, 4, W'/4, 12) uint8 comes out.
+    """Planes (1, 3 F, H' + 2 f, W' + 2 f) uint8 go in, a residual (1, H'/f, f, W'/f, 3 f) uint8 comes out.
 
-    The planes, three for each of F: the center; how each neighbor differs from it; and with neighbors, F = K + 1, how
+    f is the network's fold, its size multiple: so far the first convolution sees beyond the edges, where it is black and
+    nothing changes. The planes, three for each of F: the center; how each neighbor differs from it; and with neighbors, F = K + 1, how
     min(center, median of three) does. A byte is a gray level; which is zero is said above. The residual is an image
     (H', W', 3) in memory, to be added to the center.
 
@@ -83,11 +83,12 @@ class Bytes:
         self.below, self.right = rows - height, columns - width
         several = info.frames > 1
         planes = 3 * (info.frames + several)
-        self.buffer = np.zeros((1, planes, rows + 2 * BORDER, columns + 2 * BORDER), np.uint8)
+        border = info.size_multiple
+        self.buffer = np.zeros((1, planes, rows + 2 * border, columns + 2 * border), np.uint8)
         self.buffer[:, 3:] = MIDDLE
         if several:
             self.buffer[:, -3:] = DARKEST
-        inner = self.buffer[0, :, BORDER:-BORDER, BORDER:-BORDER]  # (3 F, H', W')
+        inner = self.buffer[0, :, border:-border, border:-border]  # (3 F, H', W')
         self.planes = [inner[i : i + 3] for i in range(0, planes, 3)]
 
     def pack(self, frames: Sequence[np.ndarray]) -> np.ndarray:
@@ -115,7 +116,7 @@ class Bytes:
         """The center frame with the residual added, (H, W, 3) of a type, cut off at black and white.
 
         Args:
-            answer: (1, H'/4, 4, W'/4, 12).
+            answer: (1, H'/f, f, W'/f, 3 f).
             centre: (H, W, 3): in its own type, of which nothing is lost.
             dtype: uint8, uint16 or float32.
         """

@@ -19,12 +19,10 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from restill.runtime.feeds import BORDER, DARKEST, MIDDLE, RESIDUAL
+from restill.runtime.feeds import DARKEST, MIDDLE, RESIDUAL
 from restill.runtime.model import ModelInfo
 
 STEP = np.float32(1 / 255)
-FOLD = 4
-SHUFFLED = 3 * FOLD**2
 
 
 def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | None:
@@ -39,42 +37,42 @@ def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | Non
     """
     graph = _Graph(model)
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    if not info.network.startswith("rill-") or len(convolutions) < 2 or info.size_multiple != FOLD:
+    if not info.network.startswith("rill-") or len(convolutions) < 2:
         return None
     first, last = convolutions[0], convolutions[-1]
-    frames = info.frames + (info.frames > 1)
+    frames, fold = info.frames + (info.frames > 1), info.size_multiple
     kernel = graph.constants.get(graph.makers[first.input[1]].input[0]) if first.input[1] in graph.makers else None
     end = graph.readers(last.output[0])
-    if kernel is None or kernel.shape[1:] != (3 * frames, 3 * FOLD, 3 * FOLD) or len(end) != 1:
+    if kernel is None or kernel.shape[1:] != (3 * frames, 3 * fold, 3 * fold) or len(end) != 1:
         return None
     if end[0].op_type != "QuantizeLinear" or "DepthToSpace" not in graph.followers(end[0]):
         return None
     between = graph.between(first, last)
-    zero = [helper.make_attribute("strides", [FOLD, FOLD]), helper.make_attribute("kernel_shape", [3 * FOLD] * 2)]
+    zero = [helper.make_attribute("strides", [fold] * 2), helper.make_attribute("kernel_shape", [3 * fold] * 2)]
     del first.attribute[:]  # no padding any more: the planes come with a border
     first.attribute.extend(zero)
     graph.shift_bias(first, kernel)
-    graph.shuffle_rows(last)
+    graph.shuffle_rows(last, fold)
     nodes = [
         helper.make_node("DequantizeLinear", ["window", "step", "middle"], [first.input[0]]),
         *between,
         helper.make_node("QuantizeLinear", [last.output[0], "step", "residual_zero"], ["levels"]),
-        helper.make_node("Transpose", ["levels"], ["pixels"], perm=[0, 2, 3, 1]),  # (1, h, w, 48)
-        helper.make_node("Reshape", ["pixels", "rows_apart"], ["cells"]),  # (1, h, w, 4, 12)
-        helper.make_node("Transpose", ["cells"], ["clean"], perm=[0, 1, 3, 2, 4]),  # (1, h, 4, w, 12)
+        helper.make_node("Transpose", ["levels"], ["pixels"], perm=[0, 2, 3, 1]),  # (1, h, w, 3 f f)
+        helper.make_node("Reshape", ["pixels", "rows_apart"], ["cells"]),  # (1, h, w, f, 3 f)
+        helper.make_node("Transpose", ["cells"], ["clean"], perm=[0, 1, 3, 2, 4]),  # (1, h, f, w, 3 f)
     ]
     graph.constants |= {
         "step": np.array(STEP),
         "middle": np.uint8(MIDDLE),
         "residual_zero": np.uint8(RESIDUAL),
-        "rows_apart": np.array([0, 0, 0, FOLD, 3 * FOLD]),
+        "rows_apart": np.array([0, 0, 0, fold, 3 * fold]),
     }
     used = {name for node in nodes for name in node.input}
     rewritten = helper.make_graph(
         nodes,
         model.graph.name,
         [helper.make_tensor_value_info("window", onnx.TensorProto.UINT8, [1, 3 * frames, "height", "width"])],
-        [helper.make_tensor_value_info("clean", onnx.TensorProto.UINT8, [1, "rows", FOLD, "columns", 3 * FOLD])],
+        [helper.make_tensor_value_info("clean", onnx.TensorProto.UINT8, [1, "rows", fold, "columns", 3 * fold])],
         [numpy_helper.from_array(np.array(v, order="C"), k) for k, v in graph.constants.items() if k in used],
     )
     new = onnx.ModelProto()
@@ -130,13 +128,10 @@ class _Graph:
         self.constants[whole] = np.rint(value / new_scale.astype(np.float64)).astype(np.int32)
         self.constants[self.makers[first.input[2]].input[1]] = new_scale
 
-    def shuffle_rows(self, last: onnx.NodeProto) -> None:
-        """The last convolution's channels in the order in which pixels lie in a row: 4 rows of 4 pixels of 3 colors."""
-        order = np.arange(SHUFFLED).reshape(3, FOLD, FOLD).transpose(1, 2, 0).ravel()  # color, row, column before
+    def shuffle_rows(self, last: onnx.NodeProto, fold: int) -> None:
+        """The last convolution's channels in the order in which pixels lie in rows: row, pixel, color."""
+        order = np.arange(3 * fold**2).reshape(3, fold, fold).transpose(1, 2, 0).ravel()  # color, row, pixel before
         for name in last.input[1:]:
             for part in self.makers[name].input:  # whole numbers, scale, zero point
                 if self.constants[part].ndim:
                     self.constants[part] = self.constants[part][order]
-
-
-assert BORDER == FOLD  # noqa: S101 - one cell beyond the edges is what a 3x3 convolution of cells sees
