@@ -123,15 +123,17 @@ def test_unknown_names_and_options_are_named():
         create("prent")
 
 
-def test_rill_sees_differences_as_large_as_the_frame():
-    """The first convolution learns as if its input were balanced, and is a plain one of the input as it is."""
-    from restill.networks.rill import BalancedConv
+def test_rill_learns_what_is_small_as_if_it_were_large():
+    """Its first convolution is one of a balanced input, and a plain one of the input as it is."""
+    from restill.networks.rill import DETAIL, BalancedConv
 
     torch.manual_seed(1)
-    conv = BalancedConv(mean=[0.4, 0.0], gain=[1.0, 6.0], channels=3)
+    conv = BalancedConv(mean=[0.4, 0.0], gain=[1.0, 6.0], channels=3, pictures=1)
     x = torch.rand(2, 2, 8, 8)
     mean, gain = torch.tensor([0.4, 0.0]).view(2, 1, 1), torch.tensor([1.0, 6.0]).view(2, 1, 1)
-    balanced = torch.nn.functional.conv2d((x - mean) * gain, conv.weight, conv.bias, padding=1)
+    level = conv.weight[:, :1].mean((2, 3), keepdim=True)
+    weight = torch.cat([level + DETAIL * (conv.weight[:, :1] - level), conv.weight[:, 1:]], 1)
+    balanced = torch.nn.functional.conv2d((x - mean) * gain, weight, conv.bias, padding=1)
     inner = (..., slice(1, -1), slice(1, -1))  # beyond the edges the plain one has zeros
     torch.testing.assert_close(conv(x)[inner], balanced[inner], rtol=1e-4, atol=1e-5)
     plain = conv.merged()

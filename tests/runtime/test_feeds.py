@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from restill.runtime.feeds import BORDER, DARKEST, MIDDLE, RESIDUAL, Bytes, Floats
+from restill.runtime.feeds import DARKEST, MIDDLE, RESIDUAL, Bytes, Floats
 from restill.runtime.model import ModelInfo
+
+BORDER = 4  # as the size multiple below
 
 
 def info(frames: int = 3, **change) -> ModelInfo:

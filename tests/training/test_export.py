@@ -61,9 +61,9 @@ def test_the_file(tmp_path):
     _, network = checkpoint(tmp_path, "rill-s")
     output = export(tmp_path, tmp_path / "model.onnx", name="mine")  # a folder is a checkpoint too
     info = load_model(output).info
-    assert (info.name, info.network, info.align, info.size_multiple) == ("mine", "rill-s", "none", 4)
+    assert (info.name, info.network, info.align, info.size_multiple) == ("mine", "rill-s", "none", 2)
     assert info.parameters == sum(p.numel() for p in network.parameters())
-    assert (info.macs_per_pixel, info.reach) == (6624, 27)
+    assert (info.macs_per_pixel, info.reach) == (4464, 13)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.onnx", "student.safetensors"]  # no second file
     model = onnx.load(output)
     assert not {"Transpose", "Mul"} & {node.op_type for node in model.graph.node}  # all is folded into convolutions

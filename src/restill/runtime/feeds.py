@@ -67,10 +67,10 @@ class Floats:
 class Bytes:
     """Planes (1, 3 F, H' + 2 f, W' + 2 f) uint8 go in, a residual (1, H'/f, f, W'/f, 3 f) uint8 comes out.
 
-    f is the network's fold, its size multiple: so far the first convolution sees beyond the edges, where it is black and
-    nothing changes. The planes, three for each of F: the center; how each neighbor differs from it; and with neighbors, F = K + 1, how
-    min(center, median of three) does. A byte is a gray level; which is zero is said above. The residual is an image
-    (H', W', 3) in memory, to be added to the center.
+    f is the network's fold, its size multiple: so far the first convolution sees beyond the edges, where it is black
+    and nothing changes. The planes, three for each of F: the center; how each neighbor differs from it; and where there
+    are neighbors, F = K + 1, how min(center, median of three) does. A byte is a gray level; which one means zero is
+    said above. The residual is an image (H', W', 3) in memory, to be added to the center.
 
     Args:
         info: The model's.
