@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -16,7 +17,7 @@ import restill
 from restill import zoo
 from restill.cli import app
 from restill.errors import RestillError
-from restill.restore import compared, default_output, join, restore
+from restill.restore import compared, default_output, default_student, join, restore
 from restill.runtime import Model, ModelInfo
 from restill.video import EncodeSettings, probe, read_frames
 from restill.video.pictures import write_picture
@@ -209,3 +210,29 @@ def test_backend_by_length(tmp_path, monkeypatch, capsys, frames, asked, taken):
     assert ("by a trial\n" in capsys.readouterr().err) == (taken[0] == "auto")
     restore(tmp_path / "in", tmp_path / "out", **asked, overwrite=True, quiet=True)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("frames", "fps", "seconds", "taken"),
+    [
+        (1, None, None, "derain-picture"),
+        (40, 25, None, "derain"),  # not tried
+        (900, 25, 0.030, "derain"),
+        (900, 25, 0.050, "derain-fast"),
+        (900, 60, 0.030, "derain-fast"),
+        (900, None, 0.050, "derain"),
+    ],
+)
+def test_the_student_suits_the_source_and_the_machine(monkeypatch, frames, fps, seconds, taken):
+    monkeypatch.setattr(zoo, "default", lambda task: task)
+    info = SimpleNamespace(expected_frames=frames, fps=fps and Fraction(fps))
+
+    def load(name: str) -> Model:
+        loaded = model()
+        loaded.info = loaded.info.model_copy(update={"name": name})
+        loaded.seconds = seconds
+        return loaded
+
+    loaded = default_student(info, load)  # type: ignore[arg-type]
+    assert loaded.info.name == taken
+    assert ("since derain would take" in loaded.why) == (taken == "derain-fast")

@@ -6,6 +6,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from restill.progress import say, track
 from restill.runtime import Model, load_model, stream
 from restill.video import EncodeSettings, Summary, transcode
 from restill.video.pictures import is_picture
-from restill.video.probe import probe
+from restill.video.probe import VideoInfo, probe
 from restill.video.settings import SUFFIXES
 from restill.video.transcode import Process, check_output
 
@@ -48,8 +49,9 @@ def restore(
     Args:
         src: What to restore: any file that FFmpeg reads, a folder of frames, or one picture.
         dst: Where to: a video (its extension chooses the container), a picture, or a folder for PNG frames.
-        model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded model; by default the
-            student for rain.
+        model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded model; by default a student
+            for rain: the one for pictures, or for clips the better one, unless ``backend`` "auto" has tried it and it
+            falls behind the clip's frame rate: then the faster one.
         compare: "side" writes before and after side by side; "split" the left half before, the right half after.
         settings: How to encode.
         backend: "onnxruntime", "openvino", or "auto": for clips of 500 frames or more, or of unknown length, the
@@ -77,14 +79,10 @@ def restore(
     if not isinstance(model, Model):
         if backend == "auto" and precision in (None, "auto") and (info.expected_frames or LONG) < LONG:
             backend, precision = "onnxruntime", None
-        model = load_model(
-            zoo.default("derain") if model is None else model,
-            backend=backend,
-            threads=threads,
-            precision=precision,
-            size=(info.height, info.width),
-            tile=tile,
+        load = partial(
+            load_model, backend=backend, threads=threads, precision=precision, size=(info.height, info.width), tile=tile
         )
+        model = load(model) if model is not None else default_student(info, load)
         if model.why:
             say(model.why, quiet=quiet)
     network = model
@@ -101,6 +99,24 @@ def restore(
                 on_frame()
 
         return transcode(src, dst, shown, settings, overwrite=overwrite, on_frame=step)
+
+
+def default_student(info: VideoInfo, load: Callable[[str], Model]) -> Model:
+    """The student for rain that suits a source and the machine.
+
+    Args:
+        info: The source.
+        load: Loads a student by name.
+    """
+    if info.expected_frames == 1:
+        return load(zoo.default("derain-picture"))
+    better = load(zoo.default("derain"))
+    if better.seconds is None or info.fps is None or better.seconds * info.fps <= 1:
+        return better
+    faster = load(zoo.default("derain-fast"))
+    behind = f"{1000 * better.seconds:.0f} ms a frame, where the clip has {float(1000 / info.fps):.0f}"
+    faster.why = f"{faster.info.name}, since {better.info.name} would take {behind}; {faster.why}"
+    return faster
 
 
 def default_output(src: str | os.PathLike[str], word: str) -> Path:

@@ -49,10 +49,11 @@ class Candidate(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What was chosen, and why, in one line."""
+    """What was chosen, why, in one line, and the seconds that it takes for a frame, where there was a trial."""
 
     candidate: Candidate
     why: str
+    seconds: float | None = None
 
 
 def installed() -> list[str]:
@@ -87,8 +88,8 @@ def choose(candidates: Sequence[Candidate], size: tuple[int, int], threads: int,
     times = zip(candidates, seconds, strict=True)
     others = [f"{c} {1000 * s:.1f}" for c, s in times if c is not best and s is not None]
     place = f"{'an earlier' if earlier else 'a'} trial at {size[1]}x{size[0]}"
-    taken = 1000 * (seconds[candidates.index(best)] or 0)
-    return Choice(best, f"{best}, by {place}: {taken:.1f} ms a frame ({', '.join(others)})")
+    taken = seconds[candidates.index(best)] or 0.0
+    return Choice(best, f"{best}, by {place}: {1000 * taken:.1f} ms a frame ({', '.join(others)})", taken)
 
 
 def fastest(candidates: Sequence[Candidate], seconds: Sequence[float | None]) -> Candidate:

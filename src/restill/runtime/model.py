@@ -81,6 +81,7 @@ class Model:
         backend: What computes it.
         precision: In what: "f32", "bf16" or "int8".
         why: One line on what "auto" chose and why; empty where nothing was to choose.
+        seconds: What the network took for a frame in the trial of "auto"; None where there was none.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Model:
         *,
         precision: str | None = None,
         why: str = "",
+        seconds: float | None = None,
         tile: int | None = 0,
     ) -> None:
         self.info = info
@@ -99,6 +101,7 @@ class Model:
         self.backend = backend
         self.precision = precision or info.precision
         self.why = why
+        self.seconds = seconds
         self._compute = compute
         self._whole = compute if info.feed == "floats" else partial(_by_bytes, info, compute)
         self._most, side = _in_tiles(info, path, tile)
@@ -159,17 +162,17 @@ def load_model(
     if threads is not None and threads < 1:
         raise RestillError(f"threads must be 1 or more, not {threads}")
     threads = threads or default_threads()
-    info, why = read_info(path), ""
+    info, why, seconds = read_info(path), "", None
     precision = precision or ("auto" if backend == "auto" else info.precision)
     if "auto" in (backend, precision):
         candidates = _candidates(path, info, backend, precision, zoo.safe_precisions(model))
         chosen = auto.choose(candidates, padded(*(size or USUAL_SIZE), info), threads, example)
-        (backend, precision, path), why = chosen.candidate, chosen.why
+        (backend, precision, path), why, seconds = chosen.candidate, chosen.why, chosen.seconds
     else:
         path = in_precision(path, info, precision)
     info = read_info(path)
     compute = backends.BACKENDS[backend](path, threads, precision)
-    return Model(info, path, backend, compute, precision=precision, why=why, tile=tile)
+    return Model(info, path, backend, compute, precision=precision, why=why, seconds=seconds, tile=tile)
 
 
 def _in_tiles(info: ModelInfo, path: Path, tile: int | None) -> tuple[float, int]:

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from restill.errors import RestillError
 
 FOLDER = Path(__file__).parent
-DEFAULTS = {"derain": "rill-s"}  # the student that a task's own command uses
+# the students that a task's own command uses: the better one; where that falls behind the clip; and for single pictures
+DEFAULTS = {"derain": "rill-m", "derain-fast": "rill-s", "derain-picture": "rill-p"}
 
 
 class Score(BaseModel):
