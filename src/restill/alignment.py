@@ -5,8 +5,12 @@ Training and the runtime both call this file, so that a student sees at work wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from itertools import repeat
+from threading import local
 from typing import Any
 
 import cv2
@@ -103,7 +107,7 @@ def align_window(
     """All frames of a window warped onto its centre; the centre itself is untouched.
 
     Args:
-        dis: From :func:`make_dis`.
+        dis: From :func:`make_dis`; or an :class:`Aligner`, which does the neighbours at the same time.
         frames: K frames (H, W, 3).
         pictures: Their :func:`flow_picture`, made once per frame by the caller.
         centre: Index of the centre.
@@ -111,7 +115,31 @@ def align_window(
     Returns:
         K frames (H, W, 3). A frame that is the centre again (edges are replicated) is not warped.
     """
-    return [
-        frame if picture is pictures[centre] else warp(frame, dis_flow(dis, pictures[centre], picture))
-        for frame, picture in zip(frames, pictures, strict=True)
-    ]
+    each: Callable[..., Iterable[np.ndarray]] = (
+        dis.map if isinstance(dis, Aligner) else partial(map, partial(_onto, dis))
+    )
+    return list(each(frames, pictures, repeat(pictures[centre])))
+
+
+def _onto(dis: Any, frame: np.ndarray, picture: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    return frame if picture is reference else warp(frame, dis_flow(dis, reference, picture))
+
+
+class Aligner:
+    """Threads, each with an estimator of its own: OpenCV lets go of Python while it works. Same frames, sooner.
+
+    Args:
+        neighbours: So many frames are aligned at a time; at most as many threads as the process may use.
+    """
+
+    def __init__(self, neighbours: int) -> None:
+        self._own = local()
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(max(1, min(neighbours, cores)), "restill-align", self._begin)
+
+    def _begin(self) -> None:
+        self._own.dis = make_dis()
+
+    def map(self, *arguments: Iterable[Any]) -> Iterable[np.ndarray]:
+        """:func:`_onto` of each, in order."""
+        return self._pool.map(lambda *one: _onto(self._own.dis, *one), *arguments)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from restill.alignment import align_window, flow_picture, make_dis
+from restill.alignment import Aligner, align_window, flow_picture, make_dis
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
 from restill.runtime.feeds import WHITE
@@ -52,7 +52,7 @@ def _stream(
     model: Model, frames: Iterable[np.ndarray], output: type[np.generic] | None, clock: Clock
 ) -> Iterator[np.ndarray]:
     info = model.info
-    dis = make_dis() if info.align == "dis" else None
+    dis = Aligner(info.frames - 1) if info.align == "dis" and info.frames > 1 else None
     feed = network = None
     for entries in _windows(_entries(frames, info, clock), info.frames_before, info.frames_after):
         window = [frame for frame, _ in entries]  # K x (H, W, 3)
