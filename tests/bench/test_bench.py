@@ -74,7 +74,7 @@ def test_share_of_the_peak(report):
     shares = [first.macs / s / 1e9 / peak for s, peak in zip(first.network.rounds, peaks, strict=True)]
     assert first.of_peak == pytest.approx(sum(shares) / 2)
     assert baseline.of_peak is None
-    assert report.rows[2].macs == zoo.card(WITH_WEIGHTS[0]).macs_per_pixel * 52 * 40  # padded to a multiple of 4
+    assert report.rows[2].macs == zoo.card(WITH_WEIGHTS[0]).macs_per_pixel * 50 * 38  # a multiple of 2 as it is
 
 
 def test_json(report):

@@ -76,8 +76,7 @@ def test_options_reach_the_set(tmp_path: Path) -> None:
     both = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "test" / "1.png"), both[..., ::-1])
     seen: list[np.ndarray] = []
-    model = larger(1)
-    model._compute = lambda window: seen.append(window) or window[:, 0]
+    model = Model(larger(1).info, Path(), "test", lambda window: seen.append(window) or window[:, 0])
     for order in ("clean-first", "rainy-first"):
         evaluate(model, "rain1200", tmp_path, options={"order": order}, quiet=True)
     right, left = ((window[0, 0].transpose(1, 2, 0) * 255).round() for window in seen)

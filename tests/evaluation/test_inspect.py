@@ -105,16 +105,17 @@ def test_checkpoints_show_features(clips, tmp_path):
 
 def test_maps_are_of_the_frame_and_without_padding(tmp_path):
     rng = np.random.default_rng(0)
-    frames = [rng.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8) for _ in range(4)]
+    width = 25
+    frames = [rng.integers(0, 256, (HEIGHT, width, 3), np.uint8) for _ in range(4)]
     model = load_checkpoint(checkpoint(tmp_path / "run", "rill-s", channels=8))
     look = Look(model, "run")
     window = np.stack(frames[1:4]).transpose(0, 3, 1, 2)[None].astype(np.float32) / 255
-    window = np.pad(window, [(0, 0)] * 4 + [(0, 2)], mode="edge")  # 26 columns are 28 for the network
+    window = np.pad(window, [(0, 0)] * 4 + [(0, 1)], mode="edge")  # 25 columns are 26 for the network
     with look.tap, Tap(model.network, "head:input") as tap:
         model.run(window)
-        maps = look.maps((HEIGHT, WIDTH))
-    feature = tap.value[..., :6]  # round(7 * 26 / 28)
-    assert maps["mean_sq"].shape == (5, 6)
+        maps = look.maps((HEIGHT, width))
+    feature = tap.value[..., :12]  # round(13 * 25 / 26)
+    assert maps["mean_sq"].shape == (10, 12)
     assert np.array_equal(maps["mean_sq"], channel_map(feature, "mean_sq")[0, 0])
     for kind in ("sum_of_squares", "sum_of_abs", "max_of_squares"):
         expected = attention_map(feature, kind)[0, 0]
@@ -135,12 +136,12 @@ def test_each_frame_meets_its_own_feature(clips, tmp_path, monkeypatch):
     run = checkpoint(tmp_path / "run", "rill-s", channels=8)
     inspect(clips[0], [run], tmp_path / "look", frame=4, quiet=True)
     model = load_checkpoint(run)
-    window = np.full((1, 3, 3, HEIGHT, 28), 50 / 255, np.float32)
+    window = np.full((1, 3, 3, HEIGHT, WIDTH), 50 / 255, np.float32)
     window[:, 0] = 80 / 255  # frames 3, 4, 5
     with Tap(model.network, "head:input") as tap:
         model.run(window)
     assert len(seen) == 1
-    assert np.allclose(seen[0], channel_map(tap.value, "mean_sq")[0, 0, :, :6], rtol=1e-4)
+    assert np.allclose(seen[0], channel_map(tap.value, "mean_sq")[0, 0], rtol=1e-4)
 
 
 def test_super_resolution(tmp_path):

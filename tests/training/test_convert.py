@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(foreign, tmp_path):
         assert part in sentence
     assert "\n" not in sentence
     assert [path.name for path in tmp_path.iterdir()] == ["x.pth"]
-    with pytest.raises(RestillError, match=r"blocks.0.ca.weight is 8x8x3x3, not 32x32x3x3.*, \.\.\.\)"):
+    with pytest.raises(RestillError, match=r"blocks.0.ca.weight is 8x8x3x3, not 16x16x3x3.*, \.\.\.\)"):
         convert(source, "rill-s")
 
 
