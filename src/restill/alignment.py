@@ -6,10 +6,9 @@ Training and the runtime both call this file, so that a student sees at work wha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
-from itertools import repeat
+from functools import lru_cache
 from threading import local
 from typing import Any
 
@@ -107,7 +106,7 @@ def align_window(
     """All frames of a window warped onto its centre; the centre itself is untouched.
 
     Args:
-        dis: From :func:`make_dis`; or an :class:`Aligner`, which does the neighbours at the same time.
+        dis: From :func:`make_dis`.
         frames: K frames (H, W, 3).
         pictures: Their :func:`flow_picture`, made once per frame by the caller.
         centre: Index of the centre.
@@ -115,10 +114,7 @@ def align_window(
     Returns:
         K frames (H, W, 3). A frame that is the centre again (edges are replicated) is not warped.
     """
-    each: Callable[..., Iterable[np.ndarray]] = (
-        dis.map if isinstance(dis, Aligner) else partial(map, partial(_onto, dis))
-    )
-    return list(each(frames, pictures, repeat(pictures[centre])))
+    return [_onto(dis, frame, picture, pictures[centre]) for frame, picture in zip(frames, pictures, strict=True)]
 
 
 def _onto(dis: Any, frame: np.ndarray, picture: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -126,10 +122,12 @@ def _onto(dis: Any, frame: np.ndarray, picture: np.ndarray, reference: np.ndarra
 
 
 class Aligner:
-    """Threads, each with an estimator of its own: OpenCV lets go of Python while it works. Same frames, sooner.
+    """:func:`align_window` on threads, each with an estimator of its own: the same frames, sooner.
+
+    OpenCV lets go of Python while it works.
 
     Args:
-        neighbours: So many frames are aligned at a time; at most as many threads as the process may use.
+        neighbours: So many frames are aligned at a time; at most as many as the process may use cores.
     """
 
     def __init__(self, neighbours: int) -> None:
@@ -140,6 +138,11 @@ class Aligner:
     def _begin(self) -> None:
         self._own.dis = make_dis()
 
-    def map(self, *arguments: Iterable[Any]) -> Iterable[np.ndarray]:
-        """:func:`_onto` of each, in order."""
-        return self._pool.map(lambda *one: _onto(self._own.dis, *one), *arguments)
+    def window(self, frames: Sequence[np.ndarray], pictures: Sequence[np.ndarray], centre: int) -> list[np.ndarray]:
+        """As :func:`align_window`."""
+        reference = pictures[centre]
+
+        def align(frame: np.ndarray, picture: np.ndarray) -> np.ndarray:
+            return _onto(self._own.dis, frame, picture, reference)
+
+        return list(self._pool.map(align, frames, pictures))

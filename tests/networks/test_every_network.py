@@ -125,17 +125,20 @@ def test_unknown_names_and_options_are_named():
 
 def test_rill_learns_what_is_small_as_if_it_were_large():
     """Its first convolution is one of a balanced input, and a plain one of the input as it is."""
-    from restill.networks.rill import DETAIL, BalancedConv
+    from restill.networks.rill import DETAIL, DIFFERENCE, FOLD, GRAY, BalancedConv
 
     torch.manual_seed(1)
-    conv = BalancedConv(mean=[0.4, 0.0], gain=[1.0, 6.0], channels=3, pictures=1)
-    x = torch.rand(2, 2, 8, 8)
-    mean, gain = torch.tensor([0.4, 0.0]).view(2, 1, 1), torch.tensor([1.0, 6.0]).view(2, 1, 1)
-    level = conv.weight[:, :1].mean((2, 3), keepdim=True)
-    weight = torch.cat([level + DETAIL * (conv.weight[:, :1] - level), conv.weight[:, 1:]], 1)
-    balanced = torch.nn.functional.conv2d((x - mean) * gain, weight, conv.bias, padding=1)
+    planes = 3 * FOLD**2
+    conv = BalancedConv(2, 5)
+    x = torch.rand(2, 2 * planes, 8, 8)
+    taps = conv.weight[:, :planes].reshape(5, 3, -1)
+    level = taps.mean(2, keepdim=True)
+    frame = (level + DETAIL * (taps - level)).reshape(5, planes, 3, 3)
+    balanced = torch.cat([x[:, :planes] - GRAY, x[:, planes:] * DIFFERENCE], 1)
+    weight = torch.cat([frame, conv.weight[:, planes:]], 1)
+    expected = torch.nn.functional.conv2d(balanced, weight, conv.bias, padding=1)
     inner = (..., slice(1, -1), slice(1, -1))  # beyond the edges the plain one has zeros
-    torch.testing.assert_close(conv(x)[inner], balanced[inner], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(conv(x)[inner], expected[inner], rtol=1e-4, atol=1e-5)
     plain = conv.merged()
     assert type(plain) is torch.nn.Conv2d
     assert torch.equal(plain(x), conv(x))

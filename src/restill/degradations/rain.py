@@ -69,7 +69,7 @@ class Rain:
         Returns:
             (H, W, 3) of the frame's dtype; a new array.
         """
-        return self.pair(frame, index)[0]
+        return self._seen(frame, index, streakless=False)[0]
 
     def pair(self, frame: np.ndarray, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The frame in this rain, and the same without its streaks and splashes: mist and noise are in both.
@@ -81,9 +81,14 @@ class Rain:
         Returns:
             Two new arrays like the frame. The second is not compressed.
         """
+        rainy, streakless = self._seen(frame, index, streakless=True)
+        return rainy, streakless
+
+    def _seen(self, frame: np.ndarray, index: int, *, streakless: bool) -> list[np.ndarray]:
+        """The frame in this rain and, if asked for, without its streaks."""
         s = self.settings
         if s.rate == 0:
-            return frame.copy(), frame.copy()
+            return [frame.copy() for _ in range(1 + streakless)]
         peak = float(np.iinfo(frame.dtype).max) if frame.dtype.kind == "u" else 1.0
         light = _scaled(frame, 1 / peak, cv2.CV_32F)  # (H, W, 3) display values in [0, 1]
         if s.linear_light:
@@ -91,16 +96,16 @@ class Rain:
         small, ambient = self._surroundings(light)
         if s.mist > 0:
             _blend(light, self._veil(small, ambient, index), ambient)
-        streakless = light.copy()
+        pictures = [light, light.copy()] if streakless else [light]
         _blend(light, self.opacity(index), self._drop_light(small, ambient))
-        for picture in (light, streakless):
+        for picture in pictures:
             if s.linear_light:
                 np.sqrt(picture, out=picture)
             if s.noise > 0:
                 self._add_noise(picture, index)
         if s.compression is not None:
-            light = self._compressed(light, s.compression)
-        return _like(frame, light, peak), _like(frame, streakless, peak)
+            pictures[0] = self._compressed(light, s.compression)
+        return [_like(frame, picture, peak) for picture in pictures]
 
     def opacity(self, index: int) -> np.ndarray:
         """How much of the background streaks and splashes hide: (H, W) float32 in [0, 1)."""

@@ -3,7 +3,7 @@
 A window of frames, the neighbours already brought onto the centre by DIS flow (:mod:`restill.alignment`). Rain is
 brighter than what it hides and rarely falls on one place twice, so the smaller of the centre frame and the median of
 three frames is already an estimate without rain. The network sees the centre frame, and how the neighbours and that
-estimate differ from it; folded by pixel-unshuffle 4 into channels, so that every convolution works on a sixteenth of
+estimate differ from it; folded by pixel-unshuffle 2 into channels, so that every convolution works on a quarter of
 the pixels; a few residual pairs of plain 3x3 convolutions; pixel-shuffle back; the result is added to the centre frame.
 :class:`RillP` sees a single picture and nothing else.
 """
@@ -37,15 +37,9 @@ class Rill(nn.Module):
         c = channels or self.channels
         n = self.pairs if pairs is None else pairs
         seen = self.spec.frames + 1 if self.spec.frames > 1 else 1  # the estimate too, where there are neighbours
-        plane = 3 * FOLD**2
-        self.first = BalancedConv(
-            mean=[GRAY] * plane + [0.0] * (seen - 1) * plane,
-            gain=[1.0] * plane + [DIFFERENCE] * (seen - 1) * plane,
-            channels=c,
-            pictures=3,
-        )
+        self.first = BalancedConv(seen, c)
         self.body = nn.Sequential(*(ResidualPair(same2d, c) for _ in range(n)))
-        last = same2d(c, plane)
+        last = same2d(c, 3 * FOLD**2)
         self.head = nn.Sequential(last, nn.PixelShuffle(FOLD))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -78,29 +72,20 @@ class Rill(nn.Module):
 
 
 class BalancedConv(nn.Conv2d):
-    """A 3x3 convolution of unshuffled pictures that learns as if its input were balanced.
+    """A 3x3 convolution of a frame and of differences to it, unshuffled, that learns as if its input were balanced.
 
     Differences of frames are small, a frame's values lie around a gray, and next to its mean a frame's detail is small:
-    left so, the weights of what is small hardly move while the others do. So the convolution learns as if its input
-    were gain * (input - mean), channel by channel, and as if detail in the first pictures were :data:`DETAIL` times as
-    strong. Once trained it is a plain convolution of the input as it is, :meth:`merged`.
+    left so, the weights of what is small hardly move while the others do. So the convolution learns as if the frame
+    were less :data:`GRAY`, its detail :data:`DETAIL` times as strong and differences :data:`DIFFERENCE` times as large.
+    Once trained it is a plain convolution of the input as it is, :meth:`merged`.
 
     Args:
-        mean: One per input channel.
-        gain: One per input channel.
+        seen: Pictures of three colors: the frame, and its differences.
         channels: Of the output.
-        pictures: So many pictures of one color each come first, each unshuffled into the channels of which ``mean`` is
-            not zero; of these detail counts more.
     """
 
-    mean: Tensor
-    gain: Tensor
-
-    def __init__(self, mean: list[float], gain: list[float], channels: int, pictures: int) -> None:
-        super().__init__(len(mean), channels, 3, padding=1)
-        self.pictures, self.planes = pictures, sum(value != 0 for value in mean)
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("gain", torch.tensor(gain).view(1, -1, 1, 1), persistent=False)
+    def __init__(self, seen: int, channels: int) -> None:
+        super().__init__(seen * 3 * FOLD**2, channels, 3, padding=1)
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, I, H, W) to (B, O, H, W). Beyond the edges lie zeros."""
@@ -109,20 +94,17 @@ class BalancedConv(nn.Conv2d):
     def merged(self) -> nn.Conv2d:
         """The same function as a plain convolution."""
         plain = same2d(self.in_channels, self.out_channels)
-        weight, bias = self._plain()
-        with torch.no_grad():
-            plain.weight.copy_(weight)
-            plain.bias.copy_(bias)  # type: ignore[union-attr]
+        plain.load_state_dict(dict(zip(("weight", "bias"), self._plain(), strict=True)))
         return plain
 
     def _plain(self) -> tuple[Tensor, Tensor]:
-        whole = self.weight * self.gain  # (O, I, 3, 3)
-        kernels = whole[:, : self.planes].view(self.out_channels, self.pictures, -1)  # (O, P, taps of one picture)
+        frame, differences = self.weight.tensor_split([3 * FOLD**2], 1)  # (O, 3 f f, 3, 3), (O, I - 3 f f, 3, 3)
+        kernels = frame.reshape(len(frame), 3, -1)  # (O, 3, f f 9): all taps of one color
         level = kernels.mean(2, keepdim=True)
-        sharp = (level + DETAIL * (kernels - level)).view(self.out_channels, self.planes, 3, 3)
-        weight = torch.cat([sharp, whole[:, self.planes :]], 1)  # (O, I, 3, 3)
+        sharp = (level + DETAIL * (kernels - level)).view_as(frame)
         assert self.bias is not None  # noqa: S101
-        return weight, self.bias - (weight * self.mean).sum((1, 2, 3))  # (O,)
+        bias = self.bias - GRAY * sharp.sum((1, 2, 3))  # (O,)
+        return cat([sharp, DIFFERENCE * differences], 1), bias
 
 
 def darker_median(before: Tensor, centre: Tensor, after: Tensor) -> Tensor:
@@ -148,7 +130,7 @@ def _spec(frames: int) -> NetworkSpec:
 
 
 class RillS(Rill):
-    """16 channels, 2 pairs, 3 frames: 17,932 parameters, 4,464 MAC per pixel."""
+    """16 channels, 2 pairs, 3 frames: 17,948 parameters, 4,464 MAC per pixel."""
 
     spec, channels, pairs = _spec(3), 16, 2
 
@@ -160,12 +142,12 @@ class RillM(Rill):
 
 
 class RillL(Rill):
-    """32 channels, 6 pairs, 5 frames: 135,116 parameters, 33,696 MAC per pixel. A teacher that a CPU can train."""
+    """32 channels, 6 pairs, 5 frames: 135,212 parameters, 33,696 MAC per pixel. A teacher that a CPU can train."""
 
     spec, channels, pairs = _spec(5), 32, 6
 
 
 class RillP(Rill):
-    """For one picture: 32 channels, 6 pairs: 117,900 parameters, 29,376 MAC per pixel. A picture may take its time."""
+    """For one picture: 32 channels, 6 pairs: 117,932 parameters, 29,376 MAC per pixel. A picture may take its time."""
 
     spec, channels, pairs = _spec(1), 32, 6

@@ -52,14 +52,14 @@ def _stream(
     model: Model, frames: Iterable[np.ndarray], output: type[np.generic] | None, clock: Clock
 ) -> Iterator[np.ndarray]:
     info = model.info
-    dis = Aligner(info.frames - 1) if info.align == "dis" and info.frames > 1 else None
+    aligner = Aligner(info.frames - 1) if info.align == "dis" and info.frames > 1 else None
     feed = network = None
     for entries in _windows(_entries(frames, info, clock), info.frames_before, info.frames_after):
         window = [frame for frame, _ in entries]  # K x (H, W, 3)
-        if dis is not None:
+        if aligner is not None:
             pictures = [picture for _, picture in entries if picture is not None]  # K x (H/2, W/2)
             with clock("align"):
-                window = align_window(dis, window, pictures, info.frames_before)
+                window = aligner.window(window, pictures, info.frames_before)
         if feed is None or network is None:
             feed, network = model.at(*window[0].shape[:2])
         with clock("pack"):

@@ -48,9 +48,9 @@ def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | Non
     if end[0].op_type != "QuantizeLinear" or "DepthToSpace" not in graph.followers(end[0]):
         return None
     between = graph.between(first, last)
-    zero = [helper.make_attribute("strides", [fold] * 2), helper.make_attribute("kernel_shape", [3 * fold] * 2)]
+    settings = [helper.make_attribute("strides", [fold] * 2), helper.make_attribute("kernel_shape", [3 * fold] * 2)]
     del first.attribute[:]  # no padding any more: the planes come with a border
-    first.attribute.extend(zero)
+    first.attribute.extend(settings)
     graph.shift_bias(first, kernel)
     graph.shuffle_rows(last, fold)
     nodes = [
