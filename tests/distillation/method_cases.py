@@ -42,6 +42,7 @@ CASES: dict[str, Case] = {
         falls=("kl", "dark_channel", "tv"),
         why_not_zero="it has no teacher; test_ssid_kd.py gives it the same frames on both sides",
     ),
+    "output": Case(options={"reconstruction": "l1"}),
     "fakd": Case(("picture", "affinity"), {"max_pixels": 64}),
     "pisr-teacher": Case((), {"weight": 1.0}, ("reconstruction", "imitation"), "it has no teacher"),
     "pisr": Case((), {"weight": 1.0}, ("variational",), "a likelihood is not zero at its best, see test_pisr.py"),

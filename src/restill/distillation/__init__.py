@@ -21,6 +21,7 @@ METHODS = {
     "std": "restill.distillation.std:STD",
     "slkd": "restill.distillation.slkd:SLKD",
     "ssid-kd": "restill.distillation.ssid_kd:SSIDKD",
+    "output": "restill.distillation.output:Output",
     "mse": "restill.distillation.mse:FeatureMSE",
     "srkd": "restill.distillation.srkd:SRKD",
     "at": "restill.distillation.at:AT",

@@ -26,7 +26,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss
+from torch.nn.functional import avg_pool2d, l1_loss
 
 from restill.distillation.cells import ConvLSTMCell, GuardedMethod, State, down, up
 from restill.distillation.cstd_options import ALTERNATE, CSTDOptions, Term
@@ -280,9 +280,15 @@ class CSTD(GuardedMethod):
     def _teacher_maps(self, windows: Tensor) -> list[Tensor]:
         """F_T^p of every frame: [(B, L, 1, h, w), ...]; all B*L windows in one run."""
         features = self._teacher.features(windows.flatten(0, 1), SCALES, self.options.scale_source)
-        return [channel_map(f, self.options.agg).unflatten(0, windows.shape[:2]) for f in features]
+        return self._maps(features, windows.shape[:2])
 
     def _student_scales(self, windows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Pictures [(B*L, C, sH, sW), ...] and F_S^p [(B, L, 1, h, w), ...] of every frame."""
         pictures, features = self._student.scales(windows.flatten(0, 1), SCALES, self.options.scale_source)
-        return pictures, [channel_map(f, self.options.agg).unflatten(0, windows.shape[:2]) for f in features]
+        return pictures, self._maps(features, windows.shape[:2])
+
+    def _maps(self, features: list[Tensor], count: torch.Size) -> list[Tensor]:
+        """F^p, each (B, L, 1, h, w), of features (B*L, C', h', w')."""
+        o = self.options
+        maps = (channel_map(f, o.agg) for f in features)  # (B*L, 1, h', w') each
+        return [(avg_pool2d(f, o.shrink, ceil_mode=True) if o.shrink > 1 else f).unflatten(0, count) for f in maps]

@@ -34,6 +34,7 @@ class CSTDOptions(MethodOptions):
         recon_weights: lambda_p, finest scale first; the code's are (1, 0.5, 0.5); fewer than three: fewer scales.
         agg: From C channels to one: "mean_sq" (mean)^2, the code's "sum_sq" (sum)^2, which grows with C^2, or
             "unit_mean_sq", ours: (mean)^2 over its own mean, for networks whose features have scales of their own.
+        shrink: Ours: both networks' maps are average-pooled by this first; the cells' work falls with its square.
         hidden: D, channels of the cells.
         connector_shared: One cell for both passes; False: one each, as in the code.
         g2l_init: Where (2) starts: at the coarsest state of (1), or at "zeros".
@@ -56,6 +57,7 @@ class CSTDOptions(MethodOptions):
     reconstruction: Kind = "neg_ssim"
     recon_weights: Annotated[tuple[Weight, ...], Field(min_length=1, max_length=3)] = (0.6, 0.2, 0.2)
     agg: Literal["mean_sq", "sum_sq", "unit_mean_sq"] = "mean_sq"
+    shrink: Annotated[int, Field(ge=1)] = 1
     hidden: Annotated[int, Field(ge=1)] = 16
     connector_shared: bool = True
     g2l_init: Literal["l2g", "zeros"] = "l2g"

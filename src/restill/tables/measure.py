@@ -22,6 +22,7 @@ from restill.evaluation.complexity import count
 from restill.evaluation.files import finite, write_json
 from restill.evaluation.niqe import NiqeModel, load_niqe_model, niqe
 from restill.evaluation.protocols import PROTOCOLS
+from restill.evaluation.temporal import MEANING as TEMPORAL
 from restill.evaluation.verdict import NONE, Seen, open_model, weightless
 from restill.networks import create
 from restill.progress import track
@@ -73,6 +74,7 @@ class Ruler:
         first: Only the first so many clips of each set.
         niqe_model: NIQE's model file.
         quiet: No progress.
+        temporal: Temporal consistency, too.
     """
 
     data: dict[str, Path]
@@ -81,6 +83,7 @@ class Ruler:
     first: int | None
     niqe_model: Path | None
     quiet: bool
+    temporal: bool = False
 
     def root(self, test: TestSet) -> Path:
         """The folder of a set.
@@ -120,7 +123,9 @@ class Ruler:
         Raises:
             RestillError: It needs NIQE's model, which is not there.
         """
-        return str(self.pristine) if protocol == NIQE else str(PROTOCOLS.get(protocol, protocol))
+        if protocol == NIQE:
+            return str(self.pristine)
+        return "; ".join([str(PROTOCOLS.get(protocol, protocol)), *([TEMPORAL] if self.temporal else [])])
 
     def measure(self, model: str, mark: str, test: TestSet, protocol: str) -> Measured:
         """Measure a model, or read what was measured.
@@ -148,6 +153,8 @@ class Ruler:
         key |= {"limit": limit, "root": str(root.resolve())}
         if protocol == NIQE:
             key["niqe"] = _mark(self.pristine)
+        elif self.temporal:
+            key["temporal"] = True
         file = self.cache / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]}.json"
         if file.is_file():
             clips = json.loads(file.read_text(encoding="utf-8"))["clips"]
@@ -172,6 +179,7 @@ class Ruler:
             clips=chosen,
             protocol=protocol,
             limit=limit,
+            temporal=self.temporal,
             quiet=self.quiet,
         )
         return report.clips

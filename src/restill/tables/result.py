@@ -14,9 +14,12 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from restill.evaluation.report import TEMPORAL_COLUMNS
 from restill.tables.table import Row, Table
 
-LEAST_DIGITS = {"psnr": 2, "ssim": 3, "niqe": 4, "gmacs": 2, "parameters": 3, "frames": 0, "seconds": 4}
+LEAST_DIGITS = {"psnr": 2, "ssim": 3, "niqe": 4, "gmacs": 2, "parameters": 3, "frames": 0, "seconds": 4, "tof": 3} | dict.fromkeys(
+    ("warping_error", "warping_error_clean"), 4
+)
 NAMES = {
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",
@@ -25,8 +28,9 @@ NAMES = {
     "parameters": "parameters (M)",
     "frames": "frames",
     "seconds": "seconds",
+    **TEMPORAL_COLUMNS,
 }
-_MILLION = 1e6
+UNITS = {"parameters": 1e6, "warping_error": 1e-3, "warping_error_clean": 1e-3}  # what 1 is in a table, if not 1
 
 
 @dataclass
@@ -136,6 +140,7 @@ class TableResult:
         cells, digits = [], self.digits(metric)
         for result in self.rows:
             values = self.against(result, metric, column)
+            values = [value / UNITS.get(metric, 1) for value in values]
             text = f"{statistics.fmean(values):+.{digits}f}" if values else ""
             text += f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
             cells += ["", text] if self.has_paper else [text]
@@ -191,7 +196,7 @@ class TableResult:
         if number is None:
             return "-"
         if metric == "parameters":
-            return f"{number / _MILLION:g}"  # the paper's own digits
+            return f"{number / UNITS[metric]:g}"  # the paper's own digits
         return f"{number:g}" if metric == "gmacs" else self._text(metric, number)
 
     def _ours(self, result: RowResult, metric: str, column: int) -> str:
@@ -202,7 +207,7 @@ class TableResult:
         return f"{text} ± {self._text(metric, statistics.stdev(values))}" if len(values) > 1 else text
 
     def _text(self, metric: str, number: float) -> str:
-        return f"{number / _MILLION if metric == 'parameters' else number:.{self.digits(metric)}f}"
+        return f"{number / UNITS.get(metric, 1):.{self.digits(metric)}f}"
 
     # --- as what is shown ----------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from restill.errors import RestillError
+from restill.evaluation.report import TEMPORAL_COLUMNS
 from restill.tables.measure import Ruler, counted, version_mark
 from restill.tables.plan import AbsentError, Given, Job, Plan, Source
 from restill.tables.result import RowResult, TableResult
@@ -59,7 +60,8 @@ def reproduce(
     places = {key: Path(place) for key, place in (data or {}).items()}
     plan = Plan(table, scale, recipes, Path(output), places)
     niqe = None if niqe_model is None else Path(niqe_model)
-    ruler = Ruler(places, Path(output) / "measured", small.limit, small.clips, niqe, quiet)
+    temporal = not TEMPORAL_COLUMNS.keys().isdisjoint(table.metrics)
+    ruler = Ruler(places, Path(output) / "measured", small.limit, small.clips, niqe, quiet, temporal)
     trained_with = list(seeds) if seeds is not None else table.seeds
     result = TableResult(name, table, scale, trained_with)
     runner = _Runner(table, plan, ruler, trained_with, evaluate_only, quiet, result)
