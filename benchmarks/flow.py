@@ -48,7 +48,9 @@ class Setting(NamedTuple):
 SETTINGS = (
     Setting("preset fast, half size", 2, 2, 4, 16, 5),
     Setting("finest 1, half size", 2, 1, 4, 16, 0),
-    Setting("finest 1, stride 6, 8 iterations, half size", 2, 1, 6, 8, 0),  # what restill.alignment takes
+    Setting("finest 1, stride 6, 8 iterations, half size", 2, 1, 6, 8, 0),  # what restill.alignment takes, at 480 lines
+    Setting("finest 1, stride 6, 8 iterations, a third", 3, 1, 6, 8, 0),  # at 720
+    Setting("finest 1, stride 6, 8 iterations, a quarter", 4, 1, 6, 8, 0),  # at 1080
     Setting("finest 1, refined, half size", 2, 1, 4, 16, 2),
     Setting("finest 0, stride 6, 8 iterations, half size", 2, 0, 6, 8, 0),
     Setting("preset fast, full size", 1, 2, 4, 16, 5),

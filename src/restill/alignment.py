@@ -15,9 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-# Flow is estimated at half size, which takes a quarter of the time: benchmarks/flow.py says what the choices here cost
-# and bring.
-FLOW_SCALE = 2
+# Flow is estimated on a small picture, at half size or less: benchmarks/flow.py says what the choices here cost and
+# bring.
+FLOW_LINES = 240  # of that picture, or up to a half more
 _BRIGHT_STREAKS = np.ones((1, 3), np.uint8)  # what is bright and narrower than this goes: it does not move as the scene
 LEAST_SIDE = 32  # OpenCV 5.0 writes beyond its memory where a wide picture is lower, and the process ends
 
@@ -40,20 +40,22 @@ def make_dis() -> Any:
 
 
 def flow_picture(frame: np.ndarray) -> np.ndarray:
-    """The gray half-size picture that flow is estimated on, without narrow bright streaks.
+    """The small gray picture that flow is estimated on, without narrow bright streaks.
 
     Args:
         frame: (H, W, 3) RGB: uint8, uint16 (its upper eight bits are used), or float32 in [0, 1].
 
     Returns:
-        (ceil(H/2), ceil(W/2)) uint8, at least :data:`LEAST_SIDE` pixels on a side.
+        (ceil(H/n), ceil(W/n)) uint8, at least :data:`LEAST_SIDE` pixels on a side; n is 2, and more for a frame of
+        which half the shorter side is well above :data:`FLOW_LINES`.
     """
     if frame.dtype == np.uint16:
         frame = (frame >> 8).astype(np.uint8)
     elif frame.dtype == np.float32:
         frame = (np.clip(frame, 0, 1) * 255).astype(np.uint8)
     height, width = frame.shape[:2]
-    size = (max(LEAST_SIDE, -(-width // FLOW_SCALE)), max(LEAST_SIDE, -(-height // FLOW_SCALE)))
+    shrink = max(2, round(min(height, width) / FLOW_LINES))
+    size = (max(LEAST_SIDE, -(-width // shrink)), max(LEAST_SIDE, -(-height // shrink)))
     small = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
     return cv2.morphologyEx(small, cv2.MORPH_OPEN, _BRIGHT_STREAKS)
 
@@ -67,7 +69,7 @@ def dis_flow(dis: Any, reference: np.ndarray, neighbour: np.ndarray) -> np.ndarr
         neighbour: The same of the other frame.
 
     Returns:
-        (h, w, 2) float32 displacement (x, y) in half-size pixels.
+        (h, w, 2) float32 displacement (x, y) in pixels of these pictures.
     """
     return dis.calc(reference, neighbour, None)
 
@@ -93,7 +95,7 @@ def warp(frame: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """
     height, width = frame.shape[:2]
     h, w = flow.shape[:2]
-    scaled = flow * np.array([width / w, height / h], dtype=np.float32)  # (h, w, 2) in pixels of the frame
+    scaled = cv2.multiply(flow, (width / w, height / h, 0, 0))  # (h, w, 2) in pixels of the frame
     position = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_LINEAR)  # (H, W, 2)
     position += _grid(height, width)
     whole, fraction = cv2.convertMaps(position, None, cv2.CV_16SC2)  # type: ignore[call-overload]

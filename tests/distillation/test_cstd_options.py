@@ -58,6 +58,7 @@ def test_the_terms_of_table_5_add_up():
 OPTIONS = [
     {"agg": "sum_sq"},
     {"agg": "unit_mean_sq"},
+    {"shrink": 2},
     {"hidden": 3},
     {"connector_shared": False},
     {"g2l_init": "zeros"},

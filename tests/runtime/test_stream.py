@@ -90,6 +90,14 @@ def test_streaks_do_not_lead_the_flow_astray():
     assert np.median(np.abs(inner + 1.5)) < 0.3
 
 
+def test_large_frames_are_aligned_on_pictures_of_about_240_lines():
+    from restill.alignment import flow_picture
+
+    shapes = [(480, 854), (721, 1280), (1920, 1080), (600, 800), (6, 9)]
+    pictures = [flow_picture(np.zeros((*shape, 3), np.uint8)).shape for shape in shapes]
+    assert pictures == [(240, 427), (241, 427), (480, 270), (300, 400), (32, 32)]
+
+
 def test_by_name_and_path(tiny_model):
     frames = clip(2, 16, 16)
     assert len(list(restill.stream(tiny_model(), frames))) == 2

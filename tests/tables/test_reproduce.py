@@ -199,6 +199,19 @@ def test_rows_are_compared_seed_by_seed_and_their_curves_drawn(place):
     assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == 2
 
 
+def test_flicker_is_measured_where_a_table_asks_for_it(place):
+    table = {**TABLE, "columns": TABLE["columns"][2:], "metrics": ["psnr", "warping_error"], "rows": TABLE["rows"][:1]}
+    table["rows"] = [{k: v for k, v in row.items() if k != "paper"} for row in table["rows"]]
+    (place / "recipes/tables/tiny.yaml").write_text(yaml.safe_dump(table))
+    result = reproduce("tiny", data=DATA, quiet=True)
+    [row] = result.rows
+    [value] = row.ours["warping_error"][0]
+    assert value > 0
+    assert f"| {1000 * value:.4f} |" in result.markdown()
+    assert "warping error (1e-3)" in shown(result)
+    assert "temporal: warping error" in result.protocols[0]
+
+
 def test_a_mean_over_pictures_weighs_clips_by_their_frames():
     clips = {"a": {"psnr": 30.0, "frames": 1}, "b": {"psnr": 33.0, "frames": 2}}
     assert Measured(clips, (), False).value("psnr", None) == pytest.approx(31.5)

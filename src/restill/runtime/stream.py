@@ -57,7 +57,7 @@ def _stream(
     for entries in _windows(_entries(frames, info, clock), info.frames_before, info.frames_after):
         window = [frame for frame, _ in entries]  # K x (H, W, 3)
         if aligner is not None:
-            pictures = [picture for _, picture in entries if picture is not None]  # K x (H/2, W/2)
+            pictures = [picture for _, picture in entries if picture is not None]  # K x (h, w)
             with clock("align"):
                 window = aligner.window(window, pictures, info.frames_before)
         if feed is None or network is None:

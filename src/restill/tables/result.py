@@ -17,9 +17,8 @@ from rich.text import Text
 from restill.evaluation.report import TEMPORAL_COLUMNS
 from restill.tables.table import Row, Table
 
-LEAST_DIGITS = {"psnr": 2, "ssim": 3, "niqe": 4, "gmacs": 2, "parameters": 3, "frames": 0, "seconds": 4, "tof": 3} | dict.fromkeys(
-    ("warping_error", "warping_error_clean"), 4
-)
+LEAST_DIGITS = {"psnr": 2, "ssim": 3, "niqe": 4, "gmacs": 2, "parameters": 3, "frames": 0, "seconds": 4, "tof": 3}
+LEAST_DIGITS |= dict.fromkeys(("warping_error", "warping_error_clean"), 4)
 NAMES = {
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",

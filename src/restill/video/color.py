@@ -53,7 +53,7 @@ class Converter:
         known = tags.matrix if tags.matrix in _MATRIX else guessed_matrix(height)
         self._matrix = _MATRIX[known]
         self._range = ColorRange.JPEG if tags.range == FULL else ColorRange.MPEG
-        self._format = "rgb48le" if deep else "rgb24"
+        self._format = "rgb48le" if deep else "gbrp"  # FFmpeg makes planes sooner than triples, of the same values
         # accurate rounding and full chroma take out a bias of one grey level; with 16 bits they only do harm
         fine = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
         self._how = Interpolation.BICUBIC | (0 if deep else fine)

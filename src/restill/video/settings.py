@@ -58,7 +58,7 @@ class EncodeSettings:
 
     codec: str | None = None
     crf: int | None = None
-    preset: str = "veryfast"
+    preset: str = "superfast"
     fps: Fraction | str = DEFAULT_FPS
 
     def __post_init__(self) -> None:
