@@ -10,13 +10,14 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constrain
 CODE := src demo tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint clean
+.PHONY: help setup demo test test-all faults lint clean
 
 help:
 	@echo "make setup     a virtual environment in $(VENV) with everything, every version pinned"
 	@echo "make demo      a rainy clip cleaned and a student distilled before your eyes; ends with demo_out/report.html"
 	@echo "make test      lint, types and the fast tests"
 	@echo "make test-all  the same with the slow tests"
+	@echo "make faults    jobs killed at random points, by the dozen; some minutes"
 	@echo "make lint      ruff and pyright alone"
 	@echo "make clean     removes what was made here, the environment too"
 
@@ -44,6 +45,9 @@ test: lint
 
 test-all: lint
 	@$(BIN)/python -m pytest -m ""
+
+faults: setup
+	@$(BIN)/python tests/faults/harness.py
 
 clean:
 	rm -rf $(VENV) demo_out runs build dist .pytest_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from fractions import Fraction
 from pathlib import Path
@@ -17,9 +18,10 @@ import restill
 from restill import zoo
 from restill.cli import app
 from restill.errors import RestillError
-from restill.restore import compared, default_output, default_student, join, restore
+from restill.restore import compared, default_output, default_student, join, outputs, restore
 from restill.runtime import Model, ModelInfo
 from restill.video import EncodeSettings, probe, read_frames
+from restill.video.journal import opened
 from restill.video.pictures import write_picture
 
 
@@ -140,6 +142,7 @@ def test_commands(tmp_path, monkeypatch):
         "restill.restore.load_model", lambda name, **_: model(darker={"default-derain": 0.1}.get(name, 0.2))
     )
     src = moving(tmp_path / "in")
+    monkeypatch.setattr(zoo, "find", lambda name: src / "1.png")  # a model is known by its bytes
     done = run("derain", src, "--quiet")
     assert done.exit_code == 0, done.output
     assert "7 frames in" in done.output
@@ -152,6 +155,58 @@ def test_commands(tmp_path, monkeypatch):
     for wrong in (["--codec", "h266"], ["--crf", "99"], ["--compare", "up"], ["--preset", "warp"], ["--fps", "x"]):
         assert isinstance(run("derain", src, "-o", tmp_path / "c.mp4", "--quiet", *wrong).exception, RestillError)
     assert not (tmp_path / "c.mp4").exists()
+
+
+def test_several_inputs(tmp_path, monkeypatch):
+    """One that fails does not stop the others; the end says which, and why stands above."""
+    monkeypatch.setattr("restill.restore.load_model", lambda name, **_: model(darker=0.1))
+    for name in ("a", "b"):
+        restore(moving(tmp_path / name), tmp_path / f"{name}.mkv", model(), quiet=True)
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes((tmp_path / "a.mkv").read_bytes()[:300])
+    done = run("derain", tmp_path / "a.mkv", broken, tmp_path / "b.mkv", "-o", tmp_path / "out", "--quiet")
+    assert isinstance(done.exception, RestillError)
+    assert str(done.exception) == f"1 of 3 could not be restored, for the reasons above: '{broken}'"
+    assert f"error: '{broken}'" in done.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mkv", "b.mkv"]
+    done = run("derain", tmp_path / "a.mkv", "-o", f"{tmp_path / 'one'}/", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["a.mkv"]
+
+
+def test_where_results_go(tmp_path):
+    a, b = tmp_path / "a.mp4", tmp_path / "deep" / "a.mp4"
+    into = f"{tmp_path}/out/"
+    assert outputs([a], into, "x") == [(a, tmp_path / "out" / "a.mp4")]
+    assert outputs([a], f"{tmp_path}/out", "x") == [(a, tmp_path / "out")]  # a folder of frames
+    assert outputs([tmp_path], into, "x") == [(tmp_path, tmp_path / "out")]
+    assert outputs([tmp_path, a], into, "x")[0][1] == tmp_path / "out" / tmp_path.name
+    assert outputs([a, b], None, "x") == [(a, tmp_path / "a.x.mp4"), (b, tmp_path / "deep" / "a.x.mp4")]
+    assert outputs([a, tmp_path / "c.avi"], into, "x")[1][1] == tmp_path / "out" / "c.mkv"
+    with pytest.raises(RestillError, match="would both be"):
+        outputs([a, b], into, "x")
+    a.touch()
+    with pytest.raises(RestillError, match="is a file; the results of 2 inputs need a folder"):
+        outputs([a, b], str(a), "x")
+
+
+def test_a_disk_that_may_get_full_is_told_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+    restore(moving(tmp_path / "in"), tmp_path / "out.mkv", "min-median")
+    assert "GB may be needed at" in capsys.readouterr().err
+    assert (tmp_path / "out.mkv").is_file()
+
+
+def test_jobs_are_listed_and_cleared(tmp_path):
+    with opened(tmp_path / "out.mkv", {"source": "in.mkv"}) as journal:
+        journal.choose({})
+        journal.part(0).write_bytes(b"frames")
+    listed = run("jobs", tmp_path)
+    assert "of 'in.mkv', 1 parts done" in listed.output
+    assert json.loads(run("jobs", tmp_path, "--json").output)[0]["parts"] == 1
+    assert "cleared 1 of 1" in run("jobs", tmp_path, "--clear").output
+    assert "no unfinished jobs" in run("jobs", tmp_path).output
+    assert "is no folder" in str(run("jobs", tmp_path / "nowhere").exception)
 
 
 def test_the_sound_of_a_clip_is_kept(tmp_path):

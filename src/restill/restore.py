@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -14,19 +16,24 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from restill import zoo
+from restill import __version__, zoo
 from restill.errors import RestillError
 from restill.progress import say, track
 from restill.runtime import Model, load_model, stream
+from restill.runtime.model import fingerprint
 from restill.video import EncodeSettings, Summary, transcode
+from restill.video.journal import mark, opened
 from restill.video.pictures import is_picture
 from restill.video.probe import VideoInfo, probe
+from restill.video.segments import frames_done
 from restill.video.settings import SUFFIXES
-from restill.video.transcode import Process, check_output
+from restill.video.transcode import Job, Process, check_output
 
 Layout = Literal["side", "split"]
 LAYOUTS = ("side", "split")
 LONG = 500  # frames, from which on a trial of two seconds is worth it
+# of an output, on the generous side; of other codecs than these 0.05
+BYTES_A_PIXEL = {"prores": 0.4, "ffv1": 1.5, "png": 1.5}
 
 
 def restore(
@@ -45,6 +52,10 @@ def restore(
     on_frame: Callable[[], object] | None = None,
 ) -> Summary:
     """Restore a video, a folder of frames or a picture.
+
+    A video or a folder is made in segments, which lie in ``OUT.restill/`` until the output is whole: cut off at any
+    time, the same call goes on after the last of them (not with a loaded model, of which nobody knows whether it is the
+    same).
 
     Args:
         src: What to restore: any file that FFmpeg reads, a folder of frames, or one picture.
@@ -74,31 +85,95 @@ def restore(
     src, dst = Path(src), Path(dst)
     if compare is not None and compare not in LAYOUTS:
         raise RestillError(f"compare '{compare}' is unknown; it is one of {', '.join(LAYOUTS)}")
+    settings = settings or EncodeSettings()
     info = probe(src)
     check_output(src, dst, overwrite)
-    if not isinstance(model, Model):
-        if backend == "auto" and precision in (None, "auto") and (info.expected_frames or LONG) < LONG:
-            backend, precision = "onnxruntime", None
-        load = partial(
-            load_model, backend=backend, threads=threads, precision=precision, size=(info.height, info.width), tile=tile
+
+    def load(name: str | os.PathLike[str], backend: str, precision: str | None) -> Model:
+        return load_model(
+            name, backend=backend, threads=threads, precision=precision, size=(info.height, info.width), tile=tile
         )
-        model = load(model) if model is not None else default_student(info, load)
-        if model.why:
-            say(model.why, quiet=quiet)
-    network = model
 
-    def process(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        return stream(network, frames)
+    def run(model: Model, job: Job | None) -> Summary:
+        def process(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+            return stream(model, frames)
 
-    shown = process if compare is None else compared(process, compare)
-    with track(src.name, info.expected_frames, "frames", quiet=quiet) as advance:
+        shown = process if compare is None else compared(process, compare)
+        start = job.done if job else 0
+        with track(src.name, info.expected_frames, "frames", start=start, quiet=quiet) as advance:
 
-        def step() -> None:
-            advance()
-            if on_frame is not None:
-                on_frame()
+            def step() -> None:
+                advance()
+                if on_frame is not None:
+                    on_frame()
 
-        return transcode(src, dst, shown, settings, overwrite=overwrite, on_frame=step)
+            return transcode(src, dst, shown, settings, overwrite=overwrite, on_frame=step, job=job)
+
+    if isinstance(model, Model):
+        return run(model, None)
+    if backend == "auto" and precision in (None, "auto") and (info.expected_frames or LONG) < LONG:
+        backend, precision = "onnxruntime", None
+    pick = partial(load, backend=backend, precision=precision)
+    if info.kind == "picture" or is_picture(dst):
+        return run(_told(pick(model) if model is not None else default_student(info, pick), quiet), None)
+    asked = {"compare": compare, "backend": backend, "precision": precision, "threads": threads, "tile": tile}
+    what = {
+        "source": str(src),
+        "input": mark(src),
+        "model": "default" if model is None else fingerprint(zoo.find(model)),
+        "options": {**asdict(replace(settings, fps=str(settings.fps))), **asked},
+        "version": __version__,
+    }
+    with opened(dst, what) as journal:
+        if journal.anew:
+            say(f"begun anew: of the unfinished job in '{journal.folder}' {journal.anew}", quiet=quiet)
+        done = frames_done(journal)
+        if chosen := journal.chosen:
+            say(f"going on after {done} frames", quiet=quiet)
+            ready = load(model if model is not None else chosen["model"], chosen["backend"], chosen["precision"])
+        else:
+            ready = _told(pick(model) if model is not None else default_student(info, pick), quiet)
+            journal.choose({"model": ready.info.name, "backend": ready.backend, "precision": ready.precision})
+        check_space(info, dst, settings, ready.info.scale, done, quiet=quiet)
+        try:
+            summary = run(ready, Job(journal, done, ready.info.frames_before))
+        except KeyboardInterrupt:
+            if journal.parts:
+                say("stopped; what is done is kept: the same command goes on, 'restill jobs' shows and clears it")
+            raise
+        journal.finish()
+        return summary
+
+
+def _told(model: Model, quiet: bool) -> Model:
+    """The same model, after a line on why it is this one."""
+    if model.why:
+        say(model.why, quiet=quiet)
+    return model
+
+
+def check_space(info: VideoInfo, dst: Path, settings: EncodeSettings, scale: int, done: int, *, quiet: bool) -> None:
+    """Say so when an output may not fit on its disk; the estimate is a rough one.
+
+    Args:
+        info: The source.
+        dst: The output.
+        settings: How it is encoded.
+        scale: How much larger than the source's its frames are.
+        done: Frames that lie there already.
+        quiet: Say nothing.
+    """
+    frames = max(0, (info.expected_frames or 0) - done)
+    to_files = dst.is_dir() or not dst.suffix
+    each = BYTES_A_PIXEL.get("png" if to_files else settings.choose_codec(dst, info), 0.05) * (1 if to_files else 2)
+    needed = frames * info.width * info.height * scale**2 * each
+    free = shutil.disk_usage(dst.absolute().parent).free
+    if needed > free:
+        say(
+            f"note: about {needed / 1e9:.1f} GB may be needed at '{dst}', where {free / 1e9:.1f} GB are free; if the "
+            "disk gets full, what is done is kept, and the same command goes on",
+            quiet=quiet,
+        )
 
 
 def default_student(info: VideoInfo, load: Callable[[str], Model]) -> Model:
@@ -129,6 +204,48 @@ def default_output(src: str | os.PathLike[str], word: str) -> Path:
         return src.absolute().with_name(f"{src.absolute().name}-{word}")
     writes = is_picture(src) or src.suffix.lower() in SUFFIXES
     return src.with_name(f"{src.stem}.{word}{src.suffix if writes else '.mkv'}")
+
+
+def outputs(sources: Sequence[Path], output: str | None, word: str) -> list[tuple[Path, Path]]:
+    """Where the result of each source goes.
+
+    Args:
+        sources: Videos, folders of frames, pictures.
+        output: As it was given: one output for one source; a folder that results go into, because there are several
+            sources, or by a slash at its end (of a folder of frames, that is the folder of its result); None for
+            beside each source.
+        word: What the results are, see :func:`default_output`.
+
+    Raises:
+        RestillError: Two results would have one name, or what should be a folder is a file.
+    """
+    into = None
+    ends = output is not None and output.endswith(("/", os.sep))
+    if output is not None and (len(sources) > 1 or (ends and not sources[0].is_dir())):
+        into = Path(output)
+        if into.exists() and not into.is_dir():
+            raise RestillError(f"'{into}' is a file; the results of {len(sources)} inputs need a folder")
+    pairs: dict[Path, Path] = {}
+    for source in sources:
+        target = default_output(source, word) if into is None else into / result_name(source)
+        target = Path(output) if output is not None and into is None else target
+        if target in pairs:
+            raise RestillError(
+                f"the results of '{pairs[target]}' and '{source}' would both be '{target}'; restore them one by one"
+            )
+        pairs[target] = source
+    if into is not None:
+        try:
+            into.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RestillError(f"the folder '{into}' cannot be made: {error.strerror}") from error
+    return [(source, target) for target, source in pairs.items()]
+
+
+def result_name(source: Path) -> str:
+    """A result's name in a folder of results: the source's, with an ending that Restill writes."""
+    writes = source.is_dir() or is_picture(source) or source.suffix.lower() in SUFFIXES
+    return source.absolute().name if writes else f"{source.stem}.mkv"
 
 
 def compared(process: Process, layout: Layout) -> Process:

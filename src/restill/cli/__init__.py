@@ -39,6 +39,7 @@ def _root(
 for _command in (
     restoring.derain,
     restoring.restore,
+    restoring.jobs,
     restoring.models,
     restoring.bench,
     data.rain,

@@ -12,11 +12,20 @@ from rich.console import Console
 
 from restill.cli.options import Codec, Crf, JsonFile, Overwrite, Quiet
 from restill.cli.reports import check_folders, json_path, show
+from restill.errors import RestillError
 
-_Input = Annotated[Path, typer.Argument(metavar="IN", help="A video, a folder of frames, or a picture.")]
+_Inputs = Annotated[
+    list[Path], typer.Argument(metavar="IN...", help="Videos, folders of frames, or pictures; one or more.")
+]
 _Output = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="OUT", help="A video, a picture or a folder; beside IN if left out."),
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="A video, a picture, or a folder for frames; for several IN, or with a slash at the end, the folder that "
+        "results go into. Beside IN if left out.",
+    ),
 ]
 _Preset = Annotated[str, typer.Option(help="Speed of the encoder, ultrafast to veryslow: slower makes smaller files.")]
 _Fps = Annotated[str, typer.Option(help="Frames a second, when IN is a folder and OUT a video: 25 or 30000/1001.")]
@@ -37,7 +46,7 @@ _Tile = Annotated[
 
 
 def derain(
-    source: _Input,
+    sources: _Inputs,
     output: _Output = None,
     model: Annotated[str | None, typer.Option(help="Another student for rain, or a .onnx file.")] = None,
     crf: Crf = None,
@@ -52,15 +61,15 @@ def derain(
     tile: _Tile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Take the rain out of a video, a folder of frames or a picture."""
+    """Take the rain out of videos, folders of frames or pictures. Cut off, the same command goes on where it was."""
     encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
     running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
     running |= {"precision": precision, "tile": tile}
-    _restore("derained", source, output, model, encoding, running)
+    _restore("derained", sources, output, model, encoding, running)
 
 
 def restore(
-    source: _Input,
+    sources: _Inputs,
     model: Annotated[str, typer.Option(help="A name of 'restill models', or a .onnx file of 'restill export'.")],
     output: _Output = None,
     crf: Crf = None,
@@ -75,24 +84,70 @@ def restore(
     tile: _Tile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Restore a video, a folder of frames or a picture with any student."""
+    """Restore videos, folders of frames or pictures with any student. Cut off, the same command goes on."""
     encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
     running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
     running |= {"precision": precision, "tile": tile}
-    _restore("restored", source, output, model, encoding, running)
+    _restore("restored", sources, output, model, encoding, running)
 
 
 def _restore(
-    word: str, source: Path, output: Path | None, model: str | None, encoding: dict[str, Any], running: dict[str, Any]
+    word: str,
+    sources: list[Path],
+    output: str | None,
+    model: str | None,
+    encoding: dict[str, Any],
+    running: dict[str, Any],
 ) -> None:
-    from restill.restore import default_output
+    from restill.restore import outputs
     from restill.restore import restore as run
     from restill.video import EncodeSettings
 
     warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}", err=True)
-    output = output or default_output(source, word)
-    done = run(source, output, model, settings=EncodeSettings(**encoding), **running)
-    typer.echo(f"{done.frames} frames in {done.seconds:.1f} s, {done.fps:.1f} fps: {done.output}")
+    settings = EncodeSettings(**encoding)
+    failed = []
+    for source, target in outputs(sources, output, word):
+        try:
+            done = run(source, target, model, settings=settings, **running)
+        except RestillError as error:
+            if len(sources) == 1:
+                raise
+            typer.echo(f"error: {error}", err=True)
+            failed.append(source)
+        else:
+            typer.echo(f"{done.frames} frames in {done.seconds:.1f} s, {done.fps:.1f} fps: {done.output}")
+    if failed:
+        names = ", ".join(f"'{source}'" for source in failed)
+        raise RestillError(f"{len(failed)} of {len(sources)} could not be restored, for the reasons above: {names}")
+
+
+def jobs(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FOLDER...]", help="Where outputs are, and below; here if left out.")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove what they keep; they begin anew then.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects for machines.")] = False,
+) -> None:
+    """List what is left of jobs that were cut off, or clear it. The command that began a job goes on with it."""
+    from restill.video import journal
+
+    for folder in folders or ():
+        if not folder.is_dir():
+            raise RestillError(f"'{folder}' is no folder; give the folders in which outputs were to be made")
+    found = journal.left(folders or [Path()])
+    if as_json:
+        kept = [{**vars(job), "output": str(job.output), "changed": job.changed.isoformat()} for job in found]
+        typer.echo(json.dumps(kept, indent=2))
+    for job in found if not as_json else ():
+        state = "running now" if job.running else f"{job.bytes / 1e6:.1f} MB, last at {job.changed:%Y-%m-%d %H:%M}"
+        typer.echo(f"{job.output}: of '{job.source}', {job.parts} parts done, {state}")
+    if not found and not as_json:
+        typer.echo("no unfinished jobs here")
+    if clear:
+        idle = [job for job in found if not job.running]
+        for job in idle:
+            journal.clear(job)
+        typer.echo(f"cleared {len(idle)} of {len(found)}", err=as_json)
 
 
 def models(

@@ -47,13 +47,14 @@ class VideoSource:
         self.stream.thread_type = "AUTO"
 
     def frames(
-        self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK
+        self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
     ) -> Iterator[tuple[np.ndarray, Ticket]]:
         """Every frame with its ticket, in the order of presentation.
 
         Args:
             on_packet: Given each packet of the other streams, when it comes by.
             clock: Told what "decode" and "color" (to RGB) take.
+            start: Leave out so many frames; they are decoded all the same, for seeking is not exact.
 
         Raises:
             RestillError: A part of the file cannot be decoded.
@@ -74,9 +75,25 @@ class VideoSource:
             if last is not None and pts <= last:  # broken times: no player shows two frames at once
                 pts = last + 1
             last, count = pts, count + 1
+            if count <= start:
+                continue
             with clock("color"):
                 picture = info.orientation.upright(converter.to_rgb(frame))
             yield picture, Ticket(pts, frame.duration or 0, f"{count:06d}")
+
+    def other_packets(self) -> Iterator[av.Packet]:
+        """The packets of the other streams, in the order of the file; nothing is decoded.
+
+        Raises:
+            RestillError: The file is damaged.
+        """
+        self.stream.discard = Discard.all
+        try:
+            for packet in self.container.demux():
+                if packet.stream is not self.stream and (packet.size or packet.dts is not None):
+                    yield packet
+        except (FFmpegError, OSError) as error:
+            raise RestillError(f"'{self.info.path}' is damaged: {reason(error)}") from error
 
     def _decoded(self, on_packet: Callable[[av.Packet], None] | None) -> Iterator[av.VideoFrame]:
         if on_packet is None:
@@ -105,15 +122,15 @@ class PictureSource:
         self.info = probe_pictures(path, kind, self._files, fps)
 
     def frames(
-        self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK
+        self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
     ) -> Iterator[tuple[np.ndarray, Ticket]]:
-        """Every picture with its ticket; its time is its number. A clock is told what "decode" takes.
+        """Every picture from ``start`` on with its ticket; its time is its number. A clock is told what "decode" takes.
 
         Raises:
             RestillError: A picture cannot be read, or differs from the first in size or depth.
         """
         info = self.info
-        for number, file in enumerate(self._files):
+        for number, file in enumerate(self._files[start:], start):
             with clock("decode"):
                 frame = pictures.read_picture(file)
             depth = 16 if frame.dtype == np.uint16 else 8

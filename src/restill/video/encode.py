@@ -22,10 +22,94 @@ from restill.video import color, pictures
 from restill.video.color import ColorTags, Converter
 from restill.video.copying import add_copied_stream, keep_metadata, knows_tags, others
 from restill.video.decode import Source, Ticket, VideoSource
+from restill.video.journal import beside
 from restill.video.probe import VideoInfo
 from restill.video.settings import CODECS, MP4, SUFFIXES, EncodeSettings, choose_format
 
 _TURNING = (".mp4", ".m4v", ".mov", ".mkv")  # containers that hold a display matrix
+
+
+class PictureEncoder:
+    """Encodes the frames of one source for one output: settings, tags, colors and times.
+
+    Args:
+        final: The output; its extension chooses the container.
+        source: Where the frames come from.
+        settings: How to encode.
+        clock: Told what "color back" (from RGB) and "encode" take.
+
+    Attributes:
+        notes: Sentences on what the output cannot keep of the picture, once :meth:`start` was called.
+
+    Raises:
+        RestillError: The settings do not fit the container or the input.
+    """
+
+    def __init__(self, final: Path, source: Source, settings: EncodeSettings, clock: Clock = NO_CLOCK) -> None:
+        if final.suffix.lower() not in SUFFIXES:
+            raise RestillError(f"'{final}' must end in {', '.join(SUFFIXES)}, a picture's extension, or be a folder")
+        self._source, self._info, self._settings, self._clock = source, source.info, settings, clock
+        self._codec = settings.choose_codec(final, source.info)
+        self._suffix = final.suffix.lower()
+        self._turns = self._suffix in _TURNING or self._info.matrix is None
+        self._durations: dict[int, int] = {}
+        self.notes: tuple[str, ...] = ()
+
+    def stored(self, frame: np.ndarray) -> np.ndarray:
+        """A frame (H, W, 3) as it lies in the file, which may turn it when it is shown."""
+        return self._info.orientation.as_stored(frame) if self._turns else frame
+
+    def start(self, output: OutputContainer, height: int, width: int, *, deep: bool) -> VideoStream:
+        """Add the picture's stream to an output, for stored frames of this size."""
+        info, codec = self._info, CODECS[self._codec]
+        pix_fmt, note = choose_format(self._codec, info, width, height)
+        self.notes = (*info.lost, *([note] if note else []))
+        stream = output.add_stream(
+            codec.encoder, rate=info.fps or 25, options=self._settings.encoder_options(self._codec)
+        )
+        assert isinstance(stream, VideoStream)  # noqa: S101
+        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+        stream.time_base = stream.codec_context.time_base = info.time_base
+        stream.thread_count = 0
+        if info.sample_aspect:
+            turned = info.orientation.transpose and not self._turns
+            stream.codec_context.sample_aspect_ratio = 1 / info.sample_aspect if turned else info.sample_aspect
+        tags = output_tags(info, height)
+        stream.colorspace, stream.color_range = tags.matrix, tags.range
+        stream.color_primaries, stream.color_trc = tags.primaries, tags.transfer
+        if self._codec == "av1":
+            os.environ.setdefault("SVT_LOG", "1")  # errors only; it talks to stderr on its own
+        if self._codec == "hevc" and self._suffix in MP4:
+            stream.codec_context.codec_tag = "hvc1"  # the tag that Apple's players ask for
+        if info.matrix is not None and self._turns:
+            stream.set_display_matrix(info.matrix)
+        if isinstance(self._source, VideoSource):
+            stream.metadata.update(keep_metadata(self._source.stream.metadata))
+            stream.disposition = self._source.stream.disposition
+        self._stream, self._pix_fmt = stream, pix_fmt
+        self._converter = Converter(tags, info.coded_height, deep)
+        return stream
+
+    def encode(self, frame: np.ndarray, ticket: Ticket) -> list[av.Packet]:
+        """One stored frame; the packets that are ready."""
+        with self._clock("color back"):
+            coded = self._converter.from_rgb(frame, self._pix_fmt)
+        coded.pts, coded.time_base = ticket.pts, self._info.time_base
+        self._durations[ticket.pts] = ticket.duration
+        with self._clock("encode"):
+            return self._timed(self._stream.encode(coded))
+
+    def flush(self) -> list[av.Packet]:
+        """What is still inside the encoder, which is done then."""
+        with self._clock("encode"):
+            return self._timed(self._stream.encode(None))
+
+    def _timed(self, packets: list[av.Packet]) -> list[av.Packet]:
+        for packet in packets:
+            duration = self._durations.pop(packet.pts, 0) if packet.pts is not None else 0
+            if duration:
+                packet.duration = duration
+        return packets
 
 
 class VideoSink:
@@ -36,36 +120,36 @@ class VideoSink:
         source: Where the frames come from.
         settings: How to encode.
         clock: Told what "color back" (from RGB) and "encode" take.
+        temporary: Where it is until it is whole, on the same disk; by default beside it.
 
     Raises:
         RestillError: The settings do not fit the container or the input.
     """
 
-    def __init__(self, final: Path, source: Source, settings: EncodeSettings, clock: Clock = NO_CLOCK) -> None:
-        if final.suffix.lower() not in SUFFIXES:
-            raise RestillError(f"'{final}' must end in {', '.join(SUFFIXES)}, a picture's extension, or be a folder")
-        self.final, self.temporary = final, _temporary(final)
-        self._source, self._info, self._settings, self._clock = source, source.info, settings, clock
-        self._codec = settings.choose_codec(final, source.info)
-        self._turns = final.suffix.lower() in _TURNING or self._info.matrix is None
+    def __init__(
+        self,
+        final: Path,
+        source: Source,
+        settings: EncodeSettings,
+        clock: Clock = NO_CLOCK,
+        temporary: Path | None = None,
+    ) -> None:
+        self._encoder = PictureEncoder(final, source, settings, clock)
+        self.final, self.temporary = final, temporary or _temporary(final)
+        self._source, self._info, self._clock = source, source.info, clock
         self._output: OutputContainer | None = None
         self._waiting: list[av.Packet] = []
-        self._durations: dict[int, int] = {}
         self._last_dts: dict[int, int] = {}
 
     def write(self, frame: np.ndarray, ticket: Ticket) -> None:
         """Encode one frame (H, W, 3)."""
-        if self._turns:
-            frame = self._info.orientation.as_stored(frame)
+        frame = self._encoder.stored(frame)
         if self._output is None:
             with self._clock("encode"):
-                self._start(*frame.shape[:2], deep=frame.dtype == np.uint16)
-        with self._clock("color back"):
-            coded = self._converter.from_rgb(frame, self._format)
-        coded.pts, coded.time_base = ticket.pts, self._info.time_base
-        self._durations[ticket.pts] = ticket.duration
+                self.start(*frame.shape[:2], deep=frame.dtype == np.uint16)
+        packets = self._encoder.encode(frame, ticket)
         with self._clock("encode"):
-            self._mux(self._stream.encode(coded))
+            self._mux(packets)
 
     def write_packet(self, packet: av.Packet) -> None:
         """Copy a packet of another stream of the source."""
@@ -83,11 +167,17 @@ class VideoSink:
             packet.stream = copy
             self._output.mux_one(packet)
 
+    def write_coded(self, packet: av.Packet) -> None:
+        """A packet of the picture that was encoded before, by the same settings; :meth:`start` comes first."""
+        packet.stream = self.picture
+        self._mux([packet])
+
     def close(self) -> None:
         """Write what is still inside the encoder, and the end of the file; it has its final name then."""
         assert self._output is not None  # noqa: S101
+        packets = self._encoder.flush()
         with self._clock("encode"):
-            self._mux(self._stream.encode(None))
+            self._mux(packets)
             self._output.close()
         self.temporary.replace(self.final)
 
@@ -98,11 +188,9 @@ class VideoSink:
                 self._output.close()
         self.temporary.unlink(missing_ok=True)
 
-    def _start(self, height: int, width: int, deep: bool) -> None:
+    def start(self, height: int, width: int, *, deep: bool) -> None:
+        """Open the file, for stored frames of this size; the first :meth:`write` does it otherwise."""
         info, suffix = self._info, self.final.suffix.lower()
-        self._format, note = choose_format(self._codec, info, width, height)
-        for sentence in (*info.lost, *([note] if note else [])):
-            warnings.warn(sentence, UserWarning, stacklevel=2)
         # a shift of all streams, only because sound starts a little before zero, would change every time
         options = {"avoid_negative_ts": "disabled"}
         if suffix in MP4:
@@ -110,23 +198,22 @@ class VideoSink:
             if info.time_base.numerator == 1 and info.time_base.denominator >= 1000:
                 ticks = str(info.time_base.denominator)
                 options |= {"video_track_timescale": ticks, "movie_timescale": ticks}
-        self._output = av.open(str(self.temporary), "w", container_options=options)
-        self._output.metadata.update(keep_metadata(info.metadata))
+        self._output = output = av.open(str(self.temporary), "w", container_options=options)
+        output.metadata.update(keep_metadata(info.metadata))
         if info.chapters:
-            self._output.set_chapters(info.chapters)
-        self._copies: dict[int, Stream] = {}
+            output.set_chapters(info.chapters)
+        streams: list[Stream] = []
+        place = 0  # of the picture among them
         if isinstance(self._source, VideoSource):
             container, picture = self._source.container, self._source.stream
-            before = [stream for stream in others(container, picture) if stream.index < picture.index]
-            after = [stream for stream in others(container, picture) if stream.index > picture.index]
-            self._copy_streams(before)
-            self._stream = self._add_picture(width, height)
-            self._stream.metadata.update(keep_metadata(picture.metadata))
-            self._stream.disposition = picture.disposition
-            self._copy_streams(after)
-        else:
-            self._stream = self._add_picture(width, height)
-        self._converter = Converter(output_tags(info, height), info.coded_height, deep)
+            streams = list(others(container, picture))
+            place = sum(stream.index < picture.index for stream in streams)
+        self._copies: dict[int, Stream] = {}
+        self._copy_streams(streams[:place])
+        self.picture = self._encoder.start(output, height, width, deep=deep)
+        for sentence in self._encoder.notes:
+            warnings.warn(sentence, UserWarning, stacklevel=2)
+        self._copy_streams(streams[place:])
         for packet in self._waiting:
             self.write_packet(packet)
         self._waiting.clear()
@@ -137,49 +224,30 @@ class VideoSink:
             if (copy := add_copied_stream(self._output, stream)) is not None:
                 self._copies[stream.index] = copy
 
-    def _add_picture(self, width: int, height: int) -> VideoStream:
-        assert self._output is not None  # noqa: S101
-        info, codec = self._info, CODECS[self._codec]
-        stream = self._output.add_stream(
-            codec.encoder, rate=info.fps or 25, options=self._settings.encoder_options(self._codec)
-        )
-        assert isinstance(stream, VideoStream)  # noqa: S101
-        stream.width, stream.height, stream.pix_fmt = width, height, self._format
-        stream.time_base = stream.codec_context.time_base = info.time_base
-        stream.thread_count = 0
-        if info.sample_aspect:
-            turned = info.orientation.transpose and not self._turns
-            stream.codec_context.sample_aspect_ratio = 1 / info.sample_aspect if turned else info.sample_aspect
-        tags = output_tags(info, height)
-        stream.colorspace, stream.color_range = tags.matrix, tags.range
-        stream.color_primaries, stream.color_trc = tags.primaries, tags.transfer
-        if self._codec == "av1":
-            os.environ.setdefault("SVT_LOG", "1")  # errors only; it talks to stderr on its own
-        if self._codec == "hevc" and self.final.suffix.lower() in MP4:
-            stream.codec_context.codec_tag = "hvc1"  # the tag that Apple's players ask for
-        if info.matrix is not None and self._turns:
-            stream.set_display_matrix(info.matrix)
-        return stream
-
     def _mux(self, packets: list[av.Packet]) -> None:
         assert self._output is not None  # noqa: S101
         for packet in packets:
-            duration = self._durations.pop(packet.pts, 0) if packet.pts is not None else 0
-            if duration:
-                packet.duration = duration
             self._output.mux_one(packet)
 
 
 class FolderSink:
-    """A folder of PNG frames, named as the input's frames or by number."""
+    """A folder of PNG frames, named as the input's frames or by number; ``temporary`` as for a video."""
 
-    def __init__(self, final: Path) -> None:
-        self.final, self.temporary = final, _temporary(final)
+    def __init__(self, final: Path, temporary: Path | None = None) -> None:
+        self.final, self.temporary = final, temporary or _temporary(final)
 
     def write(self, frame: np.ndarray, ticket: Ticket) -> None:
         """Write one frame (H, W, 3)."""
         self.temporary.mkdir(exist_ok=True)
         pictures.write_picture(self.temporary / f"{ticket.name}.png", frame)
+
+    def take(self, file: Path) -> None:
+        """A frame that was written before; the file stays where it is, too."""
+        self.temporary.mkdir(exist_ok=True)
+        try:
+            os.link(file, self.temporary / file.name)
+        except OSError:  # a file system without links
+            shutil.copyfile(file, self.temporary / file.name)
 
     def write_packet(self, packet: av.Packet) -> None:
         """A folder holds no other streams."""
@@ -250,4 +318,5 @@ def output_tags(info: VideoInfo, height: int) -> ColorTags:
 
 
 def _temporary(final: Path) -> Path:
-    return final.with_name(f".{final.stem}.partial-{os.getpid()}{final.suffix}")
+    partial = beside(final, f".partial-{os.getpid()}{final.suffix}")
+    return partial.with_name(f".{partial.name}")

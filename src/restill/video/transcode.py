@@ -25,7 +25,9 @@ from av.error import FFmpegError
 from restill.errors import RestillError
 from restill.video.decode import Source, Ticket, open_source
 from restill.video.encode import Sink, open_sink
+from restill.video.journal import Journal
 from restill.video.probe import reason
+from restill.video.segments import Segments, open_segments
 from restill.video.settings import EncodeSettings
 
 Process = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
@@ -50,6 +52,21 @@ class Summary:
     def fps(self) -> float:
         """Frames done in a second."""
         return self.frames / max(self.seconds, 1e-9)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that can be cut off and gone on with.
+
+    Attributes:
+        journal: Of the output.
+        done: How many frames its parts hold, by :func:`restill.video.segments.frames_done`.
+        context: How many frames before a frame its restoration depends on.
+    """
+
+    journal: Journal
+    done: int
+    context: int
 
 
 class _Stopped(Exception):
@@ -93,6 +110,7 @@ def transcode(
     *,
     overwrite: bool = False,
     on_frame: Callable[[], object] | None = None,
+    job: Job | None = None,
 ) -> Summary:
     """Send every frame of a source through a function and write the result with everything else of the source.
 
@@ -107,6 +125,9 @@ def transcode(
         settings: How to encode.
         overwrite: Whether an output that exists may be replaced.
         on_frame: Called after each frame.
+        job: Work in segments, of which those that are done stay when this is cut off, and go on after them. Then
+            ``process`` may depend on no more than ``job.context`` frames before each; the first so many of what it
+            gives are thrown away, and ``on_frame`` is not called for what was done before.
 
     Returns:
         What was done.
@@ -120,14 +141,15 @@ def transcode(
     source = open_source(src, settings.frame_rate)
     try:
         check_output(src, dst, overwrite)
-        sink = open_sink(dst, source, settings)
+        sink = open_sink(dst, source, settings) if job is None else open_segments(dst, source, settings, job.journal)
         try:
-            frames = _run(source, sink, process, on_frame)
+            frames = _run(source, sink, process, on_frame, job)
             sink.close()
         except BaseException as error:
             sink.abandon()
             if isinstance(error, FFmpegError | OSError):
-                raise RestillError(f"'{dst}' cannot be written: {reason(error)}") from error
+                kept = "; what is done is kept, the same command goes on" if job and job.journal.parts else ""
+                raise RestillError(f"'{dst}' cannot be written: {reason(error)}{kept}") from error
             raise
     finally:
         source.close()
@@ -152,7 +174,15 @@ def check_output(src: Path, dst: Path, overwrite: bool) -> None:
         raise RestillError(f"the folder '{folder}' may not be written to; name an output elsewhere")
 
 
-def _run(source: Source, sink: Sink, process: Process, on_frame: Callable[[], object] | None) -> int:
+def _run(
+    source: Source,
+    sink: Sink | Segments,
+    process: Process,
+    on_frame: Callable[[], object] | None,
+    job: Job | None,
+) -> int:
+    done = job.done if job else 0
+    again = min(done, job.context) if job else 0  # frames that are restored once more, to begin like the others
     stop = threading.Event()
     decoded, cleaned = _Pipe(stop), _Pipe(stop)
     tickets: deque[Ticket] = deque()
@@ -160,7 +190,8 @@ def _run(source: Source, sink: Sink, process: Process, on_frame: Callable[[], ob
     errors: list[BaseException] = []
 
     def decode() -> None:
-        for frame, ticket in source.frames(packets.append):
+        on_packet = packets.append if job is None else None
+        for frame, ticket in source.frames(on_packet, start=done - again):
             tickets.append(ticket)
             decoded.put(frame)
         decoded.put(None)
@@ -187,7 +218,7 @@ def _run(source: Source, sink: Sink, process: Process, on_frame: Callable[[], ob
     ]
     for thread in threads:
         thread.start()
-    frames = 0
+    frames = done - again
     try:
         shape = None
         for frame in process(iter(decoded)):
@@ -204,8 +235,10 @@ def _run(source: Source, sink: Sink, process: Process, on_frame: Callable[[], ob
                     f"frame {frames + 1} came out as {frame.dtype} {frame.shape}; frames are uint8 or uint16 RGB "
                     "(H, W, 3) of one size"
                 )
-            cleaned.put((frame, tickets.popleft()))
-            frames += 1
+            ticket, frames = tickets.popleft(), frames + 1
+            if frames <= done:
+                continue
+            cleaned.put((frame, ticket))
             if on_frame is not None:
                 on_frame()
         for _ in decoded:

@@ -1,0 +1,112 @@
+"""Real processes that are really killed."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from restill.video import read_frames
+
+COMMAND = [sys.executable, "-m", "restill"]
+
+
+def long_clip(path: Path, frames: int = 700, width: int = 96, height: int = 64) -> Path:
+    """A clip of several segments: a bright bar that moves over noise, uneven times, B-frames, and sound."""
+    rng = np.random.default_rng(0)
+    base = rng.integers(40, 120, (height, width, 3)).astype(np.uint8)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25, options={"crf": "18", "preset": "veryfast"})
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        video.time_base = video.codec_context.time_base = Fraction(1, 1000)
+        sound = container.add_stream("aac", rate=48000)
+        sound.layout = "mono"
+        pts, heard = 0, 0
+        for number in range(frames):
+            picture = base.copy()
+            picture[:, number % width : number % width + 4] = 230
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = pts, Fraction(1, 1000)
+            container.mux(video.encode(frame))
+            pts += 40 + number % 7  # milliseconds
+            while heard * 1000 < pts * 48000:
+                noise = rng.normal(0, 0.1, (1, 1024)).astype(np.float32)
+                samples = av.AudioFrame.from_ndarray(noise, format="fltp", layout="mono")
+                samples.sample_rate, samples.pts, samples.time_base = 48000, heard, Fraction(1, 48000)
+                container.mux(sound.encode(samples))
+                heard += 1024
+        for stream in (video, sound):
+            container.mux(stream.encode(None))
+    return path
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a viewer gets: every frame, when it is shown, and the packets of all other streams."""
+
+    frames: str
+    times: tuple[int, ...]
+    others: str
+
+
+def content(path: Path) -> Content:
+    """Of a video, or of a folder of frames."""
+    digest, others, times = hashlib.sha256(), hashlib.sha256(), []
+    for frame in read_frames(path):
+        digest.update(frame.tobytes())
+    if path.is_file():
+        with av.open(str(path)) as container:
+            for packet in container.demux():
+                if packet.stream is not container.streams.video[0] and packet.size:
+                    others.update(bytes(packet) + str((packet.pts, packet.dts)).encode())
+        with av.open(str(path)) as container:
+            times = [frame.pts for frame in container.decode(video=0)]
+    return Content(digest.hexdigest(), tuple(times), others.hexdigest())
+
+
+def ended(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command of Restill to its end."""
+    return subprocess.run([*COMMAND, *command], capture_output=True, text=True, timeout=300, check=False, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def killed(command: list[str], after: float, how: signal.Signals = signal.SIGKILL) -> int | None:
+    """Run a command of Restill and kill it.
+
+    Args:
+        command: Its words.
+        after: Seconds after its start.
+        how: The signal.
+
+    Returns:
+        Its exit status; None where it had ended by itself before.
+    """
+    process = subprocess.Popen([*COMMAND, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        process.send_signal(how)
+        status = process.wait(60)
+        return status if status else None
+    return None
+
+
+def lasts(command: list[str]) -> float:
+    """Seconds that a command of Restill takes."""
+    began = time.monotonic()
+    done = ended(command)
+    assert done.returncode == 0, done.stderr
+    return time.monotonic() - began
+
+
+def traces(folder: Path) -> list[str]:
+    """What a job may leave in a folder while it runs: its journals, and files under temporary names."""
+    names = [path.name for path in folder.iterdir()]
+    return sorted(name for name in names if name.endswith(".restill") or ".partial-" in name)

@@ -1,0 +1,267 @@
+"""Jobs that are cut off and gone on with: by real signals in real processes; the long harness is ``make faults``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import content, ended, killed, long_clip, traces
+
+from restill.errors import RestillError
+from restill.restore import restore
+from restill.video import journal, segments, transcode
+from restill.video.journal import Journal, clear, folder_of, left, opened
+from restill.video.segments import frames_done, read_segment, segment_frames
+from restill.video.transcode import Job
+
+SETTINGS = ["--model", "rill-s", "--backend", "onnxruntime", "--threads", "1", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return long_clip(tmp_path_factory.mktemp("clip") / "in.mkv", frames=620)
+
+
+@pytest.fixture
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "FRAMES", 24)
+
+
+class Cut(BaseException):
+    """What stops a job in the tests of this process."""
+
+
+def darker(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Half of a frame and of the one before: one frame of context."""
+    before = None
+    for frame in frames:
+        yield (frame // 2 + (frame if before is None else before) // 4).astype(frame.dtype)
+        before = frame
+
+
+def cut_at(number: int) -> Callable[[], None]:
+    """An ``on_frame`` that stops the job after so many frames, once they are written."""
+    seen = 0
+
+    def on_frame() -> None:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            time.sleep(0.3)  # the encoder is a few frames behind
+            raise Cut
+
+    return on_frame
+
+
+def run(src: Path, dst: Path, on_frame: Callable[[], None] | None = None, what: str = "same") -> int:
+    """A journalled transcode; how many frames were done before."""
+    with opened(dst, {"input": what}) as found:
+        done = frames_done(found)
+        found.choose({"by": "test"})
+        transcode(src, dst, darker, job=Job(found, done, 1), on_frame=on_frame)
+        found.finish()
+    return done
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ""])
+@pytest.mark.usefixtures("short_segments")
+def test_a_job_that_was_cut_off_gives_what_it_would_have_given(clip, tmp_path, suffix):
+    whole, resumed = tmp_path / f"whole{suffix}", tmp_path / f"resumed{suffix}"
+    run(clip, whole)
+    begun = []
+    for frames in (40, 60, 30):
+        with pytest.raises(Cut):
+            begun.append(run(clip, resumed, cut_at(frames)))
+        assert not resumed.exists()
+        assert traces(tmp_path) == [f"resumed{suffix}.restill"]
+    done = run(clip, resumed)
+    assert done % 24 == 0
+    assert 24 <= done < 130
+    assert content(resumed) == content(whole)
+    if suffix:
+        assert content(resumed).times == content(clip).times
+    if suffix == ".mkv":  # other containers count sound in other units
+        assert content(resumed).others == content(clip).others
+    assert traces(tmp_path) == []
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1", "prores", "ffv1"])
+@pytest.mark.usefixtures("short_segments")
+def test_every_codec_can_be_put_together(tmp_path, codec):
+    from restill.video import EncodeSettings
+
+    src = long_clip(tmp_path / "in.mkv", frames=60)
+    plain, parts = tmp_path / "plain.mkv", tmp_path / "parts.mkv"
+    settings = EncodeSettings(codec=codec, preset="superfast")
+    transcode(src, plain, darker, settings)
+    with opened(parts, {}) as found:
+        transcode(src, parts, darker, settings, job=Job(found, 0, 1))
+    assert content(parts).times == content(plain).times == content(src).times
+    assert content(parts).others == content(src).others
+    if codec == "ffv1":
+        assert content(parts) == content(plain)
+
+
+def test_killed_and_interrupted_processes(clip, tmp_path):
+    whole, resumed = tmp_path / "whole.mp4", tmp_path / "resumed.mp4"
+    began = time.monotonic()
+    assert ended(["derain", str(clip), "-o", str(whole), *SETTINGS]).returncode == 0
+    lasts = time.monotonic() - began
+    command = ["derain", str(clip), "-o", str(resumed), *SETTINGS]
+    for share, how in ((0.7, signal.SIGKILL), (0.85, signal.SIGINT)):
+        killed(command, share * lasts, how)
+    assert ended([*command, *(["--overwrite"] if resumed.exists() else [])]).returncode == 0
+    assert content(resumed) == content(whole)
+    assert traces(tmp_path) == []
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_what_changed_begins_anew_and_is_named(clip, tmp_path):
+    dst = tmp_path / "out.mkv"
+    with pytest.raises(Cut):
+        run(clip, dst, cut_at(60))
+    with opened(dst, {"input": "another"}) as found:
+        assert found.anew == "input changed since"
+        assert frames_done(found) == 0
+    assert traces(tmp_path) == []
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_a_damaged_part_is_made_again(clip, tmp_path):
+    dst, whole = tmp_path / "out.mkv", tmp_path / "whole.mkv"
+    run(clip, whole)
+    for damage in ("flip", "cut", "empty"):
+        dst.unlink(missing_ok=True)
+        with pytest.raises(Cut):
+            run(clip, dst, cut_at(100))
+        parts = sorted(folder_of(dst).glob("*.part"))
+        assert len(parts) >= 3
+        data = bytearray(parts[1].read_bytes())
+        data[len(data) // 2] ^= 1
+        parts[1].write_bytes({"flip": data, "cut": data[:-9], "empty": b""}[damage])
+        assert run(clip, dst) == 24
+        assert content(dst) == content(whole)
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_only_one_at_a_time(clip, tmp_path):
+    dst, inside, go = tmp_path / "out.mkv", threading.Event(), threading.Event()
+
+    def wait() -> None:
+        inside.set()
+        go.wait(20)
+
+    first = threading.Thread(target=run, args=(clip, dst, wait))
+    first.start()
+    assert inside.wait(20)
+    with pytest.raises(RestillError, match="is being made by another restill"):
+        run(clip, dst)
+    [job] = left([tmp_path])
+    assert job.running
+    with pytest.raises(RestillError, match="is being made now"):
+        clear(job)
+    go.set()
+    first.join()
+    assert content(dst).times == content(clip).times
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_what_is_left_is_listed_and_cleared(clip, tmp_path):
+    dst = tmp_path / "deep" / "out.mkv"
+    dst.parent.mkdir()
+    with pytest.raises(Cut):
+        run(clip, dst, cut_at(60))
+    (tmp_path / "mine.restill").mkdir()  # somebody else's
+    [job] = left([tmp_path])
+    assert (job.output, job.parts, job.running) == (dst, 2, False)
+    assert job.bytes > 1000
+    clear(job)
+    assert left([tmp_path]) == []
+    assert (tmp_path / "mine.restill").is_dir()
+
+
+def test_nothing_is_left_where_nothing_was_done(clip, tmp_path):
+    with pytest.raises(Cut):
+        run(clip, tmp_path / "out.mkv", cut_at(3))
+    assert traces(tmp_path) == []
+
+
+def test_a_folder_that_is_in_the_way_stays(clip, tmp_path):
+    mine = tmp_path / "out.mkv.restill"
+    mine.mkdir()
+    (mine / "letter.txt").write_text("dear")
+    with pytest.raises(RestillError, match=r"out\.mkv\.restill' is in the way"):
+        run(clip, tmp_path / "out.mkv")
+    assert (mine / "letter.txt").read_text() == "dear"
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_a_full_disk_keeps_what_is_done(clip, tmp_path, monkeypatch):
+    dst, kept = tmp_path / "out.mkv", segments._Writer.write
+    written = 0
+
+    def write(self, packet) -> None:
+        nonlocal written
+        written += 1
+        if written > 70:
+            raise OSError(28, "No space left on device")
+        kept(self, packet)
+
+    monkeypatch.setattr(segments._Writer, "write", write)
+    with pytest.raises(RestillError, match="No space left on device; what is done is kept, the same command goes on"):
+        run(clip, dst)
+    monkeypatch.undo()
+    monkeypatch.setattr(segments, "FRAMES", 24)
+    assert run(clip, dst) == 48
+    assert content(dst).times == content(clip).times
+
+
+def test_names_as_long_as_they_can_be(clip, tmp_path):
+    dst = tmp_path / ("ä" * 125 + "x.mkv")  # 255 bytes
+    run(clip, dst)
+    assert content(dst).times == content(clip).times
+    assert [path.name for path in tmp_path.iterdir()] == [dst.name]
+
+
+def test_larger_frames_have_shorter_segments():
+    assert [segment_frames(*size) for size in ((48, 64), (720, 1280), (1080, 1920), (4320, 7680))] == [
+        240,
+        240,
+        106,
+        24,
+    ]
+
+
+def test_options_and_models_are_told_apart(clip, tmp_path, monkeypatch):
+    """The journal of a restoration knows the input, the model and the options."""
+    seen = []
+    real = Journal.__init__
+
+    def spy(self, output, what, lock) -> None:
+        seen.append(what)
+        real(self, output, what, lock)
+
+    monkeypatch.setattr(Journal, "__init__", spy)
+    for options in ({}, {"tile": 64}, {"compare": "side"}):
+        restore(clip, tmp_path / f"{len(seen)}.mkv", "rill-s", backend="onnxruntime", quiet=True, **options)
+    first, tiled, side = seen
+    assert {key for key in first if first[key] != tiled[key]} == {"options"}
+    assert {key for key in first if first[key] != side[key]} == {"options"}
+    clip.touch()
+    assert journal.mark(clip) != first["input"]
+
+
+def test_a_segment_says_how_many_frames_it_holds(tmp_path, clip, monkeypatch):
+    monkeypatch.setattr(segments, "FRAMES", 24)
+    dst = tmp_path / "out.mkv"
+    with pytest.raises(Cut):
+        run(clip, dst, cut_at(60))
+    *packets, head = read_segment(folder_of(dst) / "000000.part")
+    assert (head.frames, head.height, head.width, head.deep) == (24, 64, 96, False)
+    assert len(packets) == 24
+    assert packets[0].is_keyframe
