@@ -95,7 +95,8 @@ def warp(frame: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """
     height, width = frame.shape[:2]
     h, w = flow.shape[:2]
-    scaled = cv2.multiply(flow, (width / w, height / h, 0, 0))  # (h, w, 2) in pixels of the frame
+    larger: Any = (width / w, height / h, 0, 0)  # a scalar of OpenCV's, one number for each channel
+    scaled = cv2.multiply(flow, larger)  # (h, w, 2) in pixels of the frame
     position = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_LINEAR)  # (H, W, 2)
     position += _grid(height, width)
     whole, fraction = cv2.convertMaps(position, None, cv2.CV_16SC2)  # type: ignore[call-overload]

@@ -23,6 +23,7 @@ from restill.runtime import Model, load_model, stream
 from restill.runtime.model import fingerprint
 from restill.video import EncodeSettings, Summary, transcode
 from restill.video.journal import mark, opened
+from restill.video.limits import USUAL, Limits
 from restill.video.pictures import is_picture
 from restill.video.probe import VideoInfo, probe
 from restill.video.segments import frames_done
@@ -48,6 +49,7 @@ def restore(
     threads: int | None = None,
     tile: int | None = None,
     overwrite: bool = False,
+    limits: Limits = USUAL,
     quiet: bool = False,
     on_frame: Callable[[], object] | None = None,
 ) -> Summary:
@@ -72,6 +74,7 @@ def restore(
         tile: Side in pixels of the tiles that frames are cut into, 0 for none; by default only large frames are cut,
             as :func:`restill.load_model` says.
         overwrite: Whether an output that exists may be replaced.
+        limits: What the source may have at most.
         quiet: Show no progress.
         on_frame: Called after each frame.
 
@@ -86,7 +89,7 @@ def restore(
     if compare is not None and compare not in LAYOUTS:
         raise RestillError(f"compare '{compare}' is unknown; it is one of {', '.join(LAYOUTS)}")
     settings = settings or EncodeSettings()
-    info = probe(src)
+    info = probe(src, limits)
     check_output(src, dst, overwrite)
 
     def load(name: str | os.PathLike[str], backend: str, precision: str | None) -> Model:
@@ -107,7 +110,7 @@ def restore(
                 if on_frame is not None:
                     on_frame()
 
-            return transcode(src, dst, shown, settings, overwrite=overwrite, on_frame=step, job=job)
+            return transcode(src, dst, shown, settings, overwrite=overwrite, on_frame=step, job=job, limits=limits)
 
     if isinstance(model, Model):
         return run(model, None)

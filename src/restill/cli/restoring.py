@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from restill.cli.options import Codec, Crf, JsonFile, Overwrite, Quiet
+from restill.cli.options import Codec, Crf, JsonFile, MaxBytes, MaxFrames, MaxPixels, MaxSeconds, Overwrite, Quiet
 from restill.cli.reports import check_folders, json_path, show
 from restill.errors import RestillError
 
@@ -59,13 +59,18 @@ def derain(
     precision: _Precision = None,
     threads: _Threads = None,
     tile: _Tile = None,
+    max_pixels: MaxPixels = 100_000_000,
+    max_frames: MaxFrames = 0,
+    max_seconds: MaxSeconds = 0,
+    max_bytes: MaxBytes = 0,
     quiet: Quiet = False,
 ) -> None:
     """Take the rain out of videos, folders of frames or pictures. Cut off, the same command goes on where it was."""
     encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
     running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
     running |= {"precision": precision, "tile": tile}
-    _restore("derained", sources, output, model, encoding, running)
+    limits = max_pixels, max_frames, max_seconds, max_bytes
+    _restore("derained", sources, output, model, encoding, running, limits)
 
 
 def restore(
@@ -82,13 +87,18 @@ def restore(
     precision: _Precision = None,
     threads: _Threads = None,
     tile: _Tile = None,
+    max_pixels: MaxPixels = 100_000_000,
+    max_frames: MaxFrames = 0,
+    max_seconds: MaxSeconds = 0,
+    max_bytes: MaxBytes = 0,
     quiet: Quiet = False,
 ) -> None:
     """Restore videos, folders of frames or pictures with any student. Cut off, the same command goes on."""
     encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
     running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
     running |= {"precision": precision, "tile": tile}
-    _restore("restored", sources, output, model, encoding, running)
+    limits = max_pixels, max_frames, max_seconds, max_bytes
+    _restore("restored", sources, output, model, encoding, running, limits)
 
 
 def _restore(
@@ -98,13 +108,15 @@ def _restore(
     model: str | None,
     encoding: dict[str, Any],
     running: dict[str, Any],
+    limits: tuple[float, ...],
 ) -> None:
     from restill.restore import outputs
     from restill.restore import restore as run
-    from restill.video import EncodeSettings
+    from restill.video import EncodeSettings, Limits
 
     warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}", err=True)
     settings = EncodeSettings(**encoding)
+    running["limits"] = Limits(*(limit or None for limit in limits))  # type: ignore[arg-type]
     failed = []
     for source, target in outputs(sources, output, word):
         try:

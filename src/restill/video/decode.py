@@ -18,7 +18,17 @@ from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
 from restill.video import pictures
 from restill.video.color import Converter
-from restill.video.probe import DEFAULT_FPS, describe, first_stream, kind_of, open_video, probe_pictures, reason
+from restill.video.limits import USUAL, Limits
+from restill.video.probe import (
+    DEFAULT_FPS,
+    describe,
+    first_stream,
+    kind_of,
+    open_video,
+    probe_pictures,
+    reason,
+    restrain,
+)
 
 
 @dataclass(frozen=True)
@@ -39,11 +49,13 @@ class Ticket:
 class VideoSource:
     """A video file opened for reading; frames come upright, packets of the other streams as they are."""
 
-    def __init__(self, path: Path) -> None:
-        with open_video(path) as container:
-            self.info = describe(path, container, first_stream(path, container))
-        self.container: InputContainer = open_video(path)
+    def __init__(self, path: Path, limits: Limits = USUAL) -> None:
+        with open_video(path, limits) as container:
+            self.info = describe(path, container, first_stream(path, container), limits)
+        self.limits = limits
+        self.container: InputContainer = open_video(path, limits)
         self.stream = first_stream(path, self.container)
+        restrain(self.stream, limits)
         self.stream.thread_type = "AUTO"
 
     def frames(
@@ -57,13 +69,14 @@ class VideoSource:
             start: Leave out so many frames; they are decoded all the same, for seeking is not exact.
 
         Raises:
-            RestillError: A part of the file cannot be decoded.
+            RestillError: A part of the file cannot be decoded, or it goes on beyond a limit.
         """
-        info = self.info
+        info, began = self.info, None
         converter = Converter(info.color, info.coded_height, deep=info.bit_depth > 8)
         step = max(1, round(1 / (info.fps * info.time_base))) if info.fps else 1
         last, count = None, 0
         for frame in clock.over("decode", self._decoded(on_packet)):
+            self.limits.check_size(info.path, frame.width, frame.height)
             if (frame.width, frame.height) != (info.coded_width, info.coded_height):
                 raise RestillError(
                     f"'{info.path}' changes its size from {info.coded_width}x{info.coded_height} to "
@@ -75,6 +88,8 @@ class VideoSource:
             if last is not None and pts <= last:  # broken times: no player shows two frames at once
                 pts = last + 1
             last, count = pts, count + 1
+            began = pts if began is None else began
+            self.limits.check_length(info.path, count, float((pts - began) * info.time_base))
             if count <= start:
                 continue
             with clock("color"):
@@ -117,9 +132,9 @@ class VideoSource:
 class PictureSource:
     """A folder of frames or one picture, as a source of frames."""
 
-    def __init__(self, path: Path, kind: str, fps: Fraction = DEFAULT_FPS) -> None:
+    def __init__(self, path: Path, kind: str, fps: Fraction = DEFAULT_FPS, limits: Limits = USUAL) -> None:
         self._files = pictures.list_pictures(path) if kind == "folder" else [path]
-        self.info = probe_pictures(path, kind, self._files, fps)
+        self.info, self.limits = probe_pictures(path, kind, self._files, fps, limits), limits
 
     def frames(
         self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
@@ -132,7 +147,7 @@ class PictureSource:
         info = self.info
         for number, file in enumerate(self._files[start:], start):
             with clock("decode"):
-                frame = pictures.read_picture(file)
+                frame = pictures.read_picture(file, self.limits)
             depth = 16 if frame.dtype == np.uint16 else 8
             if frame.shape[:2] != (info.height, info.width) or depth != info.bit_depth:
                 raise RestillError(
@@ -148,26 +163,28 @@ class PictureSource:
 Source = VideoSource | PictureSource
 
 
-def open_source(path: str | Path, fps: Fraction = DEFAULT_FPS) -> Source:
+def open_source(path: str | Path, fps: Fraction = DEFAULT_FPS, limits: Limits = USUAL) -> Source:
     """Open a video file, a folder of frames or a picture; the caller closes it.
 
     Args:
         path: What to open.
         fps: Frames a second of a folder, which does not say.
+        limits: What it may have at most.
 
     Raises:
-        RestillError: It is missing, cannot be read, or has no picture in it.
+        RestillError: It is missing, cannot be read, has no picture in it, or is over a limit.
     """
     path = Path(path)
     kind = kind_of(path)
-    return VideoSource(path) if kind == "video" else PictureSource(path, kind, fps)
+    return VideoSource(path, limits) if kind == "video" else PictureSource(path, kind, fps, limits)
 
 
-def read_frames(path: str | Path) -> Iterator[np.ndarray]:
+def read_frames(path: str | Path, limits: Limits = USUAL) -> Iterator[np.ndarray]:
     """Read frames one at a time, whatever they are stored in.
 
     Args:
         path: A video file, a folder of frames (natural order: frame2 before frame10) or one picture.
+        limits: What it may have at most.
 
     Yields:
         (H, W, 3) RGB, upright; uint8, or uint16 at full scale (value / 65535) for more than 8 bits a channel.
@@ -175,6 +192,6 @@ def read_frames(path: str | Path) -> Iterator[np.ndarray]:
     Raises:
         RestillError: It is missing, cannot be read, or has no picture in it.
     """
-    with closing(open_source(path)) as source:
+    with closing(open_source(path, limits=limits)) as source:
         for frame, _ in source.frames():
             yield frame

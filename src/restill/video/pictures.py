@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import cv2
+import imagesize
 import numpy as np
 
 from restill.errors import RestillError
+from restill.video.limits import USUAL, Limits
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _DEEP = (".png", ".tif", ".tiff")
@@ -53,16 +56,19 @@ def _pictures(folder: Path) -> list[Path]:
     return [entry for entry in folder.iterdir() if is_picture(entry) and not entry.name.startswith(".")]
 
 
-def read_picture(path: Path) -> np.ndarray:
+def read_picture(path: Path, limits: Limits = USUAL) -> np.ndarray:
     """A picture as (H, W, 3) RGB, uint8 or uint16, upright; gray becomes three channels and alpha is dropped.
 
     Raises:
-        RestillError: The file is missing or is no picture.
+        RestillError: The file is missing, is no picture, or is over a limit.
     """
     try:
+        limits.check_file(path)
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
         raise RestillError(f"'{path}' cannot be read: {error.strerror}") from error
+    width, height = imagesize.get(io.BytesIO(data.tobytes()))  # of the header; -1 where there is none that it knows
+    limits.check_size(path, max(width, 0), max(height, 0))
     picture = None
     if data.size:
         try:
@@ -71,6 +77,7 @@ def read_picture(path: Path) -> np.ndarray:
             picture = None
     if picture is None or picture.dtype not in (np.uint8, np.uint16):
         raise RestillError(f"'{path}' cannot be read as a picture of 8 or 16 bits a channel")
+    limits.check_size(path, picture.shape[1], picture.shape[0])
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 

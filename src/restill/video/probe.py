@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from restill.errors import RestillError
 from restill.video import color, orientation, pictures
 from restill.video.color import ColorTags
+from restill.video.limits import USUAL, Limits
 from restill.video.orientation import Orientation
 
 DEFAULT_FPS = Fraction(25)
@@ -92,19 +93,28 @@ class VideoInfo:
         return self.frames
 
 
-def probe(path: str | Path) -> VideoInfo:
+# Containers that hold what they show; not lists of other files, nor what FFmpeg makes up or fetches.
+_CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,gif,flv,asf,ogg,nut,mxf,ivf,h264,hevc,av1,obu,m4v,"
+    "yuv4mpegpipe,dv,wtv,rm,swf,apng,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,mjpeg,vc1,dirac,avs,ivr,nsv,wav,mp3,"
+    "aac,flac,tty"
+)
+_STREAMS = 64  # more in a file are left unlimited while FFmpeg looks what they are; their frames are not
+
+
+def probe(path: str | Path, limits: Limits = USUAL) -> VideoInfo:
     """Describe a video file, a folder of frames or a picture.
 
     Raises:
-        RestillError: It is missing, cannot be read, or has no picture in it.
+        RestillError: It is missing, cannot be read, has no picture in it, or is over a limit.
     """
     path = Path(path)
     kind = kind_of(path)
     if kind != "video":
         files = pictures.list_pictures(path) if kind == "folder" else [path]
-        return probe_pictures(path, kind, files, DEFAULT_FPS)
-    with open_video(path) as container:
-        return describe(path, container, first_stream(path, container))
+        return probe_pictures(path, kind, files, DEFAULT_FPS, limits)
+    with open_video(path, limits) as container:
+        return describe(path, container, first_stream(path, container), limits)
 
 
 def kind_of(path: Path) -> str:
@@ -120,9 +130,10 @@ def kind_of(path: Path) -> str:
     return "picture" if pictures.is_picture(path) else "video"
 
 
-def probe_pictures(path: Path, kind: str, files: list[Path], fps: Fraction) -> VideoInfo:
+def probe_pictures(path: Path, kind: str, files: list[Path], fps: Fraction, limits: Limits = USUAL) -> VideoInfo:
     """Describe pictures from the first of them."""
-    first = pictures.read_picture(files[0])
+    limits.check_length(path, len(files), float(len(files) / fps))
+    first = pictures.read_picture(files[0], limits)
     height, width = first.shape[:2]
     depth = 16 if first.dtype == np.uint16 else 8
     return VideoInfo(
@@ -142,14 +153,21 @@ def probe_pictures(path: Path, kind: str, files: list[Path], fps: Fraction) -> V
     )
 
 
-def open_video(path: Path) -> InputContainer:
-    """Open a file for reading; the caller closes it.
+def open_video(path: Path, limits: Limits = USUAL) -> InputContainer:
+    """Open a file for reading, and no other file through it; the caller closes it.
 
     Raises:
-        RestillError: It is not a video that FFmpeg reads.
+        RestillError: It is not a video that FFmpeg reads, or has too many bytes.
     """
+    limits.check_file(path)
+    most: Any = _decoder_limit(limits)
     try:
-        container = av.open(str(path), metadata_errors="replace")
+        container = av.open(
+            f"file:{path}",
+            options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
+            stream_options=[most] * _STREAMS,
+            metadata_errors="replace",
+        )
     except (FFmpegError, OSError) as error:
         raise RestillError(f"'{path}' cannot be read as a video: {reason(error)}") from error
     if container.format.name == "tty":  # FFmpeg draws text files as video
@@ -172,8 +190,17 @@ def first_stream(path: Path, container: InputContainer) -> VideoStream:
     raise RestillError(f"'{path}' has no video stream, only {_listed(container) or 'nothing that is known'}")
 
 
-def describe(path: Path, container: InputContainer, stream: VideoStream) -> VideoInfo:
+def describe(path: Path, container: InputContainer, stream: VideoStream, limits: Limits = USUAL) -> VideoInfo:
     """Describe an open file; this decodes its first frame, so open it anew to read it."""
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if limits.pixels is not None and not width * height:  # what the decoder's own limit leaves behind
+        raise RestillError(
+            f"'{path}' does not say how large its frames are, or they are far above the limit of {limits.pixels:,} "
+            "pixels (--max-pixels)"
+        )
+    limits.check_size(path, width, height)
+    limits.check_length(path, stream.frames or None, _duration(container, stream))
+    restrain(stream, limits)
     frame = _first_frame(path, container, stream)
     matrix = None
     side_data: Any = frame.side_data
@@ -212,6 +239,16 @@ def describe(path: Path, container: InputContainer, stream: VideoStream) -> Vide
         chapters=list(container.chapters()),
         metadata=dict(container.metadata),
     )
+
+
+def restrain(stream: VideoStream, limits: Limits) -> None:
+    """Let a stream's decoder take no memory for larger frames, whatever comes in the middle of the file."""
+    stream.codec_context.options = _decoder_limit(limits)
+
+
+def _decoder_limit(limits: Limits) -> dict[str, str]:
+    """Room for the blocks beyond the edges that some decoders count; frames themselves are counted exactly."""
+    return {} if limits.pixels is None else {"max_pixels": str(2 * limits.pixels + 65536)}
 
 
 def reason(error: BaseException) -> str:

@@ -196,7 +196,7 @@ class SegmentSink:
         if self._writer is not None:
             self._end()
         head = _head(self._journal.parts[0])
-        with closing(open_source(self._source.info.path, self._settings.frame_rate)) as source:
+        with closing(open_source(self._source.info.path, self._settings.frame_rate, self._source.limits)) as source:
             sink = VideoSink(self.final, source, self._settings, temporary=self._journal.whole(self.final.suffix))
             try:
                 with warnings.catch_warnings():

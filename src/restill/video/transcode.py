@@ -26,6 +26,7 @@ from restill.errors import RestillError
 from restill.video.decode import Source, Ticket, open_source
 from restill.video.encode import Sink, open_sink
 from restill.video.journal import Journal
+from restill.video.limits import USUAL, Limits
 from restill.video.probe import reason
 from restill.video.segments import Segments, open_segments
 from restill.video.settings import EncodeSettings
@@ -111,6 +112,7 @@ def transcode(
     overwrite: bool = False,
     on_frame: Callable[[], object] | None = None,
     job: Job | None = None,
+    limits: Limits = USUAL,
 ) -> Summary:
     """Send every frame of a source through a function and write the result with everything else of the source.
 
@@ -128,6 +130,7 @@ def transcode(
         job: Work in segments, of which those that are done stay when this is cut off, and go on after them. Then
             ``process`` may depend on no more than ``job.context`` frames before each; the first so many of what it
             gives are thrown away, and ``on_frame`` is not called for what was done before.
+        limits: What the source may have at most.
 
     Returns:
         What was done.
@@ -138,7 +141,7 @@ def transcode(
     began = time.monotonic()
     settings = settings or EncodeSettings()
     src, dst = Path(src), Path(dst)
-    source = open_source(src, settings.frame_rate)
+    source = open_source(src, settings.frame_rate, limits)
     try:
         check_output(src, dst, overwrite)
         sink = open_sink(dst, source, settings) if job is None else open_segments(dst, source, settings, job.journal)

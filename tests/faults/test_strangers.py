@@ -1,0 +1,207 @@
+"""Input from strangers: bombs, playlists, limits, and names that are traps."""
+
+from __future__ import annotations
+
+import resource
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import content, ended, long_clip
+
+from restill.errors import RestillError
+from restill.video import Limits, probe, read_frames, transcode
+from restill.video.pictures import read_picture, write_picture
+
+SETTINGS = ["--model", "min-median", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return long_clip(tmp_path_factory.mktemp("clip") / "in.mkv", frames=30)
+
+
+def png_bomb(width: int, height: int) -> bytes:
+    """A PNG of a few kilobytes with as many black pixels as it says."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packed, row = zlib.compressobj(9), bytes(1 + width // 8)
+    data = b"".join(packed.compress(row) for _ in range(height)) + packed.flush()
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def gif_bomb(width: int, height: int) -> bytes:
+    """A GIF of one frame, a few bytes long."""
+    head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
+    return head + b"\x2c" + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x4c\x01\x00\x3b"
+
+
+def avi_with(data: bytes, width: int, height: int) -> bytes:
+    """An AVI whose header says another size."""
+    at = data.index(b"avih") + 8
+    data = data[: at + 32] + struct.pack("<II", width, height) + data[at + 40 :]
+    at = data.index(b"strf") + 8
+    return data[: at + 4] + struct.pack("<ii", width, height) + data[at + 12 :]
+
+
+BOMBS = ("bomb.png", "bomb.gif", "bomb.y4m", "bomb.avi")
+
+
+@pytest.fixture(scope="module")
+def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small files that say that they are 32,000 x 32,000."""
+    folder = tmp_path_factory.mktemp("bombs")
+    (folder / "bomb.png").write_bytes(png_bomb(32_000, 32_000))
+    (folder / "bomb.gif").write_bytes(gif_bomb(32_000, 32_000))
+    (folder / "bomb.y4m").write_bytes(b"YUV4MPEG2 W32000 H32000 F25:1 C420\nFRAME\n" + bytes(1000))
+    clean = folder / "clean.avi"
+    import av
+
+    with av.open(str(clean), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    (folder / "bomb.avi").write_bytes(avi_with(clean.read_bytes(), 32_000, 32_000))
+    return folder
+
+
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from restill.errors import RestillError
+from restill.video import probe, read_frames
+for act in (probe, lambda path: next(read_frames(path))):
+    try:
+        act(Path(sys.argv[1]))
+        print("taken")
+    except RestillError as error:
+        print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_takes_little_memory(bombs, name):
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, bombs / name], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    *said, most = done.stdout.splitlines()
+    assert len(said) == 2
+    assert all(str(bombs / name) in line for line in said)
+    assert int(most) < 400e6
+
+
+@pytest.mark.parametrize("name", [name for name in BOMBS if name != "bomb.y4m"])  # FFmpeg itself refuses that
+def test_a_bomb_is_refused_for_what_it_is(bombs, name):
+    with pytest.raises(RestillError, match=r"above the limit|more than the limit of 100,000,000 pixels"):
+        probe(bombs / name)
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        (Limits(pixels=6143), "frames of 96x64, more than the limit of 6,143 pixels"),
+        (Limits(frames=29), "has more frames than the limit of 29"),
+        (Limits(seconds=1.0), "is longer than the limit of 1 seconds"),
+        (Limits(bytes=1000), "more than the limit of 1,000"),
+    ],
+)
+def test_limits(clip, tmp_path, limits, sentence):
+    with pytest.raises(RestillError, match=sentence):
+        transcode(clip, tmp_path / "out.mkv", lambda frames: frames, limits=limits)
+    assert list(tmp_path.iterdir()) == []
+    wide = Limits(pixels=6144, frames=30, seconds=2.0, bytes=clip.stat().st_size)
+    assert transcode(clip, tmp_path / "out.mkv", lambda frames: frames, limits=wide).frames == 30
+
+
+def test_a_header_that_lies_about_its_length_is_caught_at_the_frame(clip):
+    """Matroska's header need not say how many frames there are: the limit holds as they come."""
+    assert probe(clip).frames is None
+    with pytest.raises(RestillError, match="more frames than the limit of 10"):
+        list(read_frames(clip, Limits(frames=10)))
+
+
+def test_pictures_of_a_folder_have_limits_too(tmp_path):
+    for number in range(3):
+        write_picture(tmp_path / f"{number}.png", np.zeros((8, 8 + 8 * (number == 2), 3), np.uint8))
+    with pytest.raises(RestillError, match="more frames than the limit of 2"):
+        probe(tmp_path, Limits(frames=2))
+    with pytest.raises(RestillError, match=r"2\.png' has frames of 16x8, more than the limit of 64"):
+        read_picture(tmp_path / "2.png", Limits(pixels=64))
+
+
+def test_limits_from_the_shell(clip, tmp_path):
+    out = tmp_path / "out.mkv"
+    done = ended(["derain", str(clip), "-o", str(out), *SETTINGS, "--max-seconds", "1"])
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"error: '{clip}' is longer than the limit of 1 seconds (--max-seconds)\n",
+    )
+    assert ended(["derain", str(clip), "-o", str(out), *SETTINGS, "--max-pixels", "0"]).returncode == 0
+
+
+def test_playlists_and_lists_of_files_are_refused(clip, tmp_path):
+    """They would make Restill open other files, or fetch them."""
+    lists = {
+        "list.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip}\n#EXT-X-ENDLIST\n",
+        "list.mp4": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://localhost:9/a.ts\n#EXT-X-ENDLIST\n",
+        "list.ffconcat": f"ffconcat version 1.0\nfile '{clip}'\n",
+        "list.mkv": f"ffconcat version 1.0\nfile '{clip}'\n",
+        "list.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n",
+        "list.mpd": "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'></MPD>",
+    }
+    for name, text in lists.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(RestillError, match=name):
+            probe(tmp_path / name)
+
+
+NAMES = (
+    "with space.mkv",
+    "-leading dash.mkv",
+    "--output.mkv",
+    'it\'s "quoted".mkv',
+    "new\nline.mkv",
+    "$(touch trap);`touch trap`|&.mkv",
+    "concat:in.mkv|in.mkv",
+    "http:x.mkv",
+    "%d %03d *.mkv",
+    "dæn 雨 🌧.mkv",
+    "ä" * 125 + "x.mkv",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_are_traps(clip, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    Path("out").mkdir()
+    (Path("in") / name).write_bytes(clip.read_bytes())
+    done = transcode(Path("in") / name, Path("out") / name, lambda frames: frames)
+    assert done.frames == 30
+    assert [path.name for path in Path("out").iterdir()] == [name]
+    assert content(Path("out") / name).times == content(clip).times
+    Path(name).write_bytes(clip.read_bytes())  # a bare name: no folder before what looks like an option or a protocol
+    assert probe(name).width == 96
+    assert not (tmp_path / "trap").exists()
+
+
+def test_a_name_that_looks_like_an_option_from_the_shell(clip, tmp_path):
+    (tmp_path / "-rainy.mkv").write_bytes(clip.read_bytes())
+    done = ended(["derain", *SETTINGS, "-o", "clean.mkv", "--", "-rainy.mkv"], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert content(tmp_path / "clean.mkv").times == content(clip).times
+
+
+def test_memory_of_this_process_was_not_needed():
+    """No test of this file decoded a bomb in this process."""
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < 4e9
