@@ -50,6 +50,7 @@ def restore(
     tile: int | None = None,
     overwrite: bool = False,
     limits: Limits = USUAL,
+    untrusted: bool = False,
     quiet: bool = False,
     on_frame: Callable[[], object] | None = None,
 ) -> Summary:
@@ -75,6 +76,8 @@ def restore(
             as :func:`restill.load_model` says.
         overwrite: Whether an output that exists may be replaced.
         limits: What the source may have at most.
+        untrusted: The source may be made to do harm: everything is done in a process of its own with little memory,
+            whose failure is an error (:mod:`restill.guarded`). Not with a loaded model.
         quiet: Show no progress.
         on_frame: Called after each frame.
 
@@ -89,6 +92,15 @@ def restore(
     if compare is not None and compare not in LAYOUTS:
         raise RestillError(f"compare '{compare}' is unknown; it is one of {', '.join(LAYOUTS)}")
     settings = settings or EncodeSettings()
+    if untrusted:
+        if isinstance(model, Model):
+            raise RestillError("a loaded model cannot work in another process; name it, or leave 'untrusted' out")
+        from restill.guarded import restore_guarded
+
+        options = {"compare": compare, "backend": backend, "precision": precision, "threads": threads, "tile": tile}
+        options |= {"overwrite": overwrite, "quiet": quiet}
+        name = None if model is None else str(model)
+        return restore_guarded(src, dst, name, settings=settings, limits=limits, on_frame=on_frame, **options)
     info = probe(src, limits)
     check_output(src, dst, overwrite)
 

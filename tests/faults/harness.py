@@ -1,24 +1,30 @@
-"""The long fault harness: python tests/faults/harness.py [--kills 50] [--markdown FILE]; `make faults` runs it.
+"""The long fault harness: python tests/faults/harness.py [--kills 50] [--mutants 1000] [--markdown FILE]
 
-A clip of several segments is restored by real processes that are killed at random points, again and again, until the
-job is done; its frames must be those of a run that nothing happened to. Then the cost of the journal: a run with it
-against one without, in turns.
+`make faults` runs it. A clip of several segments is restored by real processes that are killed at random points, again
+and again, until the job is done; its frames must be those of a run that nothing happened to. Then the cost of the
+journal: a run with it against one without, in turns. Then files that are cut off, or whose bytes have changed, are
+restored as a stranger's (`--untrusted`).
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import statistics
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mutants import mutants, originals
 from processes import content, ended, killed, lasts, long_clip, traces
 
+from restill.errors import RestillError
+from restill.guarded import restore_guarded
 from restill.restore import restore
 from restill.runtime import load_model
+from restill.video import EncodeSettings, Limits
 
 SETTINGS = ["--model", "rill-s", "--backend", "onnxruntime", "--threads", "1", "--quiet"]
 
@@ -82,15 +88,78 @@ def cost(folder: Path, rounds: int) -> tuple[float, float]:
     return statistics.median(ratios), max(ratios) - min(ratios)
 
 
+@dataclass
+class Mutants:
+    """What came of files that are not what they should be.
+
+    Attributes:
+        tried: How many.
+        refused: In one sentence, by Restill.
+        restored: A whole output came out.
+        crashed: The process that read it failed, which became a sentence.
+        hung: It was given up after 30 seconds.
+        wrong: Something lay under the output's name that cannot be read to the end, or is not as long as was said.
+        slowest: Seconds that the slowest took.
+    """
+
+    tried: int = 0
+    refused: int = 0
+    restored: int = 0
+    crashed: int = 0
+    hung: int = 0
+    wrong: int = 0
+    slowest: float = 0.0
+
+
+def restore_mutants(folder: Path, flipped: int, every: int = 1) -> Mutants:
+    """Restore each mutant, or every so many-th of them, as a stranger's file."""
+    found = Mutants()
+    for number, (name, data) in enumerate(mutants(originals(folder), flipped)):
+        if number % every:
+            continue
+        src, out = folder / name, folder / "out.mkv"
+        src.write_bytes(data)
+        found.tried += 1
+        began = time.monotonic()
+        try:
+            done = restore_guarded(
+                src,
+                out,
+                "min-median",
+                settings=EncodeSettings(),
+                limits=Limits(frames=10_000),
+                patience=30.0,
+                backend="onnxruntime",
+                threads=1,
+                quiet=True,
+            )
+            found.restored += 1
+            found.wrong += len(content(out).times) != done.frames
+        except RestillError as error:
+            found.crashed += "made the process" in str(error)
+            found.hung += "was given up" in str(error)
+            found.refused += not ("made the process" in str(error) or "was given up" in str(error))
+            found.wrong += out.exists()
+        found.slowest = max(found.slowest, time.monotonic() - began)
+        for path in (src, out):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(folder / "out.mkv.restill", ignore_errors=True)
+        if found.tried % 50 == 0:
+            print(found, flush=True)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mutants", type=int, default=1000)
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         found = kill_jobs(Path(name), options.kills)
         ratio, spread = cost(Path(name), options.rounds)
+        files = restore_mutants(Path(name), options.mutants)
     lines = [
         "| what | number |",
         "|---|---|",
@@ -101,11 +170,18 @@ def main() -> None:
         f"| files left behind | {found.left} |",
         f"| time with journal and segments over time without, median of {options.rounds} rounds | {ratio:.3f} |",
         f"| largest difference between two rounds | {spread:.3f} |",
+        f"| files that were cut off, changed or made up | {files.tried} |",
+        f"| refused in one sentence | {files.refused} |",
+        f"| restored, to an output that is whole | {files.restored - files.wrong} |",
+        f"| whose decoder failed in its own process | {files.crashed} |",
+        f"| that hung for 30 seconds | {files.hung} |",
+        f"| that left an output that is not whole | {files.wrong} |",
+        f"| seconds that the slowest took | {files.slowest:.1f} |",
     ]
     print("\n".join(lines))
     if options.markdown:
         options.markdown.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if found.different or found.early or found.left:
+    if found.different or found.early or found.left or files.hung or files.wrong:
         raise SystemExit(1)
 
 

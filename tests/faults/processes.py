@@ -19,30 +19,43 @@ from restill.video import read_frames
 COMMAND = [sys.executable, "-m", "restill"]
 
 
+CODECS = {".webm": ("libvpx-vp9", "libopus"), ".avi": ("mpeg4", "libmp3lame"), ".ts": ("libx264", "aac")}
+
+
 def long_clip(path: Path, frames: int = 700, width: int = 96, height: int = 64) -> Path:
-    """A clip of several segments: a bright bar that moves over noise, uneven times, B-frames, and sound."""
+    """A clip of several segments: a bright bar that moves over noise, uneven times, B-frames, and sound.
+
+    An ``.avi`` has even times; it knows no others.
+    """
     rng = np.random.default_rng(0)
     base = rng.integers(40, 120, (height, width, 3)).astype(np.uint8)
+    picture_codec, sound_codec = CODECS.get(path.suffix, ("libx264", "aac"))
+    even = path.suffix == ".avi"
+    unit = Fraction(1, 25) if even else Fraction(1, 1000)
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=25, options={"crf": "18", "preset": "veryfast"})
+        options = {"crf": "18", "preset": "veryfast"} if picture_codec == "libx264" else {}
+        video = container.add_stream(picture_codec, rate=25, options=options)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        video.time_base = video.codec_context.time_base = Fraction(1, 1000)
-        sound = container.add_stream("aac", rate=48000)
+        video.time_base = video.codec_context.time_base = unit
+        sound = container.add_stream(sound_codec, rate=48000)
         sound.layout = "mono"
         pts, heard = 0, 0
         for number in range(frames):
             picture = base.copy()
             picture[:, number % width : number % width + 4] = 230
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = pts, Fraction(1, 1000)
+            frame.pts, frame.time_base = pts, unit
             container.mux(video.encode(frame))
-            pts += 40 + number % 7  # milliseconds
-            while heard * 1000 < pts * 48000:
-                noise = rng.normal(0, 0.1, (1, 1024)).astype(np.float32)
-                samples = av.AudioFrame.from_ndarray(noise, format="fltp", layout="mono")
+            pts += 1 if even else 40 + number % 7
+            size = sound.codec_context.frame_size or 1024
+            while heard < pts * unit * 48000:
+                samples = av.AudioFrame(format=sound.codec_context.format.name, layout="mono", samples=size)
+                noise = rng.normal(0, 0.1, size).astype(np.float32)
+                silence = bytes(samples.planes[0].buffer_size)
+                samples.planes[0].update((noise.tobytes() + silence)[: len(silence)])
                 samples.sample_rate, samples.pts, samples.time_base = 48000, heard, Fraction(1, 48000)
                 container.mux(sound.encode(samples))
-                heard += 1024
+                heard += size
         for stream in (video, sound):
             container.mux(stream.encode(None))
     return path

@@ -202,6 +202,16 @@ def test_a_name_that_looks_like_an_option_from_the_shell(clip, tmp_path):
     assert content(tmp_path / "clean.mkv").times == content(clip).times
 
 
+def test_some_of_the_files_that_make_faults_tries(tmp_path):
+    from harness import restore_mutants
+
+    found = restore_mutants(tmp_path, 60, every=19)
+    assert found.tried == 10
+    assert found.refused >= 3
+    assert found.refused + found.restored == found.tried
+    assert found.wrong == 0
+
+
 def test_memory_of_this_process_was_not_needed():
     """No test of this file decoded a bomb in this process."""
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < 4e9

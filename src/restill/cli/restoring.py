@@ -43,6 +43,9 @@ _Tile = Annotated[
         metavar="PIXELS", help="Cut frames into tiles of this side: less memory; 0 never. By default large ones."
     ),
 ]
+_Untrusted = Annotated[
+    bool, typer.Option("--untrusted", help="IN is a stranger's: read it in a process of its own, with little memory.")
+]
 
 
 def derain(
@@ -63,12 +66,13 @@ def derain(
     max_frames: MaxFrames = 0,
     max_seconds: MaxSeconds = 0,
     max_bytes: MaxBytes = 0,
+    untrusted: _Untrusted = False,
     quiet: Quiet = False,
 ) -> None:
     """Take the rain out of videos, folders of frames or pictures. Cut off, the same command goes on where it was."""
     encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
     running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
-    running |= {"precision": precision, "tile": tile}
+    running |= {"precision": precision, "tile": tile, "untrusted": untrusted}
     limits = max_pixels, max_frames, max_seconds, max_bytes
     _restore("derained", sources, output, model, encoding, running, limits)
 
@@ -91,12 +95,13 @@ def restore(
     max_frames: MaxFrames = 0,
     max_seconds: MaxSeconds = 0,
     max_bytes: MaxBytes = 0,
+    untrusted: _Untrusted = False,
     quiet: Quiet = False,
 ) -> None:
     """Restore videos, folders of frames or pictures with any student. Cut off, the same command goes on."""
     encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
     running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
-    running |= {"precision": precision, "tile": tile}
+    running |= {"precision": precision, "tile": tile, "untrusted": untrusted}
     limits = max_pixels, max_frames, max_seconds, max_bytes
     _restore("restored", sources, output, model, encoding, running, limits)
 

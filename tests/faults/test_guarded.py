@@ -1,0 +1,86 @@
+"""A stranger's file in a process of its own: whatever happens there is one sentence here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from processes import content, ended, long_clip, traces
+
+from restill import guarded
+from restill.errors import RestillError
+from restill.guarded import restore_guarded
+from restill.restore import restore
+from restill.runtime import load_model
+from restill.video import EncodeSettings, Limits
+
+USUAL = {"settings": EncodeSettings(), "limits": Limits(), "backend": "onnxruntime", "threads": 1, "quiet": True}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return long_clip(tmp_path_factory.mktemp("clip") / "in.mkv", frames=30)
+
+
+def stand_in(path: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs instead of the child."""
+    path.write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setattr(guarded.sys, "executable", str(path))
+
+
+def test_the_same_comes_out(clip, tmp_path):
+    frames = []
+    options = {"backend": "onnxruntime", "threads": 1, "quiet": True}
+    done = restore(
+        clip,
+        tmp_path / "a.mkv",
+        "rill-s",
+        untrusted=True,
+        on_frame=lambda: frames.append(1),
+        limits=Limits(),
+        **options,
+    )
+    restore(clip, tmp_path / "b.mkv", "rill-s", **options)
+    assert done.frames == len(frames) == 30
+    assert content(tmp_path / "a.mkv") == content(tmp_path / "b.mkv")
+    assert traces(tmp_path) == []
+
+
+def test_what_the_child_says_is_said(clip, tmp_path):
+    with pytest.raises(RestillError, match="has more frames than the limit of 3"):
+        restore_guarded(clip, tmp_path / "a.mkv", "rill-s", **{**USUAL, "limits": Limits(frames=3)})
+    done = ended(["derain", str(clip), "-o", str(tmp_path / "a.mkv"), "--untrusted", "--quiet", "--max-frames", "3"])
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"error: '{clip}' has more frames than the limit of 3 (--max-frames)\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loaded_model_stays_here(clip, tmp_path):
+    with pytest.raises(RestillError, match="a loaded model cannot work in another process"):
+        restore(clip, tmp_path / "a.mkv", load_model("rill-s"), untrusted=True)
+
+
+@pytest.mark.parametrize(("end", "says"), [("kill -SEGV $$", "SIGSEGV"), ("exit 7", "exit status 7")])
+def test_a_crash_is_a_sentence(clip, tmp_path, monkeypatch, end, says):
+    stand_in(tmp_path / "child", f"printf ...\n{end}", monkeypatch)
+    frames = []
+    with pytest.raises(RestillError, match=rf"made the process that read it fail \({says}\)"):
+        restore_guarded(clip, tmp_path / "a.mkv", "rill-s", **USUAL, on_frame=lambda: frames.append(1))
+    assert len(frames) == 3
+
+
+def test_what_hangs_is_ended(clip, tmp_path, monkeypatch):
+    stand_in(tmp_path / "child", "exec sleep 100", monkeypatch)
+    with pytest.raises(RestillError, match="was given up: no frame of it came in 0 seconds"):
+        restore_guarded(clip, tmp_path / "a.mkv", "rill-s", **USUAL, patience=0.3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its address space")
+def test_too_much_memory_is_a_sentence(clip, tmp_path):
+    with pytest.raises(RestillError, match=r"needs more than the 0\.4 GB|made the process that read it fail"):
+        restore_guarded(clip, tmp_path / "a.mkv", "rill-s", **USUAL, memory=400_000_000)
+    assert not (tmp_path / "a.mkv").exists()
