@@ -18,8 +18,19 @@ from torch import nn
 
 from restill.errors import RestillError
 from restill.networks.saved import STUDENT, load_network, save_network
+from restill.progress import say
+from restill.video.journal import sync
 
-__all__ = ["STATE", "STUDENT", "checkpoints", "load_network", "load_state", "save_network", "save_state"]
+__all__ = [
+    "STATE",
+    "STUDENT",
+    "checkpoints",
+    "load_network",
+    "load_state",
+    "newest_readable",
+    "save_network",
+    "save_state",
+]
 
 STATE = "state.safetensors"
 
@@ -32,23 +43,36 @@ def save_state(
     student: nn.Module,
     info: dict[str, Any],
 ) -> Path:
-    """Write everything a resumed run needs; the folder appears only when it is whole.
+    """Write everything a resumed run needs; the folder appears only when it is whole and on the disk.
 
     Returns:
         The checkpoint's folder, ``folder/checkpoint-NNNNNN``.
+
+    Raises:
+        RestillError: It cannot be written; the checkpoints before it stay.
     """
     target = folder / f"checkpoint-{step:06d}"
     partial = folder / f".checkpoint-{step:06d}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     state = {f"method/{key}": value for key, value in _own(method).items()}
     for key, slots in _slots(method, optimizer).items():
         state |= {f"optimizer/{key}/{slot}": value for slot, value in slots.items()}
     state["rng/torch"] = torch.get_rng_state()
-    save_file({k: v.detach().contiguous() for k, v in state.items()}, partial / STATE, metadata={"step": str(step)})
-    save_network(partial / STUDENT, student, info)
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    try:
+        partial.mkdir(parents=True)
+        save_file({k: v.detach().contiguous() for k, v in state.items()}, partial / STATE, metadata={"step": str(step)})
+        save_network(partial / STUDENT, student, info)
+        for file in partial.iterdir():
+            sync(file)
+        sync(partial)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+        sync(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise RestillError(
+            f"{target}: cannot be written: {error}; the checkpoints before it are kept, and --resume goes on from there"
+        ) from error
     for old in checkpoints(folder)[:-2]:
         shutil.rmtree(old)
     return target
@@ -94,6 +118,20 @@ def load_state(checkpoint: Path, method: nn.Module, optimizer: torch.optim.Optim
 def checkpoints(folder: Path) -> list[Path]:
     """Whole checkpoints of a run, oldest first."""
     return sorted(folder.glob("checkpoint-*"))
+
+
+def newest_readable(folder: Path) -> Path | None:
+    """The checkpoint to go on from: the newest whose files are as long as they say; a disk may have lost some."""
+    for found in reversed(checkpoints(folder)):
+        try:
+            for name in (STATE, STUDENT):
+                with safe_open(found / name, framework="pt") as file:
+                    file.metadata()
+        except (SafetensorError, OSError) as error:
+            say(f"{found}: is damaged and left out: {error}")
+        else:
+            return found
+    return None
 
 
 def _own(method: nn.Module) -> dict[str, torch.Tensor]:

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 from restill.distillation.method import Method
 from restill.errors import RestillError
 from restill.progress import track
-from restill.training.checkpoint import STUDENT, checkpoints, load_state, save_network, save_state
+from restill.training.checkpoint import STUDENT, checkpoints, load_state, newest_readable, save_network, save_state
 from restill.training.recipe import Run
 from restill.training.run_log import RunLog
 
@@ -200,7 +200,7 @@ def _prepare_folder(folder: Path, resume: bool, overwrite: bool) -> Path | None:
     """The checkpoint to go on from, if any; removes an earlier run's if it may."""
     found = checkpoints(folder)
     if resume:
-        return found[-1] if found else None
+        return newest_readable(folder)
     if (found or (folder / STUDENT).exists()) and not overwrite:
         raise RestillError(
             f"{folder}: holds an earlier run; go on with --resume, start anew with --overwrite, or set another name"

@@ -220,11 +220,11 @@ def write_whole(path: Path, data: bytes) -> None:
     sync(path.parent)
 
 
-def sync(folder: Path) -> None:
-    """Bring the names in a folder onto the disk."""
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, onto the disk."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -309,8 +309,7 @@ class FolderSegmentSink:
 
     def _end(self, folder: Path) -> None:
         for file in folder.iterdir():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+            sync(file)
         sync(folder)
         self._journal.keep(self._number)
         self._frames, self._number = 0, self._number + 1
