@@ -70,8 +70,8 @@ def draw(points: list[tuple[str, str, float, float]]) -> str:
         return TOP + (top - db) / (top - bottom) * HEIGHT
 
     parts = [
-        '<text x="8" y="20" font-size="14">PSNR (dB, RGB, NTURain a1, all-frames) against frames a second of the '
-        "network alone, 1280x720, two cores</text>",
+        '<text x="8" y="20" font-size="13">PSNR (dB, RGB, NTURain a1, all-frames) over frames a second of the network '
+        "alone (1280x720)</text>",
         f'<rect x="{LEFT}" y="{TOP}" width="{WIDTH}" height="{HEIGHT}" fill="#f6f6f4"/>',
     ]
     for db in ticks(bottom, top):
@@ -81,12 +81,18 @@ def draw(points: list[tuple[str, str, float, float]]) -> str:
         parts.append(
             f'<text x="{x(2.0**power):.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{2.0**power:g}</text>'
         )
-    for label, precision, fps, db in points:
-        parts.append(f'<circle cx="{x(fps):.1f}" cy="{y(db):.1f}" r="5" fill="{COLORS[precision]}"/>')
-        anchor, shift = ("end", -9) if x(fps) > LEFT + WIDTH * 0.75 else ("start", 9)
+    for place, (precision, color) in enumerate(COLORS.items()):
+        parts.append(f'<circle cx="{LEFT + 14 + 60 * place}" cy="{TOP + HEIGHT - 14}" r="5" fill="{color}"/>')
+        parts.append(f'<text x="{LEFT + 22 + 60 * place}" y="{TOP + HEIGHT - 10}">{precision}</text>')
+    for label in dict.fromkeys(point[0] for point in points):
+        own = sorted((point[1:] for point in points if point[0] == label), key=lambda point: point[1])
+        line = " ".join(f"{x(fps):.1f},{y(db):.1f}" for _, fps, db in own)
+        parts.append(f'<polyline points="{line}" fill="none" stroke="#999999"/>')
+        parts += [f'<circle cx="{x(fps):.1f}" cy="{y(db):.1f}" r="5" fill="{COLORS[p]}"/>' for p, fps, db in own]
+        middle = sum(x(fps) for _, fps, _ in own) / len(own)
+        above = min(y(db) for _, _, db in own) - 10
         parts.append(
-            f'<text x="{x(fps) + shift:.1f}" y="{y(db) + 4:.1f}" text-anchor="{anchor}">'
-            f"{escape(label)}, {precision}, {fps:.3g} fps</text>"
+            f'<text x="{max(middle, LEFT + 110):.1f}" y="{above:.1f}" text-anchor="middle">{escape(label)}</text>'
         )
     return svg(LEFT + WIDTH + 60, TOP + HEIGHT + 40, parts)
 

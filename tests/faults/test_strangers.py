@@ -149,6 +149,25 @@ def test_limits_from_the_shell(clip, tmp_path):
     assert ended(["derain", str(clip), "-o", str(out), *SETTINGS, "--max-pixels", "0"]).returncode == 0
 
 
+@pytest.mark.parametrize("suffix", [".mpg", ".flv", ".ts", ".avi", ".mov", ".nut", ".gif", ".mjpeg", ".h264", ".y4m"])
+def test_containers_are_read_within_limits(tmp_path, suffix):
+    import av
+
+    codec = {".mpg": "mpeg2video", ".gif": "gif", ".mjpeg": "mjpeg", ".y4m": "rawvideo", ".avi": "mpeg4"}
+    path = tmp_path / f"in{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec.get(suffix, "libx264"), rate=25)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = {".gif": "rgb8", ".mjpeg": "yuvj420p"}.get(suffix, "yuv420p")
+        for number in range(5):
+            picture = np.full((48, 64, 3), 40 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert len(list(read_frames(path))) == 5
+    with pytest.raises(RestillError, match="limit of 3,000 pixels"):
+        probe(path, Limits(pixels=3000))
+
+
 def test_playlists_and_lists_of_files_are_refused(clip, tmp_path):
     """They would make Restill open other files, or fetch them."""
     lists = {

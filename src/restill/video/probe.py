@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,14 +161,18 @@ def open_video(path: Path, limits: Limits = USUAL) -> InputContainer:
         RestillError: It is not a video that FFmpeg reads, or has too many bytes.
     """
     limits.check_file(path)
-    most: Any = _decoder_limit(limits)
+    limit: Any = _decoder_limit(limits)
+    opened = partial(
+        av.open,
+        f"file:{path}",
+        options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
+        metadata_errors="replace",
+    )
     try:
-        container = av.open(
-            f"file:{path}",
-            options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
-            stream_options=[most] * _STREAMS,
-            metadata_errors="replace",
-        )
+        try:
+            container = opened(stream_options=[limit] * _STREAMS)
+        except ValueError:  # a format whose streams come up as it is read, such as MPEG's: limited once they are opened
+            container = opened()
     except (FFmpegError, OSError) as error:
         raise RestillError(f"'{path}' cannot be read as a video: {reason(error)}") from error
     if container.format.name == "tty":  # FFmpeg draws text files as video
