@@ -65,6 +65,24 @@ def test_a_killed_run_ends_in_the_same_weights(place):
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_a_damaged_picture_stops_the_run_or_its_clip_is_left_out(place):
+    for name in ("two", "three"):
+        (place / "clips" / name).mkdir()
+        for file in (place / "clips" / "one").iterdir():
+            (place / "clips" / name / file.name).write_bytes(file.read_bytes())
+    bad = place / "clips" / "two" / "5.png"
+    bad.write_bytes(bad.read_bytes()[:60])
+    stopped = ended(command(place, "run", "--set", "steps=2"))
+    assert stopped.returncode == 1
+    assert stopped.stderr.startswith("error: ")
+    assert str(bad) in stopped.stderr
+    assert not checkpoints(place / "runs" / "run")
+    skipped = ended(command(place, "run", "--set", "steps=2", "--set", "data.damaged=skip"))
+    assert skipped.returncode == 0, skipped.stderr
+    assert f"left out two: '{bad}'" in skipped.stderr
+    assert len(checkpoints(place / "runs" / "run")) == 1
+
+
 def saved(folder: Path, step: int) -> Path:
     network = torch.nn.Conv2d(3, 4, 3)
     optimizer = torch.optim.Adam(network.parameters())

@@ -26,6 +26,7 @@ from restill.distillation.windows import centre_targets
 from restill.errors import RestillError
 from restill.networks import NetworkSpec, create
 from restill.networks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, spynet_windows
+from restill.progress import say
 from restill.training.checkpoint import load_network
 from restill.training.loop import Batch, Feed, TrainResult, check_run, fit
 from restill.training.recipe import DataPart, NetworkPart, Recipe, Run, load_recipe
@@ -60,6 +61,8 @@ def train(
     """
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides)
+    if recipe.data.damaged == "skip":
+        recipe = recipe.model_copy(update={"data": _without_damaged(recipe.data, quiet)})
     torch.manual_seed(recipe.seed)
     method, info = build(recipe)
     feed, aligner = feed_from(recipe.data, recipe, recipe.batch, method)
@@ -245,6 +248,19 @@ def no_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = False
         leaks.refuse_test_pictures(train, test, quiet=quiet)
     codes = b"".join(code for source in train for code in leaks.digests(source, quiet=quiet))
     return lambda folder: leaks.write_trained_on(folder, codes)
+
+
+def _without_damaged(data: DataPart, quiet: bool) -> DataPart:
+    """The same without the clips that hold a picture that cannot be read; a line for each."""
+    source = _source(data, data.clips, data.rain)
+    damaged = leaks.unreadable(source, quiet=quiet)
+    for name, sentence in damaged.items():
+        say(f"left out {name}: {sentence}")
+    kept = [name for name in source.names if name not in damaged]
+    if not kept:
+        raise RestillError(f"{data.root}: every clip holds a picture that cannot be read")
+    held_out = [name for name in data.held_out if name not in damaged]
+    return data.model_copy(update={"clips": kept, "held_out": held_out})
 
 
 def _loader(data: DataPart, run: Run, batch: int, context: int, start: int) -> DataLoader[Any]:

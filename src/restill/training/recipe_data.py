@@ -130,6 +130,9 @@ class DataPart(ClipsPart):
         "one for every place in every batch if not given",
     )
     workers: int = Field(default=1, ge=0, description="processes that make samples")
+    damaged: Literal["stop", "skip"] = Field(
+        default="stop", description="a picture that cannot be read stops the run, or its clip is named and left out"
+    )
     unpaired: UnpairedPart | None = Field(default=None, description="degraded clips without clean ones")
     never: list[TestPart] = Field(
         default=[], description="test sets that no training picture may be of, besides those that are known"

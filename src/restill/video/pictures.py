@@ -13,6 +13,7 @@ import numpy as np
 from restill.errors import RestillError
 from restill.video.limits import USUAL, Limits
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # what is wrong with a file is said in a sentence
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _DEEP = (".png", ".tif", ".tiff")
 _OPTIONS = {
