@@ -189,21 +189,6 @@ def digests(source: Source, *, quiet: bool = False) -> list[bytes]:
     return [done[clip.stamp] for clip in clips]
 
 
-def unreadable(source: Source, *, quiet: bool = False) -> dict[str, str]:
-    """Clips that hold a picture that cannot be read: their names, and the sentence that says why."""
-    found: dict[str, str] = {}
-    names = list(source.names)
-    with track("pictures that can be read", len(names), "clips", quiet=quiet) as advance:
-        for clip, name in enumerate(names):
-            try:
-                for _ in source.pictures(clip).read():
-                    pass
-            except RestillError as error:
-                found[name] = str(error)
-            advance()
-    return found
-
-
 def _split(codes: bytes) -> list[bytes]:
     return [codes[at : at + DIGEST] for at in range(0, len(codes), DIGEST)]
 

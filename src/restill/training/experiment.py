@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler, Subset
 
 from restill.datasets import TO_TRAIN_ON, leaks, open_paired, open_source
+from restill.datasets.clean_clips import find_clips
 from restill.datasets.clips import ClipSamples, to_float
 from restill.datasets.kept import Kept
 from restill.datasets.unpaired import WithUnpaired
@@ -26,7 +27,7 @@ from restill.distillation.windows import centre_targets
 from restill.errors import RestillError
 from restill.networks import NetworkSpec, create
 from restill.networks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, spynet_windows
-from restill.progress import say
+from restill.progress import say, track
 from restill.training.checkpoint import load_network
 from restill.training.loop import Batch, Feed, TrainResult, check_run, fit
 from restill.training.recipe import DataPart, NetworkPart, Recipe, Run, load_recipe
@@ -252,14 +253,21 @@ def no_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = False
 
 def _without_damaged(data: DataPart, quiet: bool) -> DataPart:
     """The same without the clips that hold a picture that cannot be read; a line for each."""
-    source = _source(data, data.clips, data.rain)
-    damaged = leaks.unreadable(source, quiet=quiet)
-    for name, sentence in damaged.items():
-        say(f"left out {name}: {sentence}")
-    kept = [name for name in source.names if name not in damaged]
+    # these are decoded as they are opened: their names come from the folder
+    every = find_clips(data.root) if data.dataset == "clean-clips" else _source(data, None, data.rain).names
+    names, kept = list(data.clips or every), []
+    with track("pictures that can be read", len(names), "clips", quiet=quiet) as advance:
+        for name in names:
+            try:
+                for _ in _source(data, [name], data.rain).pictures(0).read():
+                    pass
+                kept.append(name)
+            except RestillError as error:
+                say(f"left out {name}: {error}")
+            advance()
     if not kept:
         raise RestillError(f"{data.root}: every clip holds a picture that cannot be read")
-    held_out = [name for name in data.held_out if name not in damaged]
+    held_out = [name for name in data.held_out if name in kept]
     return data.model_copy(update={"clips": kept, "held_out": held_out})
 
 
