@@ -77,11 +77,11 @@ def kill_jobs(folder: Path, count: int) -> Kills:
 def cost(folder: Path, rounds: int) -> tuple[float, float]:
     """Time of a run with a journal over one without: the median of rounds, and how far the rounds lie apart."""
     clip = long_clip(folder / "cost.mkv", frames=900, width=320, height=240)
-    model = load_model("rill-s", threads=1)
     ratios = []
     for _ in range(rounds):
         began = time.perf_counter()
-        restore(clip, folder / "plain.mkv", model, overwrite=True, quiet=True)  # a loaded model takes no journal
+        model = load_model("rill-s", threads=1)  # a loaded model takes no journal
+        restore(clip, folder / "plain.mkv", model, overwrite=True, quiet=True)
         between = time.perf_counter()
         restore(clip, folder / "kept.mkv", "rill-s", backend="onnxruntime", threads=1, overwrite=True, quiet=True)
         ratios.append((time.perf_counter() - between) / (between - began))
