@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -14,6 +14,8 @@ import onnxruntime
 from restill.errors import RestillError, need_extra
 
 Compute = Callable[[np.ndarray], np.ndarray]  # (1, K, 3, H, W) float32 -> (1, 3, sH, sW) float32
+
+MOST_BYTES = 1 << 30  # of a model's file
 
 
 def with_onnxruntime(path: Path, threads: int, precision: str) -> Compute:
@@ -77,16 +79,37 @@ def version(backend: str) -> str | None:
         return None
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """The key-value texts that an ONNX file carries.
+class Described(NamedTuple):
+    """What an ONNX file says of itself.
+
+    Attributes:
+        texts: Its key-value texts.
+        inputs: By name, its inputs' types and shapes; a length that is free is a word or None.
+        outputs: The same.
+    """
+
+    texts: dict[str, str]
+    inputs: dict[str, tuple[str, tuple[int | str | None, ...]]]
+    outputs: dict[str, tuple[str, tuple[int | str | None, ...]]]
+
+
+def describe(path: Path) -> Described:
+    """What an ONNX file says of itself.
 
     Raises:
-        RestillError: It is not an ONNX file.
+        RestillError: It is not an ONNX file, or one of more than :data:`MOST_BYTES`.
     """
+    if path.is_file() and path.stat().st_size > MOST_BYTES:
+        raise RestillError(f"'{path}' has {path.stat().st_size:,} bytes; a model has at most {MOST_BYTES:,}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return dict(_session(path, options).get_modelmeta().custom_metadata_map)
+    session = _session(path, options)
+    inputs, outputs = (
+        {place.name: (place.type, tuple(place.shape)) for place in places}
+        for places in (session.get_inputs(), session.get_outputs())
+    )
+    return Described(dict(session.get_modelmeta().custom_metadata_map), inputs, outputs)
 
 
 def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:

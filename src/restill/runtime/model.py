@@ -54,10 +54,10 @@ class ModelInfo(BaseModel):
     name: str
     task: str
     network: str
-    frames_before: int = Field(ge=0)
-    frames_after: int = Field(ge=0)
-    scale: int = Field(ge=1)
-    size_multiple: int = Field(ge=1)
+    frames_before: int = Field(ge=0, le=100)
+    frames_after: int = Field(ge=0, le=100)
+    scale: int = Field(ge=1, le=16)
+    size_multiple: int = Field(ge=1, le=1024)
     reach: int | None = Field(None, ge=0)
     align: Literal["none", "dis"]
     parameters: int
@@ -255,13 +255,14 @@ def read_info(path: Path) -> ModelInfo:
     """What an ONNX file says about itself.
 
     Raises:
-        RestillError: It is not an ONNX file, or not one that ``restill export`` wrote.
+        RestillError: It is not an ONNX file, not one that ``restill export`` wrote, or not what it says it is.
     """
-    written = backends.read_metadata(path).get(METADATA_KEY)
+    described = backends.describe(path)
+    written = described.texts.get(METADATA_KEY)
     if written is None:
         raise RestillError(f"'{path}' is an ONNX file without Restill's description; 'restill export' writes one")
     try:
-        return ModelInfo.model_validate_json(written)
+        info = ModelInfo.model_validate_json(written)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or METADATA_KEY
@@ -269,6 +270,39 @@ def read_info(path: Path) -> ModelInfo:
             f"'{path}' holds a description that this version of Restill cannot read ('{field}': {first['msg']}); "
             "export it again"
         ) from error
+    _check_shapes(path, info, described)
+    return info
+
+
+def _check_shapes(path: Path, info: ModelInfo, described: backends.Described) -> None:
+    """Refuse a network that is not what its description says, before it is given anything."""
+    planes = 3 * (info.frames + (info.frames > 1))
+    fold: tuple[int | None, ...] = (1, None, info.size_multiple, None, 3 * info.size_multiple)
+    wanted: dict[str, tuple[str, tuple[int | None, ...]]] = (
+        {"window": ("tensor(float)", (1, info.frames, 3, None, None)), "clean": ("tensor(float)", (1, 3, None, None))}
+        if info.feed == "floats"
+        else {"window": ("tensor(uint8)", (1, planes, None, None)), "clean": ("tensor(uint8)", fold)}
+    )
+    found = {**described.inputs, **described.outputs}
+    fits = found.keys() == wanted.keys() and all(
+        found[name][0] == kind and _may_be(found[name][1], shape) for name, (kind, shape) in wanted.items()
+    )
+    if not fits:
+        raise RestillError(
+            f"'{path}' takes {_places(described.inputs)} and gives {_places(described.outputs)}, which is not what its "
+            f"description says ({info.frames} frames, {info.feed}); export it again"
+        )
+
+
+def _may_be(found: tuple[int | str | None, ...], wanted: tuple[int | None, ...]) -> bool:
+    """Whether a shape fits, of which a file may leave lengths open, or all."""
+    lengths = zip(found, wanted, strict=False)
+    same = all(length is None or not isinstance(has, int) or has == length for has, length in lengths)
+    return not found or (len(found) == len(wanted) and same)
+
+
+def _places(places: dict[str, tuple[str, tuple[int | str | None, ...]]]) -> str:
+    return ", ".join(f"{name} {list(shape)} {kind}" for name, (kind, shape) in places.items()) or "nothing"
 
 
 def default_threads() -> int:

@@ -47,7 +47,7 @@ def add_copied_stream(output: OutputContainer, stream: Stream) -> Stream | None:
     """Add a stream that will get another file's packets, or warn in one sentence that it cannot be kept."""
     if not _can_hold(output.format.name, stream):
         kind = stream.type if stream.type != "video" else "cover"
-        format_name = stream.name or "unknown"
+        format_name = getattr(stream, "name", None) or "unknown"
         warnings.warn(
             f"{kind} stream {stream.index} ({format_name}) is left out: a {output.format.name} file cannot hold it; "
             "a .mkv holds most",
@@ -82,6 +82,6 @@ def _can_hold(format_name: str, stream: Stream) -> bool:
 def others(container: InputContainer, picture: Stream) -> Iterable[Stream]:
     """Every stream but the picture and what the muxer makes itself (the text track behind MP4's chapters)."""
     for stream in container.streams:
-        is_chapter_text = stream.type == "data" and stream.name == "bin_data" and container.chapters()
+        is_chapter_text = stream.type == "data" and getattr(stream, "name", "") == "bin_data" and container.chapters()
         if stream is not picture and not is_chapter_text:
             yield stream
