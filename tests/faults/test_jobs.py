@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -219,6 +220,46 @@ def test_a_full_disk_keeps_what_is_done(clip, tmp_path, monkeypatch):
     monkeypatch.setattr(segments, "FRAMES", 24)
     assert run(clip, dst) == 48
     assert content(dst).times == content(clip).times
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_a_disk_that_is_really_full(clip, tmp_path):
+    """A small file system in memory; where nobody may mount one, the test above must do."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a small file system cannot be mounted here (it takes root)")
+    try:
+        dst = disk / "out.mkv"
+        with pytest.raises(RestillError, match="No space left on device; what is done is kept, the same command"):
+            run(clip, dst)
+        kept = len(list(folder_of(dst).glob("*.part")))
+        assert kept >= 1
+        assert not dst.exists()
+        subprocess.run(["mount", "-o", "remount,size=9m", disk], check=True)
+        assert run(clip, dst) == 24 * kept
+        assert content(dst).times == content(clip).times
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_the_input_by_another_name_is_the_input(clip, tmp_path):
+    src = tmp_path / "in.mkv"
+    src.write_bytes(clip.read_bytes())
+    (tmp_path / "hard.mkv").hardlink_to(src)
+    (tmp_path / "soft.mkv").symlink_to(src)
+    for name in ("in.mkv", "hard.mkv", "soft.mkv"):
+        with pytest.raises(RestillError, match="is the input itself"):
+            transcode(src, tmp_path / name, darker, overwrite=True)
+    assert src.read_bytes() == clip.read_bytes()
+
+
+def test_what_comes_under_the_outputs_name_meanwhile_stays(clip, tmp_path):
+    dst = tmp_path / "out.mkv"
+    with pytest.raises(RestillError, match="exists already"):
+        transcode(clip, dst, darker, on_frame=lambda: dst.write_text("mine"))
+    assert dst.read_text() == "mine"
 
 
 def test_names_as_long_as_they_can_be(clip, tmp_path):

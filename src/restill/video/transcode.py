@@ -147,6 +147,7 @@ def transcode(
         sink = open_sink(dst, source, settings) if job is None else open_segments(dst, source, settings, job.journal)
         try:
             frames = _run(source, sink, process, on_frame, job)
+            check_output(src, dst, overwrite)  # something may have come there meanwhile
             sink.close()
         except BaseException as error:
             sink.abandon()
@@ -165,7 +166,7 @@ def check_output(src: Path, dst: Path, overwrite: bool) -> None:
     Raises:
         RestillError: It is the input, exists already, or its folder is missing.
     """
-    if dst.exists() and dst.resolve() == src.resolve():
+    if dst.exists() and dst.samefile(src):  # by another name or a link, too
         raise RestillError(f"'{dst}' is the input itself, which is never changed; name another output")
     taken = any(dst.iterdir()) if dst.is_dir() else dst.exists()
     if taken and not overwrite:
