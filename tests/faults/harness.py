@@ -9,11 +9,13 @@ restored as a stranger's (`--untrusted`).
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import statistics
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from restill.guarded import restore_guarded
 from restill.restore import restore
 from restill.runtime import load_model
 from restill.video import EncodeSettings, Limits
+from restill.video.journal import folder_of
 
 SETTINGS = ["--model", "rill-s", "--backend", "onnxruntime", "--threads", "1", "--quiet"]
 
@@ -112,41 +115,48 @@ class Mutants:
 
 
 def restore_mutants(folder: Path, flipped: int, every: int = 1) -> Mutants:
-    """Restore each mutant, or every so many-th of them, as a stranger's file."""
-    found = Mutants()
-    for number, (name, data) in enumerate(mutants(originals(folder), flipped)):
-        if number % every:
-            continue
-        src, out = folder / name, folder / "out.mkv"
-        src.write_bytes(data)
-        found.tried += 1
-        began = time.monotonic()
-        try:
-            done = restore_guarded(
-                src,
-                out,
-                "min-median",
-                settings=EncodeSettings(),
-                limits=Limits(frames=10_000),
-                patience=30.0,
-                backend="onnxruntime",
-                threads=1,
-                quiet=True,
-            )
-            found.restored += 1
-            found.wrong += len(content(out).times) != done.frames
-        except RestillError as error:
-            found.crashed += "made the process" in str(error)
-            found.hung += "was given up" in str(error)
-            found.refused += not ("made the process" in str(error) or "was given up" in str(error))
-            found.wrong += out.exists()
-        found.slowest = max(found.slowest, time.monotonic() - began)
-        for path in (src, out):
-            path.unlink(missing_ok=True)
-        shutil.rmtree(folder / "out.mkv.restill", ignore_errors=True)
-        if found.tried % 50 == 0:
-            print(found, flush=True)
+    """Restore each mutant, or every so many-th of them, as a stranger's file; as many at a time as there are cores."""
+    found, whole = Mutants(), originals(folder)
+    some = [mutant for number, mutant in enumerate(mutants(whole, flipped)) if number % every == 0]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for said, wrong, seconds in pool.map(lambda mutant: restore_mutant(folder, *mutant), some):
+            found.tried += 1
+            found.restored += not said
+            found.crashed += "made the process" in said
+            found.hung += "was given up" in said
+            found.refused += bool(said) and "made the process" not in said and "was given up" not in said
+            found.wrong += wrong
+            found.slowest = max(found.slowest, seconds)
+            if found.tried % 50 == 0:
+                print(found, flush=True)
     return found
+
+
+def restore_mutant(folder: Path, name: str, data: bytes) -> tuple[str, bool, float]:
+    """What was said of a file, or nothing; whether what is under the output's name is wrong; seconds."""
+    src, out, said, wrong = folder / name, folder / f"out-{name}.mkv", "", False
+    src.write_bytes(data)
+    began = time.monotonic()
+    try:
+        done = restore_guarded(
+            src,
+            out,
+            "min-median",
+            settings=EncodeSettings(),
+            limits=Limits(frames=10_000),
+            patience=30.0,
+            backend="onnxruntime",
+            threads=1,
+            quiet=True,
+        )
+        wrong = len(content(out).times) != done.frames
+    except RestillError as error:
+        said, wrong = str(error), out.exists()
+    seconds = time.monotonic() - began
+    for path in (src, out):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(folder_of(out), ignore_errors=True)
+    return said, wrong, seconds
 
 
 def main() -> None:
