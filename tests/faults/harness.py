@@ -168,8 +168,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         found = kill_jobs(Path(name), options.kills)
-        ratio, spread = cost(Path(name), options.rounds)
         files = restore_mutants(Path(name), options.mutants)
+        ratio, spread = cost(Path(name), options.rounds)
     lines = [
         "| what | number |",
         "|---|---|",
