@@ -278,6 +278,21 @@ def test_a_model_that_is_not_what_it_says(tmp_path, inputs, about, says):
         load_model(lying_model(tmp_path / "x.onnx", inputs, about))
 
 
+def test_a_checkpoint_that_is_not_what_it_says(tmp_path, monkeypatch):
+    from restill.networks import create, saved
+
+    path = tmp_path / "x.safetensors"
+    info = {"network": "rill-s", "options": {"channels": 8, "pairs": 1}, "align": "dis", "name": "x"}
+    saved.save_network(path, create("rill-s", **info["options"]), info)
+    assert saved.load_network(path)[1] == info
+    saved.save_network(path, create("rill-s", **info["options"]), info | {"options": {"channels": 10**6, "pairs": 1}})
+    with pytest.raises(RestillError, match="its weights do not fit network 'rill-s'"):
+        saved.load_network(path)  # 10^13 weights would take 36 TB
+    monkeypatch.setattr(saved, "MOST_BYTES", 100)
+    with pytest.raises(RestillError, match="a checkpoint has at most 100"):
+        saved.load_network(path)
+
+
 def test_a_model_without_end(tmp_path, monkeypatch):
     monkeypatch.setattr("restill.runtime.backends.MOST_BYTES", 100)
     with pytest.raises(RestillError, match="a model has at most 100"):

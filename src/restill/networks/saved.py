@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -14,6 +15,7 @@ from restill.errors import RestillError
 from restill.networks import create
 
 STUDENT = "student.safetensors"
+MOST_BYTES = 4 << 30  # of a network's file
 
 
 def save_network(path: Path, network: nn.Module, info: dict[str, Any]) -> None:
@@ -47,6 +49,8 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         path = path / STUDENT
     if not path.is_file():
         raise RestillError(f"{path}: no such checkpoint; give a run's folder or a .safetensors file")
+    if path.stat().st_size > MOST_BYTES:
+        raise RestillError(f"{path}: has {path.stat().st_size:,} bytes; a checkpoint has at most {MOST_BYTES:,}")
     try:
         with safe_open(path, framework="pt") as file:
             info = json.loads((file.metadata() or {})["restill"])
@@ -56,6 +60,12 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
                 f"{path}: holds the weights of a network that Restill does not have; build it yourself and load them "
                 "with safetensors.torch.load_model"
             )
+        with torch.device("meta"):  # takes no memory, whatever the header says of the network
+            shapes = {
+                key: value.shape for key, value in create(info["network"], **info["options"]).state_dict().items()
+            }
+        if shapes != {key: value.shape for key, value in tensors.items()}:
+            raise RestillError(f"{path}: its weights do not fit network '{info['network']}'")
         network = create(info["network"], **info["options"])
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise RestillError(
