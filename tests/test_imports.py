@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "restill"
 LEVELS = (
     {"cli", "__main__"},
     {"tables"},
-    {"bench", "restore", "training", "evaluation", "web", "cluster"},
+    {"bench", "restore", "guarded", "training", "evaluation", "web", "cluster"},
     {"runtime", "video", "zoo", "distillation", "datasets"},
     {"networks", "losses", "degradations", "alignment"},
     {"errors", "progress", "registry", "clock"},
@@ -26,6 +26,7 @@ LIGHT = (
     "cli",
     "bench",
     "restore",
+    "guarded",
     "clock",
     "runtime",
     "video",

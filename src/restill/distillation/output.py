@@ -2,7 +2,7 @@
 
     equation                                     here
     (1) L_picture = loss(y_S, y_T)               Output.forward
-    (2) L = L_core + w * L_picture               Output.default_weights
+    (2) L = L_core + w * L_picture               Output.__init__
 
 The numbers are ours. The loss of (1) is that of L_core; y_T carries no gradient. Nothing of the networks but their
 pictures is looked at, so any two that restore at the same scale will do.

@@ -147,7 +147,8 @@ def transcode(
         sink = open_sink(dst, source, settings) if job is None else open_segments(dst, source, settings, job.journal)
         try:
             frames = _run(source, sink, process, on_frame, job)
-            check_output(src, dst, overwrite)  # something may have come there meanwhile
+            if not dst.is_dir():
+                check_output(src, dst, overwrite)  # something may have come there meanwhile
             sink.close()
         except BaseException as error:
             sink.abandon()
