@@ -41,3 +41,4 @@ SMALL: dict[str, dict[str, Any]] = {
 # tracing takes eight seconds and more however small they are, or they are the same code as one that is exported here;
 # make test-all exports them
 SLOW_EXPORT = {"edvr-m", "edvr-l", "d3dnet", "sof-vsr", "fastdvdnet-vsr-half", "fastdvdnet-vsr-quarter"}
+SLOW_EXPORT |= {"fastdvdnet-vsr", "drsformer", "vespcn", "uformer-b", "restormer"}

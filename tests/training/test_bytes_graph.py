@@ -20,7 +20,7 @@ methods = module._methods()
 FEW = {"samples": 6, "quiet": True}
 
 
-@pytest.fixture(scope="module", params=["rill-s", "rill-p"])
+@pytest.fixture(scope="module", params=["rill-s", pytest.param("rill-p", marks=pytest.mark.slow)])
 def pair(request, tmp_path_factory):
     """A student whose residual is plain to see, and its quantized file."""
     torch.manual_seed(3)
