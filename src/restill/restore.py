@@ -135,7 +135,7 @@ def restore(
     what = {
         "source": str(src),
         "input": mark(src),
-        "model": "default" if model is None else fingerprint(zoo.find(model)),
+        "model": [fingerprint(zoo.find(name)) for name in ([model] if model is not None else zoo.DEFAULTS.values())],
         "options": {**asdict(replace(settings, fps=str(settings.fps))), **asked},
         "version": __version__,
     }
