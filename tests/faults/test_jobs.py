@@ -283,9 +283,9 @@ def test_options_and_models_are_told_apart(clip, tmp_path, monkeypatch):
     seen = []
     real = Journal.__init__
 
-    def spy(self, output, what, lock) -> None:
+    def spy(self, output, what) -> None:
         seen.append(what)
-        real(self, output, what, lock)
+        real(self, output, what)
 
     monkeypatch.setattr(Journal, "__init__", spy)
     for options in ({}, {"tile": 64}, {"compare": "side"}):

@@ -253,13 +253,14 @@ def no_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = False
 
 def _without_damaged(data: DataPart, quiet: bool) -> DataPart:
     """The same without the clips that hold a picture that cannot be read; a line for each."""
-    # these are decoded as they are opened: their names come from the folder
-    every = find_clips(data.root) if data.dataset == "clean-clips" else _source(data, None, data.rain).names
-    names, kept = list(data.clips or every), []
+    # clean clips are decoded as they are opened: one by one, by their names in the folder
+    whole = None if data.dataset == "clean-clips" else _source(data, data.clips, data.rain)
+    names, kept = list(data.clips or find_clips(data.root) if whole is None else whole.names), []
     with track("pictures that can be read", len(names), "clips", quiet=quiet) as advance:
-        for name in names:
+        for clip, name in enumerate(names):
             try:
-                for _ in _source(data, [name], data.rain).pictures(0).read():
+                pictures = whole.pictures(clip) if whole else _source(data, [name], data.rain).pictures(0)
+                for _ in pictures.read():
                     pass
                 kept.append(name)
             except RestillError as error:

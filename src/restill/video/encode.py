@@ -22,7 +22,7 @@ from restill.video import color, pictures
 from restill.video.color import ColorTags, Converter
 from restill.video.copying import add_copied_stream, keep_metadata, knows_tags, others
 from restill.video.decode import Source, Ticket, VideoSource
-from restill.video.journal import beside
+from restill.video.journal import beside, sync
 from restill.video.probe import VideoInfo
 from restill.video.settings import CODECS, MP4, SUFFIXES, EncodeSettings, choose_format
 
@@ -179,7 +179,9 @@ class VideoSink:
         with self._clock("encode"):
             self._mux(packets)
             self._output.close()
+        sync(self.temporary)  # before a journal goes
         self.temporary.replace(self.final)
+        sync(self.final.absolute().parent)
 
     def abandon(self) -> None:
         """Remove every trace."""
@@ -260,6 +262,7 @@ class FolderSink:
             self.temporary.rmdir()
         else:
             self.temporary.replace(self.final)
+        sync(self.final.absolute().parent)
 
     def abandon(self) -> None:
         """Remove every trace."""

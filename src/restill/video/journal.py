@@ -44,8 +44,8 @@ class Journal:
         anew: Why what was there could not be gone on with; empty where nothing was, or where it can.
     """
 
-    def __init__(self, output: Path, what: dict[str, Any], lock: IO[str]) -> None:
-        self.output, self.folder, self._what, self._lock = output, folder_of(output), what, lock
+    def __init__(self, output: Path, what: dict[str, Any]) -> None:
+        self.output, self.folder, self._what = output, folder_of(output), what
         self.chosen: dict[str, Any] = {}
         self.anew = ""
         found = _read(self.folder)
@@ -138,7 +138,7 @@ def opened(output: Path, what: dict[str, Any]) -> Iterator[Journal]:
     with lock:
         if not _locked(lock):
             raise RestillError(f"'{output}' is being made by another restill; wait for it, or name another output")
-        journal = Journal(output, what, lock)
+        journal = Journal(output, what)
         try:
             yield journal
         finally:

@@ -65,15 +65,15 @@ def read_picture(path: Path, limits: Limits = USUAL) -> np.ndarray:
     """
     try:
         limits.check_file(path)
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = path.read_bytes()
     except OSError as error:
         raise RestillError(f"'{path}' cannot be read: {error.strerror}") from error
-    width, height = imagesize.get(io.BytesIO(data.tobytes()))  # of the header; -1 where there is none that it knows
+    width, height = imagesize.get(io.BytesIO(data))  # of the header; -1 where there is none that it knows
     limits.check_size(path, max(width, 0), max(height, 0))
     picture = None
-    if data.size:
+    if data:
         try:
-            picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         except cv2.error:
             picture = None
     if picture is None or picture.dtype not in (np.uint8, np.uint16):

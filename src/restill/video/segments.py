@@ -13,6 +13,7 @@ import os
 import struct
 import warnings
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def read_segment(path: Path) -> Iterator[av.Packet | Head]:
         RestillError: The file is not what was written; this may come after packets.
     """
     with path.open("rb") as file:
-        check = 0
+        check, whole = 0, path.stat().st_size
 
         def take(count: int) -> bytes:
             nonlocal check
@@ -115,7 +116,7 @@ def read_segment(path: Path) -> Iterator[av.Packet | Head]:
             raise RestillError(f"'{path}' is no segment of this version of restill")
         while True:
             pts, dts, duration, over, under, key, size = _PACKET.unpack(take(_PACKET.size))
-            if size > path.stat().st_size:
+            if size > whole:
                 raise RestillError(f"'{path}' is damaged")
             data = take(size)
             if not under:
@@ -150,7 +151,7 @@ def _frames_of(part: Path) -> int:
 
 
 def _head(part: Path) -> Head:
-    *_, head = read_segment(part)
+    (head,) = deque(read_segment(part), maxlen=1)  # not all packets at once
     assert isinstance(head, Head)  # noqa: S101 - it comes last, or an error came
     return head
 
