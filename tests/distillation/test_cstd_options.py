@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from foreign_networks import clip, foreign, total
+from torch.nn.functional import l1_loss
 
 from restill.distillation import method_class
 from restill.distillation.cstd import CSTD, CSTDOptions
@@ -59,6 +60,7 @@ OPTIONS = [
     {"agg": "sum_sq"},
     {"agg": "unit_mean_sq"},
     {"shrink": 2},
+    {"picture": 0.5},
     {"hidden": 3},
     {"connector_shared": False},
     {"g2l_init": "zeros"},
@@ -94,6 +96,20 @@ def test_every_option_runs_and_changes_something(options: dict[str, Any]):
     assert not any(trained) if options.get("cells") == "frozen_random" else all(trained)
 
 
+def test_the_teachers_picture_is_compared_under_the_tasks_loss():
+    """What method output compares (ours), beside all that CSTD has."""
+    batch = clip(frames=5)
+    method, usual = foreign(picture=0.5, reconstruction="l1"), foreign(reconstruction="l1")
+    losses = method(batch, 0)
+    windows = method.shown(batch)
+    expected = l1_loss(method.student(windows), method.teacher(windows))  # type: ignore[misc]
+    assert losses.pop("picture").item() == pytest.approx(expected.item())
+    assert {name: value.item() for name, value in losses.items()} == pytest.approx(
+        {name: value.item() for name, value in usual(batch, 0).items()}
+    )
+    assert method.default_weights == usual.default_weights | {"picture": 0.5}
+
+
 def test_the_default_counts_of_cells_are_the_papers():
     method = CSTD(create("rill-l", channels=4), create("rill-s", channels=4), 2)
     assert sum(p.numel() for p in method.connector.parameters()) == 9856  # type: ignore[union-attr]
@@ -112,8 +128,8 @@ def test_the_default_counts_of_cells_are_the_papers():
 def test_alternating_steps_are_the_joint_loss_in_pieces(setting: int):
     switches = {switch: switch in TABLE5[setting] for switch in ("ms", "csc", "ita", "cta", "sta")}
     batch = clip(frames=5)
-    joint = foreign(**switches, detach_state=True)(batch, 0)
-    method = foreign(**switches, optim="alternate")
+    joint = foreign(**switches, picture=0.5, detach_state=True)(batch, 0)
+    method = foreign(**switches, picture=0.5, optim="alternate")
     groups = list(method.loss_groups(batch, 0))
     assert len(groups) == 3 * (6 if switches["csc"] else 3)
     for name, value in joint.items():

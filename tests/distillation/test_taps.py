@@ -126,7 +126,7 @@ def test_a_feature_that_is_no_map_is_refused():
             return window[:, 1]
 
     with pytest.raises(RestillError, match=r"teacher's feature at 'flat' is \(1, 576\); it must be"):
-        Tapped.of(Flat(), "teacher", 1, "flat").features(torch.rand(1, 3, 3, 8, 8), 1, "features")
+        Tapped.of(Flat(), "teacher", 1, "flat").scales(torch.rand(1, 3, 3, 8, 8), 1, "features")
 
 
 @pytest.mark.parametrize("module", [taps, cells])

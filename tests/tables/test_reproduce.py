@@ -67,8 +67,8 @@ def place(tmp_path, monkeypatch):
 DATA = {"nturain": "rain", "clean-clips": "clips"}
 
 
-def shown(result) -> str:
-    console = Console(width=150)
+def shown(result, width: int = 150) -> str:
+    console = Console(width=width)
     with console.capture() as capture:
         console.print(result.text())
     return capture.get()
@@ -97,6 +97,10 @@ def test_a_table_is_run_and_nothing_is_done_twice(place, monkeypatch):
     assert "theirs: not implemented" in text
     assert "[1] A note." in text
     assert "after [1]" in text
+    narrow = shown(again, 60)
+    number = f"{np.mean(a1):.2f}±{np.std(a1, ddof=1):.2f}"
+    assert any(word.startswith("after") for word in narrow.split()), narrow
+    assert number in narrow, narrow  # a terminal breaks titles, not numbers
     json.dumps(again.as_dict(), allow_nan=False)
 
 
@@ -114,7 +118,7 @@ def test_what_a_run_is_made_of_decides_whether_it_is_another(place):
     first, second = mark("before"), mark("after")
     assert mark("before", steps=3) != first
     assert mark("after", steps=3) != second  # it starts from the other
-    assert mark("before", threads=2, data={**FIRST["data"], "root": "elsewhere"}) == first
+    assert mark("before", threads=2, data={**FIRST["data"], "root": "elsewhere", "damaged": "skip"}) == first
 
 
 def test_rows_without_data_say_which_and_where_and_the_others_go_on(place):

@@ -31,10 +31,11 @@ from torch.nn.functional import avg_pool2d, l1_loss
 from restill.distillation.cells import ConvLSTMCell, GuardedMethod, State, down, up
 from restill.distillation.cstd_options import ALTERNATE, CSTDOptions, Term
 from restill.distillation.method import Losses, MethodOptions
+from restill.distillation.paired import same_area
 from restill.distillation.places import Places
 from restill.distillation.scales import Tapped, channel_map, common_multiple, like, pad_to_multiple
 from restill.distillation.windows import Batch, centre_targets, centre_windows
-from restill.losses.reconstruction import scale_losses
+from restill.losses.reconstruction import reconstruction, scale_losses
 
 SCALES = 3
 
@@ -126,6 +127,8 @@ class CSTD(GuardedMethod):
         self.context = context
         # (8) L_total = L_recon + alpha * L_spatial + beta * L_temporal: the loop sums by these weights
         self.default_weights = {"reconstruction": 1.0, "spatial": o.alpha, "temporal": o.beta}
+        if o.picture:
+            self.default_weights["picture"] = o.picture  # ours
         self._teacher = Tapped.of(teacher, "teacher", context, teacher_feature)
         self._student = Tapped.of(student, "student", context, student_feature, student_head)
         self._teacher.need("feature")
@@ -139,12 +142,15 @@ class CSTD(GuardedMethod):
     # --- one step ------------------------------------------------------------------------------------------------
 
     def forward(self, batch: Batch, step: int) -> Losses:
-        """``reconstruction``, ``spatial``, ``temporal``: those that the switches leave on, unweighted."""
+        """``reconstruction``, ``spatial``, ``temporal``, ``picture``: those that the options leave on, unweighted."""
         targets = centre_targets(batch, self.context)  # (B, L, C, sH, sW)
-        f_t = self._teacher_maps(self._windows(batch, self._teacher))  # [F_T^p], each (B, L, 1, h, w)
+        taught, f_t = self._teacher_scales(self._windows(batch, self._teacher))  # (B, L, C, sH, sW), [(B, L, 1, h, w)]
         pictures, f_s = self._student_scales(self._windows(batch, self._student))  # [(B*L, C, sH, sW)], [F_S^p]
         frames = targets.shape[1]  # L
-        terms = [self._reconstruction(pictures, targets.flatten(0, 1), times=frames)]
+        terms = [
+            self._reconstruction(pictures, targets.flatten(0, 1), times=frames),
+            self._picture(pictures[0], taught.flatten(0, 1), targets, times=frames),
+        ]
         teacher, student = Status(), Status()
         for t in range(frames):
             now, teacher, student = self._frame([f[:, t] for f in f_t], [f[:, t] for f in f_s], teacher, student)
@@ -164,7 +170,7 @@ class CSTD(GuardedMethod):
             yield self(batch, step)
             return
         targets = centre_targets(batch, self.context)  # (B, L, C, sH, sW)
-        f_t = self._teacher_maps(self._windows(batch, self._teacher))  # [F_T^p], each (B, L, 1, h, w)
+        taught, f_t = self._teacher_scales(self._windows(batch, self._teacher))  # (B, L, C, sH, sW), [(B, L, 1, h, w)]
         windows = self._windows(batch, self._student)  # (B, L, K, C, H, W)
         before = Status(), Status()  # of teacher and student
         for t in range(targets.shape[1]):
@@ -173,6 +179,7 @@ class CSTD(GuardedMethod):
                 pictures, f_s = self._student_scales(windows[:, t : t + 1])  # [(B, C, sH, sW)], [(B, 1, 1, h, w)]
                 terms, *status = self._frame([f[:, t] for f in f_t], [f[:, 0] for f in f_s], *before)
                 terms |= self._reconstruction(pictures, targets[:, t])
+                terms |= self._picture(pictures[0], taught[:, t], targets[:, t])
                 if group is ALTERNATE[0]:
                     after = status[0].detached(), status[1].detached()
                 if wanted := {term: terms[term] for term in group if term in terms}:
@@ -248,6 +255,13 @@ class CSTD(GuardedMethod):
         weighted = zip(weights, values, strict=True)
         return {("reconstruction", f"{p}"): times * weight * v for p, (weight, v) in enumerate(weighted, start=1)}
 
+    def _picture(self, student: Tensor, teacher: Tensor, targets: Tensor, times: int = 1) -> dict[Term, Tensor]:
+        """Ours: the loss of (7) between both networks' finest pictures (N, C, sH', sW'), ``times`` over."""
+        if not self.options.picture:
+            return {}
+        y_s, y_t = same_area(targets.shape[-2:], student, teacher)  # (N, C, sH, sW)
+        return {("picture", "1"): times * reconstruction(self.options.reconstruction)(y_s, y_t)}
+
     def _add_up(self, parts: Sequence[dict[Term, Tensor]], frames: int) -> Losses:
         """Terms summed by the name of their loss; the mean over the frames, or the sum."""
         losses: Losses = {}
@@ -277,10 +291,10 @@ class CSTD(GuardedMethod):
         return pad_to_multiple(windows.flatten(0, 1), multiple).unflatten(0, windows.shape[:2])
 
     @torch.no_grad()
-    def _teacher_maps(self, windows: Tensor) -> list[Tensor]:
-        """F_T^p of every frame: [(B, L, 1, h, w), ...]; all B*L windows in one run."""
-        features = self._teacher.features(windows.flatten(0, 1), SCALES, self.options.scale_source)
-        return self._maps(features, windows.shape[:2])
+    def _teacher_scales(self, windows: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Picture (B, L, C, sH, sW) and F_T^p [(B, L, 1, h, w), ...] of every frame; all B*L windows in one run."""
+        pictures, features = self._teacher.scales(windows.flatten(0, 1), SCALES, self.options.scale_source)
+        return pictures[0].unflatten(0, windows.shape[:2]), self._maps(features, windows.shape[:2])
 
     def _student_scales(self, windows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Pictures [(B*L, C, sH, sW), ...] and F_S^p [(B, L, 1, h, w), ...] of every frame."""

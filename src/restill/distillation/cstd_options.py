@@ -15,7 +15,10 @@ Term = tuple[str, str]  # (name of the loss, which term of it), such as ("spatia
 
 # the authors' six optimizer steps per frame, in their order; "raw" stands in for "l2g" without the Connector
 ALTERNATE: tuple[tuple[Term, ...], ...] = (
-    (("reconstruction", "1"), ("temporal", "ita"), ("temporal", "cta"), ("spatial", "l2g1"), ("spatial", "raw1")),
+    (
+        *(("reconstruction", "1"), ("picture", "1")),
+        *(("temporal", "ita"), ("temporal", "cta"), ("spatial", "l2g1"), ("spatial", "raw1")),
+    ),
     (("reconstruction", "2"), ("spatial", "l2g2"), ("spatial", "raw2")),
     (("reconstruction", "3"), ("spatial", "l2g3"), ("spatial", "raw3")),
     (("spatial", "g2l3"),),
@@ -30,6 +33,7 @@ class CSTDOptions(MethodOptions):
     Attributes:
         alpha: Weight of the spatial loss.
         beta: Weight of the temporal loss.
+        picture: Ours: weight of the loss between both networks' pictures, as method "output" has it; 0: no such loss.
         reconstruction: The loss on pictures.
         recon_weights: lambda_p, finest scale first; the code's are (1, 0.5, 0.5); fewer than three: fewer scales.
         agg: From C channels to one: "mean_sq" (mean)^2, the code's "sum_sq" (sum)^2, which grows with C^2, or
@@ -54,6 +58,7 @@ class CSTDOptions(MethodOptions):
 
     alpha: Weight = 0.1
     beta: Weight = 0.1
+    picture: Weight = 0.0
     reconstruction: Kind = "neg_ssim"
     recon_weights: Annotated[tuple[Weight, ...], Field(min_length=1, max_length=3)] = (0.6, 0.2, 0.2)
     agg: Literal["mean_sq", "sum_sq", "unit_mean_sq"] = "mean_sq"

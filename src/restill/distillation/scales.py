@@ -140,13 +140,6 @@ class Tapped:
             )
         return value
 
-    def features(self, windows: Tensor, levels: int, source: ScaleSource) -> list[Tensor]:
-        """Features of every scale, finest first: [(N, C', h, w), (N, C', h/2, w/2), ...]. See :meth:`scales`."""
-        if source == "frames":
-            runs = [self.run(pad_to_multiple(w, self.size_multiple)) for w in window_pyramid(windows, levels)]
-            return [f for seen in runs for f in self.maps(seen, "feature")]
-        return [p for f in self.maps(self.run(windows), "feature") for p in pyramid(f, levels)]
-
     def scales(self, windows: Tensor, levels: int, source: ScaleSource) -> tuple[list[Tensor], list[Tensor]]:
         """Pictures and features of every scale, finest first.
 

@@ -82,10 +82,12 @@ class BalancedConv(nn.Conv2d):
     Args:
         seen: Pictures of three colors: the frame, and its differences.
         channels: Of the output.
+        fold: By how much they are unshuffled.
     """
 
-    def __init__(self, seen: int, channels: int) -> None:
-        super().__init__(seen * 3 * FOLD**2, channels, 3, padding=1)
+    def __init__(self, seen: int, channels: int, fold: int = FOLD) -> None:
+        super().__init__(seen * 3 * fold**2, channels, 3, padding=1)
+        self.of_frame = 3 * fold**2  # channels of the input
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, I, H, W) to (B, O, H, W). Beyond the edges lie zeros."""
@@ -98,7 +100,7 @@ class BalancedConv(nn.Conv2d):
         return plain
 
     def _plain(self) -> tuple[Tensor, Tensor]:
-        frame, differences = self.weight.tensor_split([3 * FOLD**2], 1)  # (O, 3 f f, 3, 3), (O, I - 3 f f, 3, 3)
+        frame, differences = self.weight.tensor_split([self.of_frame], 1)  # (O, 3 f f, 3, 3), (O, I - 3 f f, 3, 3)
         kernels = frame.reshape(len(frame), 3, -1)  # (O, 3, f f 9): all taps of one color
         level = kernels.mean(2, keepdim=True)
         sharp = (level + DETAIL * (kernels - level)).view_as(frame)

@@ -223,7 +223,7 @@ def fingerprint(recipe: Recipe, needs: tuple[Source, ...]) -> str:
     """A hash of what decides a run's weights: eight hexadecimal digits."""
     fields = recipe.model_dump(mode="json", exclude=set(_ASIDE))
     for part in (fields["data"], fields["data"]["unpaired"] or {}):
-        for aside in ("root", "workers", "never"):
+        for aside in ("root", "workers", "never", "damaged"):
             part.pop(aside, None)
     for side in ("student", "teacher"):
         if fields[side] and fields[side]["checkpoint"]:

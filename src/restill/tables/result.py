@@ -217,9 +217,11 @@ class TableResult:
             grid = RichTable(box=SIMPLE, title=heading or None, title_justify="left", pad_edge=False)
             for i, title in enumerate(titles):
                 left = i == 0 or (i == 1 and self.has_paper)
-                grid.add_column(Text(title), justify="left" if left else "right", no_wrap=not left)
+                # a narrow terminal breaks titles and labels between words, and no number
+                widest = max(len(word) for line in lines for word in _in_terminal(line[i]).split() or [""])
+                grid.add_column(Text(title), justify="left" if left else "right", min_width=widest)
             for line in lines:
-                grid.add_row(*map(Text, line))
+                grid.add_row(*(Text(_in_terminal(cell)) for cell in line))
             parts.append(grid)
         parts += [Text(f"[{i}] {note}") for i, note in enumerate(self.notes(), 1)]
         parts += [Text(line) for line in self.messages()]
@@ -264,6 +266,11 @@ class TableResult:
             ],
             "notes": self.table.notes,
         }
+
+
+def _in_terminal(cell: str) -> str:
+    """Mean and deviation as one word."""
+    return cell.replace(" ± ", "±")
 
 
 def _cell(text: str) -> str:
