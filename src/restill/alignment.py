@@ -125,24 +125,30 @@ def _onto(dis: Any, frame: np.ndarray, picture: np.ndarray, reference: np.ndarra
 
 
 class Aligner:
-    """:func:`align_window` on threads, each with an estimator of its own: the same frames, sooner.
+    """:func:`align_window`, on threads, each with an estimator of its own: the same frames, sooner.
 
     OpenCV lets go of Python while it works.
 
     Args:
-        neighbours: So many frames are aligned at a time; at most as many as the process may use cores.
+        neighbours: So many frames are aligned at a time; at most as many as the process may use cores. One: in the
+            caller's thread.
     """
 
     def __init__(self, neighbours: int) -> None:
-        self._own = local()
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(max(1, min(neighbours, cores)), "restill-align", self._begin)
+        threads = min(neighbours, cores)
+        self._own = local()
+        self._pool = ThreadPoolExecutor(threads, "restill-align", self._begin) if threads > 1 else None
+        if self._pool is None:
+            self._begin()
 
     def _begin(self) -> None:
         self._own.dis = make_dis()
 
     def window(self, frames: Sequence[np.ndarray], pictures: Sequence[np.ndarray], centre: int) -> list[np.ndarray]:
         """As :func:`align_window`."""
+        if self._pool is None:
+            return align_window(self._own.dis, frames, pictures, centre)
         reference = pictures[centre]
 
         def align(frame: np.ndarray, picture: np.ndarray) -> np.ndarray:

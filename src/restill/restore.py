@@ -20,7 +20,7 @@ from restill import __version__, zoo
 from restill.errors import RestillError
 from restill.progress import say, track
 from restill.runtime import Model, load_model, stream
-from restill.runtime.model import fingerprint
+from restill.runtime.model import MOST_PIXELS, default_threads, fingerprint
 from restill.video import EncodeSettings, Summary, transcode
 from restill.video.journal import mark, opened
 from restill.video.limits import USUAL, Limits
@@ -32,6 +32,7 @@ from restill.video.transcode import Job, Process, check_output
 
 Layout = Literal["side", "split"]
 LAYOUTS = ("side", "split")
+MOST_LANES = 4  # each keeps its window and what the network makes of it in memory
 LONG = 500  # frames, from which on a trial of two seconds is worth it
 # of an output, on the generous side; of other codecs than these 0.05
 BYTES_A_PIXEL = {"prores": 0.4, "ffv1": 1.5, "png": 1.5}
@@ -106,7 +107,13 @@ def restore(
 
     def load(name: str | os.PathLike[str], backend: str, precision: str | None) -> Model:
         return load_model(
-            name, backend=backend, threads=threads, precision=precision, size=(info.height, info.width), tile=tile
+            name,
+            backend=backend,
+            threads=threads,
+            precision=precision,
+            size=(info.height, info.width),
+            tile=tile,
+            lanes=lanes(info, threads),
         )
 
     def run(model: Model, job: Job | None) -> Summary:
@@ -158,6 +165,18 @@ def restore(
             raise
         journal.finish()
         return summary
+
+
+def lanes(info: VideoInfo, threads: int | None) -> int:
+    """On how many frames of a source to work at a time: on one for each thread, where frames are not too large.
+
+    Args:
+        info: The source.
+        threads: Of the network; None for those of the machine.
+    """
+    if info.expected_frames == 1 or info.width * info.height > MOST_PIXELS:
+        return 1
+    return min(threads or default_threads(), MOST_LANES)
 
 
 def _told(model: Model, quiet: bool) -> Model:

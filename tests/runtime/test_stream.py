@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from pathlib import Path
 
@@ -38,6 +39,45 @@ def test_equals_whole_clip(tiny_model, align, count, before, after):
     assert all(np.array_equal(a, b) for a, b in zip(streamed, plain, strict=True))
     assert streamed[0].shape == (37, 53, 3)
     assert streamed[0].dtype == np.uint8
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_several_lanes_give_the_same_frames_in_order(tiny_model, backend, count):
+    if backend == "openvino":
+        pytest.importorskip("openvino")
+    file, frames = tiny_model(1, 1, align="dis"), clip(count, 37, 53)
+    one, three = (load_model(file, backend=backend, threads=lanes, lanes=lanes) for lanes in (1, 3))
+    streamed = list(stream(three, iter(frames)))
+    assert len(streamed) == count
+    assert all(np.array_equal(a, b) for a, b in zip(streamed, stream(one, frames), strict=True))
+
+
+def test_several_lanes_read_as_many_frames_ahead_and_no_more(tiny_model):
+    model, read = load_model(tiny_model(1, 1), threads=2, lanes=2), []
+
+    def frames():
+        for index, frame in enumerate(clip(8, 32, 32)):
+            read.append(index)
+            yield frame
+
+    streamed = stream(model, frames())
+    next(streamed)
+    assert read == [0, 1, 2, 3]  # the first, its neighbor, one for each lane
+    next(streamed)
+    assert read == [0, 1, 2, 3, 4]
+    streamed.close()  # nothing is left running
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("restill-lane")]
+
+
+def test_what_goes_wrong_in_a_lane_is_raised(tiny_model):
+    info = load_model(tiny_model(0, 0), threads=1).info
+
+    def fail(window: np.ndarray) -> np.ndarray:
+        raise ValueError("the network fails")
+
+    with pytest.raises(ValueError, match="the network fails"):
+        list(stream(Model(info, Path(), "test", fail, lanes=2), clip(5, 32, 32)))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

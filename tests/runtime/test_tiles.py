@@ -48,7 +48,7 @@ def seen_sizes(monkeypatch, path, **options) -> set[tuple[int, ...]]:
     """Heights and widths of all windows that the network took for one frame of 100x150."""
     seen = set()
 
-    def load(file, threads, precision):
+    def load(file, threads, precision, lanes):
         def compute(window):
             seen.add(window.shape[-2:])
             return window[:, 0]

@@ -36,6 +36,11 @@ class Case:
     untrained: Path | None = None
 
     @property
+    def file(self) -> str | Path:
+        """What to load."""
+        return self.untrained or self.model
+
+    @property
     def size_text(self) -> str:
         """As people write it: ``640x480``."""
         return f"{self.size[1]}x{self.size[0]}"

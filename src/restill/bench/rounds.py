@@ -80,7 +80,7 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
                 for case in cases:
                     model = models[_key(case)]
                     if plan.file:
-                        _turn_with_file(turns[case], model, _source(folder, case.size), folder / "out.mp4")
+                        _turn_with_file(turns[case], case, plan, model, folder)
                     else:
                         _turn(turns[case], model, clips[case.size])
                     advance()
@@ -116,9 +116,8 @@ def load_models(plan: Plan) -> tuple[dict[tuple[str, str, str], Model], list[str
     models: dict[tuple[str, str, str], Model] = {}
     failed: dict[tuple[str, str, str], RestillError] = {}
     for key, case in {_key(case): case for case in plan.cases}.items():
-        file = case.untrained or case.model
         try:
-            models[key] = load_model(file, backend=case.backend, precision=case.precision, threads=plan.threads)
+            models[key] = load_model(case.file, backend=case.backend, precision=case.precision, threads=plan.threads)
         except RestillError as error:
             failed[key] = error
     for (name, _, _), error in failed.items():
@@ -157,9 +156,9 @@ def _turn(turns: Turns, model: Model, frames: Sequence[np.ndarray]) -> None:
     turns.stages.append({stage: total / len(frames) for stage, total in clock.seconds.items()})
 
 
-def _turn_with_file(turns: Turns, model: Model, source: Path, target: Path) -> None:
+def _turn_with_file(turns: Turns, case: Case, plan: Plan, model: Model, folder: Path) -> None:
     """The same on the frames of a file, and what is around it."""
-    clock = Clock()
+    source, target, clock = _source(folder, case.size), folder / "out.mp4", Clock()
     frames, tickets = read(source, clock)
     turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
     seconds, restored = time_stream(model, frames, clock, keep=True)
@@ -167,7 +166,8 @@ def _turn_with_file(turns: Turns, model: Model, source: Path, target: Path) -> N
     write(source, target, restored, tickets, clock)
     turns.stages.append({stage: total / len(frames) for stage, total in clock.seconds.items()})
     del frames, restored
-    done = restore(source, target, model, settings=EncodeSettings(), overwrite=True, quiet=True)
+    how = {"backend": case.backend, "precision": case.precision, "threads": plan.threads}
+    done = restore(source, target, case.file, settings=EncodeSettings(), overwrite=True, quiet=True, **how)
     turns.file.append(done.seconds / done.frames)
 
 

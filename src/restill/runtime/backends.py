@@ -1,4 +1,7 @@
-"""What computes a network: ONNX Runtime, in every install, and OpenVINO, an extra. A backend is one function."""
+"""What computes a network: ONNX Runtime, in every install, and OpenVINO, an extra. A backend is one function.
+
+What it returns may be called by as many threads at a time as it has lanes; its own threads are shared out over them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from threading import local
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import onnxruntime
@@ -15,22 +19,29 @@ from restill.errors import RestillError, need_extra
 
 Compute = Callable[[np.ndarray], np.ndarray]  # (1, K, 3, H, W) float32 -> (1, 3, sH, sW) float32
 
+
+class Backend(Protocol):
+    """A model's file, threads, precision and lanes to a function."""
+
+    def __call__(self, path: Path, threads: int, precision: str, lanes: int = 1) -> Compute: ...
+
+
 MOST_BYTES = 1 << 30  # of a model's file
 
 
-def with_onnxruntime(path: Path, threads: int, precision: str) -> Compute:
+def with_onnxruntime(path: Path, threads: int, precision: str, lanes: int = 1) -> Compute:
     """ONNX Runtime on the CPU, f32 or int8."""
     if precision not in PRECISIONS["onnxruntime"]:
         raise RestillError(f"precision '{precision}' is not one of onnxruntime: it has f32 and int8; openvino has bf16")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = max(1, threads // lanes)
     # Threads that wait must sleep: spinning gains nothing here and takes the cores from the decoder and the encoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = _session(path, options)
     return lambda window: session.run(["clean"], {"window": window})[0]  # type: ignore[return-value]
 
 
-def with_openvino(path: Path, threads: int, precision: str) -> Compute:
+def with_openvino(path: Path, threads: int, precision: str, lanes: int = 1) -> Compute:
     """OpenVINO on the CPU, f32, bf16 or int8."""
     if precision not in PRECISIONS["openvino"]:
         raise RestillError(f"precision '{precision}' is not known; openvino has f32, bf16 and int8")
@@ -42,13 +53,16 @@ def with_openvino(path: Path, threads: int, precision: str) -> Compute:
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # of what is not quantized
-        "PERFORMANCE_HINT": "LATENCY",
+        **({"PERFORMANCE_HINT": "LATENCY"} if lanes == 1 else {"NUM_STREAMS": lanes}),
     }
-    request = core.compile_model(core.read_model(path), "CPU", settings).create_infer_request()
+    compiled = core.compile_model(core.read_model(path), "CPU", settings)
+    own = local()
 
     def compute(window: np.ndarray) -> np.ndarray:
-        request.infer({"window": window}, share_inputs=True)
-        return request.get_tensor("clean").data.copy()  # the request's own memory is written over by the next call
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
+        own.request.infer({"window": window}, share_inputs=True)
+        return own.request.get_tensor("clean").data.copy()  # the request's memory is written over by the next call
 
     return compute
 
@@ -63,7 +77,7 @@ def _openvino_core() -> Any:
     return openvino.Core()
 
 
-BACKENDS: dict[str, Callable[[Path, int, str], Compute]] = {
+BACKENDS: dict[str, Backend] = {
     "onnxruntime": with_onnxruntime,
     "openvino": with_openvino,
 }

@@ -82,6 +82,7 @@ class Model:
         precision: In what: "f32", "bf16" or "int8".
         why: One line on what "auto" chose and why; empty where nothing was to choose.
         seconds: What the network took for a frame in the trial of "auto"; None where there was none.
+        lanes: So many frames are worked on at a time.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Model:
         why: str = "",
         seconds: float | None = None,
         tile: int | None = 0,
+        lanes: int = 1,
     ) -> None:
         self.info = info
         self.path = path
@@ -102,6 +104,7 @@ class Model:
         self.precision = precision or info.precision
         self.why = why
         self.seconds = seconds
+        self.lanes = lanes
         self._compute = compute
         self._whole = compute if info.feed == "floats" else partial(_by_bytes, info, compute)
         self._most, side = _in_tiles(info, path, tile)
@@ -135,6 +138,7 @@ def load_model(
     precision: str | None = None,
     size: tuple[int, int] | None = None,
     tile: int | None = None,
+    lanes: int = 1,
 ) -> Model:
     """Load a student.
 
@@ -151,6 +155,8 @@ def load_model(
         tile: Frames are cut into squares of so many pixels, each restored with what the network sees around it
             (:mod:`restill.runtime.tiles`); 0 never cuts. By default frames of more than :data:`MOST_PIXELS` are cut
             into tiles of :data:`TILE`, if the model looks less far than that.
+        lanes: So many frames of a stream are worked on at a time, each by its share of the threads: more frames a
+            second, and each of them later, since as many more are read ahead.
 
     Raises:
         RestillError: No such model, not a model that Restill exported, no such backend, its library is missing, or
@@ -161,6 +167,8 @@ def load_model(
         raise RestillError(f"backend '{backend}' is not known; the backends are: {', '.join(backends.BACKENDS)}; auto")
     if threads is not None and threads < 1:
         raise RestillError(f"threads must be 1 or more, not {threads}")
+    if lanes < 1:
+        raise RestillError(f"lanes must be 1 or more, not {lanes}")
     threads = threads or default_threads()
     info, why, seconds = read_info(path), "", None
     precision = precision or ("auto" if backend == "auto" else info.precision)
@@ -171,8 +179,8 @@ def load_model(
     else:
         path = in_precision(path, info, precision)
     info = read_info(path)
-    compute = backends.BACKENDS[backend](path, threads, precision)
-    return Model(info, path, backend, compute, precision=precision, why=why, seconds=seconds, tile=tile)
+    compute = backends.BACKENDS[backend](path, threads, precision, lanes)
+    return Model(info, path, backend, compute, precision=precision, why=why, seconds=seconds, tile=tile, lanes=lanes)
 
 
 def _in_tiles(info: ModelInfo, path: Path, tile: int | None) -> tuple[float, int]:

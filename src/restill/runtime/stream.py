@@ -1,7 +1,8 @@
 """The stream: frames in, clean frames out, one for one, with the student's temporal context and constant memory.
 
-``stream`` keeps a ring of the K frames around the centre; ``whole_clip`` is the plain statement of what it computes,
-for a clip that fits in memory. A test holds them to the same result, bit for bit.
+``stream`` keeps a ring of the K frames around the centre, and works on as many windows at a time as the model has
+lanes; ``whole_clip`` is the plain statement of what it computes, for a clip that fits in memory. A test holds them to
+the same result, bit for bit.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import local
 
 import numpy as np
 
@@ -35,11 +38,13 @@ def stream(
         frames: (H, W, 3) RGB, all of one size and type: uint8, uint16 (white is 65535) or float32 in [0, 1]. A frame
             is kept until its neighbours are done, so its memory must not be written over by the caller meanwhile.
         output: Type of the restored frames, one of the same three; by default that of the frames.
-        clock: Told what the stages take: "align", "pack" (into the network's input), "network", "unpack".
+        clock: Told what the stages take: "align", "pack" (into the network's input), "network", "unpack"; of a model
+            with one lane only.
 
     Returns:
         One (scale*H, scale*W, 3) frame of that type for each frame, in order. The first comes after
-        ``info.frames_after`` more frames have been read; at both ends the edge frame stands in for what is missing.
+        ``info.frames_after`` more frames have been read, and as many more as the model has lanes where it has several;
+        at both ends the edge frame stands in for what is missing.
 
     Raises:
         RestillError: The model cannot be loaded, or a frame is not like the others (the sentence says which).
@@ -52,24 +57,56 @@ def _stream(
     model: Model, frames: Iterable[np.ndarray], output: type[np.generic] | None, clock: Clock
 ) -> Iterator[np.ndarray]:
     info = model.info
-    aligner = Aligner(info.frames - 1) if info.align == "dis" and info.frames > 1 else None
-    feed = network = None
-    for entries in _windows(_entries(frames, info, clock), info.frames_before, info.frames_after):
+    windows = _windows(_entries(frames, info, clock), info.frames_before, info.frames_after)
+    if model.lanes == 1:
+        yield from map(_Lane(model, output, clock), windows)
+        return
+    own = local()
+
+    def begin() -> None:
+        own.lane = _Lane(model, output, NO_CLOCK)
+
+    with ThreadPoolExecutor(model.lanes, "restill-lane", begin) as pool:
+        waiting: deque[Future[np.ndarray]] = deque()
+        try:
+            for entries in windows:
+                waiting.append(pool.submit(lambda entries=entries: own.lane(entries)))
+                if len(waiting) > model.lanes:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class _Lane:
+    """Makes windows restored frames, one after the other, in memory of its own. A lane belongs to one thread."""
+
+    def __init__(self, model: Model, output: type[np.generic] | None, clock: Clock) -> None:
+        info = model.info
+        self.model, self.output, self.clock = model, output, clock
+        # the lanes are the threads where there are several
+        neighbors = info.frames - 1 if model.lanes == 1 else 1
+        self.aligner = Aligner(neighbors) if info.align == "dis" and info.frames > 1 else None
+        self.feed = self.network = None
+
+    def __call__(self, entries: list[Entry]) -> np.ndarray:
+        """The restored frame (s*H, s*W, 3) of a window."""
+        clock, middle = self.clock, self.model.info.frames_before
         window = [frame for frame, _ in entries]  # K x (H, W, 3)
-        if aligner is not None:
+        if self.aligner is not None:
             pictures = [picture for _, picture in entries if picture is not None]  # K x (h, w)
             with clock("align"):
-                window = aligner.window(window, pictures, info.frames_before)
-        if feed is None or network is None:
-            feed, network = model.at(*window[0].shape[:2])
+                window = self.aligner.window(window, pictures, middle)
+        if self.feed is None or self.network is None:
+            self.feed, self.network = self.model.at(*window[0].shape[:2])
         with clock("pack"):
-            packed = feed.pack(window)
+            packed = self.feed.pack(window)
         with clock("network"):
-            answer = network(packed)
+            answer = self.network(packed)
         with clock("unpack"):
-            centre = window[info.frames_before]
-            restored = feed.unpack(answer, centre, np.dtype(output or centre.dtype))  # (s*H, s*W, 3)
-        yield restored
+            return self.feed.unpack(answer, window[middle], np.dtype(self.output or window[middle].dtype))
 
 
 def _entries(frames: Iterable[np.ndarray], info: ModelInfo, clock: Clock) -> Iterator[Entry]:
