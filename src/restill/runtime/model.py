@@ -285,7 +285,7 @@ def read_info(path: Path) -> ModelInfo:
 def _check_shapes(path: Path, info: ModelInfo, described: backends.Described) -> None:
     """Refuse a network that is not what its description says, before it is given anything."""
     planes = 3 * (info.frames + (info.frames > 1))
-    fold: tuple[int | None, ...] = (1, None, info.size_multiple, None, 3 * info.size_multiple)
+    fold: tuple[int | None, ...] = (1, 3 * info.size_multiple**2, None, None)
     wanted: dict[str, tuple[str, tuple[int | None, ...]]] = (
         {"window": ("tensor(float)", (1, info.frames, 3, None, None)), "clean": ("tensor(float)", (1, 3, None, None))}
         if info.feed == "floats"

@@ -5,7 +5,7 @@ floats, three for every frame, that are subtracted, compared, put together and r
 in the graph: a difference of two frames of 8 bits is a whole number.
 
     before   window -> differences, darker median -> Concat -> Q -> DQ -> Conv ... Conv -> Q -> DQ -> shuffle -> Add
-    after                                            planes -------> DQ -> Conv ... Conv -> Q -> rows of pixels
+    after                                            planes -------> DQ -> Conv ... Conv -> Q
 
 One gray level is one step of the input, and of the output. What was zero is a byte of its own for each kind of plane;
 that is in the first convolution's bias, exactly.
@@ -56,23 +56,15 @@ def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | Non
     nodes = [
         helper.make_node("DequantizeLinear", ["window", "step", "middle"], [first.input[0]]),
         *between,
-        helper.make_node("QuantizeLinear", [last.output[0], "step", "residual_zero"], ["levels"]),
-        helper.make_node("Transpose", ["levels"], ["pixels"], perm=[0, 2, 3, 1]),  # (1, h, w, 3 f f)
-        helper.make_node("Reshape", ["pixels", "rows_apart"], ["cells"]),  # (1, h, w, f, 3 f)
-        helper.make_node("Transpose", ["cells"], ["clean"], perm=[0, 1, 3, 2, 4]),  # (1, h, f, w, 3 f)
+        helper.make_node("QuantizeLinear", [last.output[0], "step", "residual_zero"], ["clean"]),
     ]
-    graph.constants |= {
-        "step": np.array(STEP),
-        "middle": np.uint8(MIDDLE),
-        "residual_zero": np.uint8(RESIDUAL),
-        "rows_apart": np.array([0, 0, 0, fold, 3 * fold]),
-    }
+    graph.constants |= {"step": np.array(STEP), "middle": np.uint8(MIDDLE), "residual_zero": np.uint8(RESIDUAL)}
     used = {name for node in nodes for name in node.input}
     rewritten = helper.make_graph(
         nodes,
         model.graph.name,
         [helper.make_tensor_value_info("window", onnx.TensorProto.UINT8, [1, 3 * frames, "height", "width"])],
-        [helper.make_tensor_value_info("clean", onnx.TensorProto.UINT8, [1, "rows", fold, "columns", 3 * fold])],
+        [helper.make_tensor_value_info("clean", onnx.TensorProto.UINT8, [1, 3 * fold**2, "rows", "columns"])],
         [numpy_helper.from_array(np.array(v, order="C"), k) for k, v in graph.constants.items() if k in used],
     )
     new = onnx.ModelProto()
