@@ -259,7 +259,7 @@ def test_backend_by_length(tmp_path, monkeypatch, capsys, frames, asked, taken):
         return network
 
     monkeypatch.setattr("restill.restore.load_model", load)
-    monkeypatch.setattr("restill.restore.LONG", 3 if frames == 3 else 500)
+    monkeypatch.setattr("restill.restore.MUCH", (3 if frames == 3 else 100) * 50 * 38)
     restore(moving(tmp_path / "in", frames), tmp_path / "out", **asked)
     assert (called["backend"], called["precision"], called["size"]) == (*taken, (38, 50))
     assert ("by a trial\n" in capsys.readouterr().err) == (taken[0] == "auto")

@@ -33,7 +33,7 @@ from restill.video.transcode import Job, Process, check_output
 Layout = Literal["side", "split"]
 LAYOUTS = ("side", "split")
 MOST_LANES = 4  # each keeps its window and what the network makes of it in memory
-LONG = 500  # frames, from which on a trial of two seconds is worth it
+MUCH = 100 * 640 * 480  # pixels of a clip, from which on a trial of two seconds is worth it
 # of an output, on the generous side; of other codecs than these 0.05
 BYTES_A_PIXEL = {"prores": 0.4, "ffv1": 1.5, "png": 1.5}
 
@@ -69,8 +69,8 @@ def restore(
             falls behind the clip's frame rate: then the faster one.
         compare: "side" writes before and after side by side; "split" the left half before, the right half after.
         settings: How to encode.
-        backend: "onnxruntime", "openvino", or "auto": for clips of 500 frames or more, or of unknown length, the
-            fastest by a trial (:func:`restill.load_model`); "onnxruntime" for shorter ones.
+        backend: "onnxruntime", "openvino", or "auto": for clips of 100 frames of 640x480 or as many pixels, or of
+            unknown length, the fastest by a trial (:func:`restill.load_model`); "onnxruntime" for shorter ones.
         precision: "f32", "bf16", "int8" or "auto", as :func:`restill.load_model` takes them.
         threads: Threads of the network; by default those of the machine.
         tile: Side in pixels of the tiles that frames are cut into, 0 for none; by default only large frames are cut,
@@ -133,7 +133,8 @@ def restore(
 
     if isinstance(model, Model):
         return run(model, None)
-    if backend == "auto" and precision in (None, "auto") and (info.expected_frames or LONG) < LONG:
+    pixels = (info.expected_frames or MUCH) * info.width * info.height
+    if backend == "auto" and precision in (None, "auto") and pixels < MUCH:
         backend, precision = "onnxruntime", None
     pick = partial(load, backend=backend, precision=precision)
     if info.kind == "picture" or is_picture(dst):

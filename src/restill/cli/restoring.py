@@ -31,7 +31,7 @@ _Preset = Annotated[str, typer.Option(help="Speed of the encoder, ultrafast to v
 _Fps = Annotated[str, typer.Option(help="Frames a second, when IN is a folder and OUT a video: 25 or 30000/1001.")]
 _Compare = Annotated[str | None, typer.Option(help="Show before and after: side (by side) or split (half and half).")]
 _Backend = Annotated[
-    str, typer.Option(help="onnxruntime, openvino, or auto: for 500 frames or more the fastest here, by a short trial.")
+    str, typer.Option(help="onnxruntime, openvino, or auto: but for short clips the fastest here, by a short trial.")
 ]
 _Precision = Annotated[
     str | None, typer.Option(help="f32, bf16, int8, or auto: of those that are safe for the model, the fastest.")
