@@ -76,6 +76,12 @@ def test_name_is_the_checkpoints_own(tmp_path):
     assert load_model(export(path, tmp_path / "model.onnx")).info.name == "my-prednet-student3"
 
 
+@pytest.mark.parametrize("align", ["none", "dis", "spynet"])
+def test_a_single_frame_has_nothing_to_align(align):
+    """Whatever was done to the frames that its teacher saw."""
+    assert describe(create("rill-p", channels=4, pairs=1), "mine", "rill-p", align).align == "none"
+
+
 class Odd(nn.Module):
     """Two readers of one unshuffle, one of them a strided convolution: neither may be merged."""
 

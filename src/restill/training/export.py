@@ -69,12 +69,14 @@ def describe(network: nn.Module, name: str, network_name: str, align: Any) -> Mo
     Raises:
         RestillError: It was trained on frames aligned as the runtime cannot.
     """
+    spec, cost = network.spec, count(network)  # type: ignore[attr-defined]
+    if spec.frames == 1:  # type: ignore[union-attr]
+        align = "none"  # a single frame has no neighbors; its teacher had
     if align not in (known := get_args(ModelInfo.model_fields["align"].annotation)):
         raise RestillError(
             f"'{name}' was trained with data.align {align}, but the runtime has only {' and '.join(known)}; "
             "train with data.align dis to ship it"
         )
-    spec, cost = network.spec, count(network)  # type: ignore[attr-defined]
     return ModelInfo(
         name=name,
         task=spec.task,  # type: ignore[union-attr]
