@@ -106,7 +106,7 @@ def plan(
             raise RestillError(f"{name} must be {least} or more, not {value}")
     if not seconds > 0:
         raise RestillError(f"seconds must be above 0, not {seconds:g}")
-    names = list(models) or [card.name for card in zoo.cards() if card.parameters]
+    names = list(models) or _students()
     if not names:
         raise RestillError("no student comes with this version of Restill; name the .onnx file of one")
     if against is not None and against not in names:
@@ -124,6 +124,15 @@ def plan(
         for backend, precision in combinations
     ]
     return Plan(tuple(cases), against, threads or default_threads(), frames, rounds, seconds, file)
+
+
+def _students() -> list[str]:
+    """Those that have weights, one for each network: others of it are as fast."""
+    found: dict[str, str] = {}
+    for card in zoo.cards():
+        if card.parameters:
+            found.setdefault(card.network, card.name)
+    return list(found.values())
 
 
 def choose_backends(on: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:

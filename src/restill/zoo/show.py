@@ -15,7 +15,9 @@ def overview(cards: Sequence[Card]) -> RenderableType:
     """All students, a line each."""
     if not cards:
         return "no student comes with this version of Restill; 'restill export' makes one of what you trained"
-    table = Table("model", "task", "parameters", "MAC/pixel", "frames", "alignment", "licence", box=SIMPLE)
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))  # 80 columns hold it
+    for title in ("model", "task", "parameters", "MAC/pixel", "frames", "align", "licence"):
+        table.add_column(title, no_wrap=True)
     for card in cards:
         frames = f"{card.frames_before}+1+{card.frames_after}"
         numbers = (f"{card.parameters:,}", f"{card.macs_per_pixel:,.0f}")
