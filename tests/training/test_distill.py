@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import pytest
 import torch
@@ -41,6 +43,25 @@ def test_any_module_teaches_any_module_in_place():
     assert all(torch.equal(before[key], value) for key, value in teacher.state_dict().items())
     assert not all(torch.equal(untouched[key], value) for key, value in student.state_dict().items())
     assert not any(module._forward_hooks for module in [*teacher.modules(), *student.modules()])
+
+
+class Deadly(Dataset):
+    """Samples, the third of which ends the process that makes it as a full memory does."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        if index == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"degraded": torch.zeros(3, 16, 16), "clean": torch.zeros(3, 16, 16)}
+
+
+def test_a_worker_that_is_killed_is_told_in_a_sentence():
+    with pytest.raises(RestillError, match=r"was killed, most likely because memory ran out: lower data\.distinct"):
+        restill.distill(
+            None, create("rill-p", channels=4), "plain", data=DataLoader(Deadly(), num_workers=1), steps=8, **RUN
+        )
 
 
 def test_the_feature_comes_nearer_to_the_teachers_than_it_does_alone():

@@ -87,7 +87,7 @@ def fit(
         on_start: Called once with the folder, in the first process.
 
     Raises:
-        RestillError: A run is there already, or a loss is not finite.
+        RestillError: A run is there already, a loss is not finite, or a process that makes samples was killed.
     """
     accelerator = start_processes(run)
     method.to(accelerator.device).train()  # networks from checkpoints come for use
@@ -103,7 +103,7 @@ def fit(
     validation: float | None = None
     step = start
     show = quiet or not accelerator.is_main_process
-    with stop_on_signal() as stop, track(run.name, run.steps, "steps", start=start, quiet=show) as advance:
+    with _lost_worker(), stop_on_signal() as stop, track(run.name, run.steps, "steps", start=start, quiet=show) as advance:
         for batch in _batches(accelerator, feed, start) if start < run.steps else ():
             lr = run.schedule.lr(run.optimizer.lr, step, run.steps)
             for group in optimizer.param_groups:
@@ -247,6 +247,20 @@ def _check_finite(losses: dict[str, float], norm: Tensor | None, step: int) -> N
         raise RestillError(
             f"step {step + 1}: loss '{name}' is not finite; try a smaller optimizer.lr or optimizer.clip_norm"
         )
+
+
+@contextmanager
+def _lost_worker() -> Iterator[None]:
+    """A sentence where the system has killed a process that makes samples."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise RestillError(
+            "a process that makes samples was killed, most likely because memory ran out: lower data.distinct, "
+            "data.workers or data.crop; --resume goes on from the last checkpoint"
+        ) from error
 
 
 @contextmanager
