@@ -173,7 +173,7 @@ def test_an_earlier_run_is_replaced_whole(clips, tmp_path):
     [
         ({"models": []}, "no model is named"),
         ({"models": ["none"]}, "model 'none' is the input, which is shown in any case"),
-        ({"models": ["rill-xl"]}, "model 'rill-xl' is not known"),
+        ({"models": ["rill-xxl"]}, "model 'rill-xxl' is not known"),
         ({"frame": 6}, "frame 6 is not among the 6 frames of 'rain' that are read; the first is 0"),
         ({"frame": 3, "limit": 3}, "frame 3 is not among the 3 frames"),
         ({"frame": -1}, "frame -1 is not in"),

@@ -13,6 +13,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "rill-m": {"channels": 8},
     "rill-p": {"channels": 8, "pairs": 2},
     "rill-l": {"channels": 8},
+    "rill-xl": {"channels": 8},
     "min-median": {},
     "restormer": {"channels": 4, "blocks": [0, 0, 0, 1], "refinement": 0},
     "res-sl": {"channels": 4, "blocks": [0, 0, 0, 0], "refinement": 1, "layer_norm": "bias_free"},

@@ -19,6 +19,7 @@ NETWORKS = {
     "rill-s": "restill.networks.rill:RillS",
     "rill-m": "restill.networks.rill:RillM",
     "rill-l": "restill.networks.rill:RillL",
+    "rill-xl": "restill.networks.rill:RillXL",
     "rill-p": "restill.networks.rill:RillP",
     "min-median": "restill.networks.min_median:MinMedian",
     "restormer": "restill.networks.restormer:Restormer",

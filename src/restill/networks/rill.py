@@ -149,6 +149,12 @@ class RillL(Rill):
     spec, channels, pairs = _spec(5), 32, 6
 
 
+class RillXL(Rill):
+    """48 channels, 6 pairs, 5 frames: 285,756 parameters, 71,280 MAC per pixel. For the best picture, not for speed."""
+
+    spec, channels, pairs = _spec(5), 48, 6
+
+
 class RillP(Rill):
     """For one picture: 32 channels, 6 pairs: 117,932 parameters, 29,376 MAC per pixel. A picture may take its time."""
 
