@@ -103,7 +103,11 @@ def fit(
     validation: float | None = None
     step = start
     show = quiet or not accelerator.is_main_process
-    with _lost_worker(), stop_on_signal() as stop, track(run.name, run.steps, "steps", start=start, quiet=show) as advance:
+    with (
+        _lost_worker(),
+        stop_on_signal() as stop,
+        track(run.name, run.steps, "steps", start=start, quiet=show) as advance,
+    ):
         for batch in _batches(accelerator, feed, start) if start < run.steps else ():
             lr = run.schedule.lr(run.optimizer.lr, step, run.steps)
             for group in optimizer.param_groups:
