@@ -1,6 +1,6 @@
 """Quality against speed, as a picture: what `restill bench --json` measured, and the scores on the students' cards.
 
-    restill bench rill-s rill-m rill-xl s2vd prednet-student1 prenet --backend openvino --size 1280x720 --json bench.json
+    restill bench rill-s rill-m s2vd prednet-student1 prenet --backend openvino --size 1280x720 --json bench.json
     python benchmarks/quality_speed.py bench.json docs/performance.svg
 
 Frames a second are of the network alone at 1280x720, without the flow that a student needs (the papers' networks need
@@ -20,8 +20,8 @@ from restill import zoo
 from restill.tables.svg import svg, ticks
 
 # S2VD: its authors' weights, all 168 frames, RGB, measured before this project. Student #1: printed by its paper after
-# distillation under protocol cstd (161 frames). PReNet: its authors' weights for Rain100L, every 8th frame, RGB, measured
-# before this project.
+# distillation under protocol cstd (161 frames). PReNet: its authors' weights for Rain100L, every 8th frame, RGB,
+# measured before this project.
 PUBLISHED = {
     "s2vd": ("S2VD, its authors' weights", 34.75),
     "prednet-student1": ("Student #1 of CSTD, as printed", 36.81),
