@@ -85,18 +85,15 @@ def draw(points: list[tuple[str, str, float, float]]) -> str:
             f'<text x="{x(2.0**power):.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{2.0**power:g}</text>'
         )
     for place, (precision, color) in enumerate(COLORS.items()):
-        parts.append(f'<circle cx="{LEFT + 14 + 60 * place}" cy="{TOP + HEIGHT - 14}" r="5" fill="{color}"/>')
-        parts.append(f'<text x="{LEFT + 22 + 60 * place}" y="{TOP + HEIGHT - 10}">{precision}</text>')
+        parts.append(f'<circle cx="{LEFT + WIDTH - 166 + 60 * place}" cy="{TOP + HEIGHT - 14}" r="5" fill="{color}"/>')
+        parts.append(f'<text x="{LEFT + WIDTH - 158 + 60 * place}" y="{TOP + HEIGHT - 10}">{precision}</text>')
     for label in dict.fromkeys(point[0] for point in points):
         own = sorted((point[1:] for point in points if point[0] == label), key=lambda point: point[1])
         line = " ".join(f"{x(fps):.1f},{y(db):.1f}" for _, fps, db in own)
         parts.append(f'<polyline points="{line}" fill="none" stroke="#999999"/>')
         parts += [f'<circle cx="{x(fps):.1f}" cy="{y(db):.1f}" r="5" fill="{COLORS[p]}"/>' for p, fps, db in own]
-        middle = sum(x(fps) for _, fps, _ in own) / len(own)
-        above = min(y(db) for _, _, db in own) - 10
-        parts.append(
-            f'<text x="{max(middle, LEFT + 110):.1f}" y="{above:.1f}" text-anchor="middle">{escape(label)}</text>'
-        )
+        _, fastest, db = own[-1]
+        parts.append(f'<text x="{x(fastest) + 9:.1f}" y="{y(db) + 4:.1f}">{escape(label)}</text>')
     return svg(LEFT + WIDTH + 60, TOP + HEIGHT + 40, parts)
 
 
