@@ -115,8 +115,8 @@ def test_a_saved_network_is_the_same(network, tmp_path):
 
 
 def test_unknown_names_and_options_are_named():
-    with pytest.raises(RestillError, match="'rill-xl' is not known; the networks are: prednet-teacher"):
-        create("rill-xl")
+    with pytest.raises(RestillError, match="'rill-xxl' is not known; the networks are: prednet-teacher"):
+        create("rill-xxl")
     with pytest.raises(RestillError, match="chanels"):
         create("rill-s", chanels=3)
     with pytest.raises(RestillError, match=r"'prent' is not known.*the nearest is prenet$"):
