@@ -1,7 +1,8 @@
 """YUV to RGB and back, by the file's own tags, so that going there and back changes nothing one can see.
 
-8 bits with color at half the resolution (4:2:0), as nearly all files have it, is done by OpenCV, in two thirds of the
-time that FFmpeg takes, to the same values within the rounding; everything else by FFmpeg.
+8 bits with color at half the resolution (4:2:0), as nearly all files have it, is done by OpenCV, which is faster than
+FFmpeg; its luma is FFmpeg's within a level, and color between two samples is interpolated a little otherwise. Everything
+else is done by FFmpeg.
 """
 
 from __future__ import annotations
