@@ -1,8 +1,8 @@
 """YUV to RGB and back, by the file's own tags, so that going there and back changes nothing one can see.
 
 8 bits with color at half the resolution (4:2:0), as nearly all files have it, is done by OpenCV, which is faster than
-FFmpeg; its luma is FFmpeg's within a level, and color between two samples is interpolated a little otherwise. Everything
-else is done by FFmpeg.
+FFmpeg; its luma is FFmpeg's within a level, and color between two samples is interpolated a little otherwise.
+Everything else is done by FFmpeg.
 """
 
 from __future__ import annotations
