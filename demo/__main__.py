@@ -135,7 +135,7 @@ def restore_clip() -> report.Restored | None:
 
 
 def _restore(model: str, name: str) -> report.Restored:
-    from restill.restore import restore
+    from restill import restore
     from restill.video import read_frames
 
     rainy = list(read_frames(HELD_OUT / name / "rain"))

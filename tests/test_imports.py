@@ -16,18 +16,18 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "restill"
 LEVELS = (
     {"cli", "__main__"},
     {"tables"},
-    {"bench", "restore", "guarded", "training", "evaluation", "web", "cluster"},
+    {"bench", "restoring", "training", "evaluation", "web", "cluster"},
     {"runtime", "video", "zoo", "distillation", "datasets"},
     {"networks", "losses", "degradations", "alignment"},
-    {"errors", "progress", "registry", "clock"},
+    {"errors", "progress", "registry", "clock", "version"},
 )
 # Journey 1 has only the base install; importing the heavy extras there, even inside a function, would break it.
 LIGHT = (
     "cli",
     "bench",
-    "restore",
-    "guarded",
+    "restoring",
     "clock",
+    "version",
     "runtime",
     "video",
     "zoo",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from restill.version import __version__
 
 # Public names and where they live; each is imported on first use, so one missing library never breaks the rest.
 _PUBLIC = {
     "RestillError": "restill.errors",
-    "restore": "restill.restore",
+    "restore": "restill.restoring.api",
     "stream": "restill.runtime",
     "load_model": "restill.runtime",
     "train": "restill.training.experiment",
@@ -36,7 +36,7 @@ __all__ = [
 if TYPE_CHECKING:
     from restill.errors import RestillError
     from restill.evaluation import evaluate
-    from restill.restore import restore
+    from restill.restoring.api import restore
     from restill.runtime import load_model, stream
     from restill.training.distill import distill
     from restill.training.experiment import train

@@ -22,11 +22,13 @@ from pathlib import Path
 from mutants import mutants, originals
 from processes import content, ended, killed, lasts, long_clip, traces
 
+from restill import restore
 from restill.errors import RestillError
-from restill.guarded import restore_guarded
-from restill.restore import restore
+from restill.restoring import sandbox
+from restill.restoring.request import Request
+from restill.restoring.run import run
 from restill.runtime import load_model
-from restill.video import EncodeSettings, Limits
+from restill.video import Limits
 from restill.video.journal import folder_of
 
 SETTINGS = ["--model", "rill-s", "--backend", "onnxruntime", "--threads", "1", "--quiet"]
@@ -138,17 +140,10 @@ def restore_mutant(folder: Path, name: str, data: bytes) -> tuple[str, bool, flo
     src.write_bytes(data)
     began = time.monotonic()
     try:
-        done = restore_guarded(
-            src,
-            out,
-            "min-median",
-            settings=EncodeSettings(),
-            limits=Limits(frames=10_000),
-            patience=30.0,
-            backend="onnxruntime",
-            threads=1,
-            quiet=True,
+        request = Request(
+            src, out, "min-median", limits=Limits(frames=10_000), backend="onnxruntime", threads=1, quiet=True
         )
+        done = sandbox.run(run, request, patience=30.0)
         wrong = len(content(out).times) != done.frames
     except RestillError as error:
         said, wrong = str(error), out.exists()

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from processes import content, ended, killed, long_clip, traces
 
+from restill import restore
 from restill.errors import RestillError
-from restill.restore import restore
 from restill.video import journal, segments, transcode
 from restill.video.journal import Journal, clear, folder_of, left, opened
 from restill.video.segments import frames_done, read_segment, segment_frames

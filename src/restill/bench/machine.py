@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 import cv2
 
-from restill import __version__
 from restill.runtime import backends
+from restill.version import __version__
 
 
 @dataclass(frozen=True)

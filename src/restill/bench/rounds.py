@@ -24,7 +24,7 @@ from restill.bench.report import Report, Row, Times
 from restill.clock import Clock
 from restill.errors import RestillError
 from restill.progress import track
-from restill.restore import restore
+from restill.restoring.api import restore
 from restill.runtime import Model, load_model, stream
 from restill.runtime.feeds import padded
 from restill.video import EncodeSettings

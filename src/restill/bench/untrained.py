@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from restill import __version__, zoo
+from restill import zoo
 from restill.datasets.files import cache_folder
 from restill.errors import RestillError, need_extra
 from restill.networks import NETWORKS
 from restill.runtime.model import read_info
+from restill.version import __version__
 
 
 def file_of(name: str) -> Path | None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from restill import __version__
 from restill.cli import data, files, judging, restoring, training
 from restill.errors import RestillError, need_extra
+from restill.version import __version__
 
 app = typer.Typer(
     name="restill",

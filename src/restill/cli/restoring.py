@@ -115,8 +115,8 @@ def _restore(
     running: dict[str, Any],
     limits: tuple[float, ...],
 ) -> None:
-    from restill.restore import outputs
-    from restill.restore import restore as run
+    from restill.restoring.api import restore as run
+    from restill.restoring.outputs import outputs
     from restill.video import EncodeSettings, Limits
 
     warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}", err=True)

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from restill import __version__
 from restill.datasets.files import cache_folder
 from restill.errors import RestillError
 from restill.runtime import backends
+from restill.version import __version__
 
 SECONDS = 2.0  # of a trial, loading included
 LEAST_ROUNDS = 3

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from restill import __version__
 from restill.datasets import dataset_class
 from restill.errors import RestillError
 from restill.evaluation import evaluate
@@ -29,6 +28,7 @@ from restill.progress import track
 from restill.runtime import Model, stream
 from restill.tables.plan import AbsentError, absent
 from restill.tables.table import Counting, Row, TestSet
+from restill.version import __version__
 
 if TYPE_CHECKING:
     from restill.datasets.paired import PairedClip, PairedSet

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -21,7 +22,9 @@ from restill.video.color import Converter
 from restill.video.limits import USUAL, Limits
 from restill.video.probe import (
     DEFAULT_FPS,
+    check_header,
     describe,
+    first_frame,
     first_stream,
     kind_of,
     open_video,
@@ -50,13 +53,22 @@ class VideoSource:
     """A video file opened for reading; frames come upright, packets of the other streams as they are."""
 
     def __init__(self, path: Path, limits: Limits = USUAL) -> None:
-        with open_video(path, limits) as container:
-            self.info = describe(path, container, first_stream(path, container), limits)
         self.limits = limits
         self.container: InputContainer = open_video(path, limits)
-        self.stream = first_stream(path, self.container)
-        restrain(self.stream, limits)
-        self.stream.thread_type = "AUTO"
+        try:
+            self.stream = first_stream(path, self.container)
+            check_header(path, self.container, self.stream, limits)
+            restrain(self.stream, limits)
+            self.stream.thread_type = "AUTO"
+            self._packets = self.container.demux()
+            self._early: list[av.Packet] = []  # of the other streams, before the first frame
+            self._on_packet: Callable[[av.Packet], object] = self._early.append
+            self._decoded = self._decode()
+            self._first = first_frame(path, self._decoded)
+            self.info = describe(path, self.container, self.stream, self._first)
+        except BaseException:
+            self.container.close()
+            raise
 
     def frames(
         self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
@@ -72,10 +84,11 @@ class VideoSource:
             RestillError: A part of the file cannot be decoded, or it goes on beyond a limit.
         """
         info, began = self.info, None
+        self._listen(on_packet)
         converter = Converter(info.color, info.coded_height, deep=info.bit_depth > 8)
         step = max(1, round(1 / (info.fps * info.time_base))) if info.fps else 1
         last, count = None, 0
-        for frame in clock.over("decode", self._decoded(on_packet)):
+        for frame in clock.over("decode", chain([self._first], self._rest())):
             self.limits.check_size(info.path, frame.width, frame.height)
             if (frame.width, frame.height) != (info.coded_width, info.coded_height):
                 raise RestillError(
@@ -104,29 +117,44 @@ class VideoSource:
         """
         self.stream.discard = Discard.all
         try:
-            for packet in self.container.demux():
+            yield from self._early
+            for packet in self._packets:
                 if packet.stream is not self.stream and (packet.size or packet.dts is not None):
                     yield packet
         except (FFmpegError, OSError) as error:
             raise RestillError(f"'{self.info.path}' is damaged: {reason(error)}") from error
 
-    def _decoded(self, on_packet: Callable[[av.Packet], None] | None) -> Iterator[av.VideoFrame]:
+    def _listen(self, on_packet: Callable[[av.Packet], None] | None) -> None:
+        """From now on give the packets of the other streams to a function, or skip them."""
+        self._on_packet = on_packet or _skip
         if on_packet is None:
             for stream in self.container.streams:
                 if stream is not self.stream:
                     stream.discard = Discard.all
+        for packet in self._early:
+            self._on_packet(packet)
+        self._early = []
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        for packet in self._packets:
+            if packet.stream is self.stream:
+                yield from self.stream.decode(packet)
+            elif packet.size or packet.dts is not None:
+                self._on_packet(packet)
+
+    def _rest(self) -> Iterator[av.VideoFrame]:
         try:
-            for packet in self.container.demux():
-                if packet.stream is self.stream:
-                    yield from self.stream.decode(packet)
-                elif on_packet is not None and (packet.size or packet.dts is not None):
-                    on_packet(packet)
+            yield from self._decoded
         except (FFmpegError, OSError) as error:
             raise RestillError(f"'{self.info.path}' is damaged: {reason(error)}") from error
 
     def close(self) -> None:
         """Close the file."""
         self.container.close()
+
+
+def _skip(packet: av.Packet) -> None:
+    """Nobody wants it."""
 
 
 class PictureSource:

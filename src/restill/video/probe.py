@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -115,7 +116,10 @@ def probe(path: str | Path, limits: Limits = USUAL) -> VideoInfo:
         files = pictures.list_pictures(path) if kind == "folder" else [path]
         return probe_pictures(path, kind, files, DEFAULT_FPS, limits)
     with open_video(path, limits) as container:
-        return describe(path, container, first_stream(path, container), limits)
+        stream = first_stream(path, container)
+        check_header(path, container, stream, limits)
+        restrain(stream, limits)
+        return describe(path, container, stream, first_frame(path, container.decode(stream)))
 
 
 def kind_of(path: Path) -> str:
@@ -195,8 +199,12 @@ def first_stream(path: Path, container: InputContainer) -> VideoStream:
     raise RestillError(f"'{path}' has no video stream, only {_listed(container) or 'nothing that is known'}")
 
 
-def describe(path: Path, container: InputContainer, stream: VideoStream, limits: Limits = USUAL) -> VideoInfo:
-    """Describe an open file; this decodes its first frame, so open it anew to read it."""
+def check_header(path: Path, container: InputContainer, stream: VideoStream, limits: Limits) -> None:
+    """Refuse a file that is over a limit by what it says of itself, before anything is decoded.
+
+    Raises:
+        RestillError: It is, or it does not say how large its frames are.
+    """
     width, height = stream.codec_context.width, stream.codec_context.height
     if limits.pixels is not None and not width * height:  # what the decoder's own limit leaves behind
         raise RestillError(
@@ -205,8 +213,10 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, limits:
         )
     limits.check_size(path, width, height)
     limits.check_length(path, stream.frames or None, _duration(container, stream))
-    restrain(stream, limits)
-    frame = _first_frame(path, container, stream)
+
+
+def describe(path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:
+    """Describe an open file, given the first frame of its stream."""
     matrix = None
     side_data: Any = frame.side_data
     sides = {side.type.name for side in side_data}
@@ -261,9 +271,14 @@ def reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+def first_frame(path: Path, frames: Iterator[Any]) -> av.VideoFrame:
+    """The first of a file's frames.
+
+    Raises:
+        RestillError: It cannot be decoded, or there is none.
+    """
     try:
-        frame = next(container.decode(stream), None)
+        frame = next(frames, None)
     except (FFmpegError, OSError) as error:
         raise RestillError(f"'{path}' cannot be decoded: {reason(error)}") from error
     if frame is None:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ class _Pipe:
 
 
 def transcode(
-    src: str | Path,
+    src: str | Path | Source,
     dst: str | Path,
     process: Process,
     settings: EncodeSettings | None = None,
@@ -120,7 +121,7 @@ def transcode(
     output appears under its name only when it is whole.
 
     Args:
-        src: A video file, a folder of frames or a picture.
+        src: A video file, a folder of frames or a picture; or one that :func:`open_source` opened, which stays open.
         dst: A video file, a picture, or a folder (a name without extension) for PNG frames.
         process: Takes an iterator of frames (H, W, 3) RGB, uint8, or uint16 for sources over 8 bits, upright, and
             gives exactly one frame for each, in order. It may read ahead. The size may change, once for all frames.
@@ -130,7 +131,7 @@ def transcode(
         job: Work in segments, of which those that are done stay when this is cut off, and go on after them. Then
             ``process`` may depend on no more than ``job.context`` frames before each; the first so many of what it
             gives are thrown away, and ``on_frame`` is not called for what was done before.
-        limits: What the source may have at most.
+        limits: What the source may have at most, where it is not open yet.
 
     Returns:
         What was done.
@@ -140,15 +141,17 @@ def transcode(
     """
     began = time.monotonic()
     settings = settings or EncodeSettings()
-    src, dst = Path(src), Path(dst)
-    source = open_source(src, settings.frame_rate, limits)
-    try:
-        check_output(src, dst, overwrite)
-        sink = open_sink(dst, source, settings) if job is None else open_segments(dst, source, settings, job.journal)
+    dst = Path(dst)
+    with ExitStack() as opened:
+        if isinstance(src, str | Path):
+            src = opened.enter_context(closing(open_source(src, settings.frame_rate, limits)))
+        path = src.info.path
+        check_output(path, dst, overwrite)
+        sink = open_sink(dst, src, settings) if job is None else open_segments(dst, src, settings, job.journal)
         try:
-            frames = _run(source, sink, process, on_frame, job)
+            frames = _run(src, sink, process, on_frame, job)
             if not dst.is_dir():
-                check_output(src, dst, overwrite)  # something may have come there meanwhile
+                check_output(path, dst, overwrite)  # something may have come there meanwhile
             sink.close()
         except BaseException as error:
             sink.abandon()
@@ -156,8 +159,6 @@ def transcode(
                 kept = "; what is done is kept, the same command goes on" if job and job.journal.parts else ""
                 raise RestillError(f"'{dst}' cannot be written: {reason(error)}{kept}") from error
             raise
-    finally:
-        source.close()
     return Summary(sink.final, frames, time.monotonic() - began)
 
 

@@ -1,14 +1,15 @@
 """A restoration in a process of its own, for files from strangers: a decoder that fails or hangs there is one sentence.
 
-The child (``python -m restill.guarded``) reads what to do as JSON from its standard input, limits its own memory before
-it opens anything, and writes a byte for each frame and at the end a line of JSON to its standard output. The parent
-waits for each byte, and ends the child when none comes.
+The child (``python -m restill.restoring.sandbox``) reads from its standard input what to do, limits its own memory
+before it opens anything, and writes a byte for each frame and at the end a line of JSON to its standard output. The
+parent waits for each byte, and ends the child when none comes.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import pickle
 import select
 import signal
 import subprocess
@@ -16,34 +17,32 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from restill.errors import RestillError
-from restill.video import EncodeSettings, Limits, Summary
+from restill.restoring.request import Request
+from restill.video import Summary
 
 MEMORY = 4 << 30  # bytes of address space; a student in ONNX Runtime takes one to two
 PATIENCE = 60.0  # seconds without a frame, or at the start
 FRAME, END = b".", b"\n"
+Work = Callable[[Request, Callable[[], object]], Summary]
 
 
-def restore_guarded(
-    src: Path,
-    dst: Path,
-    model: str | None,
+def run(
+    work: Work,
+    request: Request,
+    on_frame: Callable[[], object] | None = None,
     *,
-    settings: EncodeSettings,
-    limits: Limits,
     memory: int = MEMORY,
     patience: float = PATIENCE,
-    on_frame: Callable[[], object] | None = None,
-    **options: Any,
 ) -> Summary:
-    """:func:`restill.restore` in a child process; the arguments are its own, and
+    """Call ``work(request, on_frame)`` in a child process.
 
     Args:
+        work: A function of a module.
+        request: What it is to do; its model is a name or None.
+        on_frame: Called after each frame.
         memory: Bytes of address space that the child may take (not on Windows).
         patience: Seconds after which the child is ended when no frame has come.
 
@@ -51,21 +50,13 @@ def restore_guarded(
         RestillError: What the child says; or that it failed, took too much memory or too much time. What is done of the
             output stays in its journal.
     """
-    asked = {
-        "src": str(src),
-        "dst": str(dst),
-        "model": model,
-        "settings": {**asdict(settings), "fps": str(Fraction(settings.fps))},
-        "limits": asdict(limits),
-        "options": options,
-        "memory": memory,
-    }
-    command = [sys.executable, "-m", "restill.guarded"]
+    src = request.src
+    command = [sys.executable, "-m", "restill.restoring.sandbox"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:  # noqa: S603
         assert child.stdin is not None  # noqa: S101
         assert child.stdout is not None  # noqa: S101
         try:
-            child.stdin.write(json.dumps(asked).encode())
+            child.stdin.write(pickle.dumps(memory) + pickle.dumps((work, request)))
             child.stdin.close()
             line = _listen(child.stdout.fileno(), patience, on_frame or _nothing)
             status = child.wait(patience)
@@ -123,28 +114,19 @@ def _limit_memory(most: int) -> None:
 
 
 def _child() -> None:
-    asked = json.load(sys.stdin)
-    _limit_memory(asked["memory"])
+    memory = pickle.load(sys.stdin.buffer)  # noqa: S301 - the parent wrote it
+    _limit_memory(memory)
+    work, request = pickle.load(sys.stdin.buffer)  # noqa: S301
     answers = os.dup(1)
     os.dup2(2, 1)  # what a library prints is no answer
     warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
-    from restill.restore import restore
-
     try:
-        done = restore(
-            asked["src"],
-            asked["dst"],
-            asked["model"],
-            settings=EncodeSettings(**asked["settings"]),
-            limits=Limits(**asked["limits"]),
-            on_frame=lambda: os.write(answers, FRAME),
-            **asked["options"],
-        )
+        done = work(request, lambda: os.write(answers, FRAME))
         answer = {"output": str(done.output), "frames": done.frames, "seconds": done.seconds}
     except RestillError as error:
         answer = {"error": str(error)}
     except MemoryError:
-        answer = {"error": f"'{asked['src']}' needs more than the {asked['memory'] / 1e9:.1f} GB of memory it may take"}
+        answer = {"error": f"'{request.src}' needs more than the {memory / 1e9:.1f} GB of memory it may take"}
     os.write(answers, json.dumps(answer).encode() + END)
 
 

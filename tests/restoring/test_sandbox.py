@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import content, ended, long_clip, traces
 
-from restill import guarded
 from restill.errors import RestillError
-from restill.guarded import restore_guarded
-from restill.restore import restore
+from restill.restoring import sandbox
+from restill.restoring.api import restore
+from restill.restoring.request import Request
+from restill.restoring.run import run
 from restill.runtime import load_model
-from restill.video import EncodeSettings, Limits
+from restill.video import Limits
 
-USUAL = {"settings": EncodeSettings(), "limits": Limits(), "backend": "onnxruntime", "threads": 1, "quiet": True}
+
+def request(clip: Path, tmp_path: Path, **more: Any) -> Request:
+    return Request(clip, tmp_path / "a.mkv", "rill-s", backend="onnxruntime", threads=1, quiet=True, **more)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +31,7 @@ def stand_in(path: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs instead of the child."""
     path.write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
     path.chmod(0o755)
-    monkeypatch.setattr(guarded.sys, "executable", str(path))
+    monkeypatch.setattr(sandbox.sys, "executable", str(path))
 
 
 def test_the_same_comes_out(clip, tmp_path):
@@ -50,7 +54,7 @@ def test_the_same_comes_out(clip, tmp_path):
 
 def test_what_the_child_says_is_said(clip, tmp_path):
     with pytest.raises(RestillError, match="has more frames than the limit of 3"):
-        restore_guarded(clip, tmp_path / "a.mkv", "rill-s", **{**USUAL, "limits": Limits(frames=3)})
+        sandbox.run(run, request(clip, tmp_path, limits=Limits(frames=3)))
     done = ended(["derain", str(clip), "-o", str(tmp_path / "a.mkv"), "--untrusted", "--quiet", "--max-frames", "3"])
     assert (done.returncode, done.stderr) == (
         1,
@@ -69,18 +73,18 @@ def test_a_crash_is_a_sentence(clip, tmp_path, monkeypatch, end, says):
     stand_in(tmp_path / "child", f"printf ...\n{end}", monkeypatch)
     frames = []
     with pytest.raises(RestillError, match=rf"made the process that read it fail \({says}\)"):
-        restore_guarded(clip, tmp_path / "a.mkv", "rill-s", **USUAL, on_frame=lambda: frames.append(1))
+        sandbox.run(run, request(clip, tmp_path), on_frame=lambda: frames.append(1))
     assert len(frames) == 3
 
 
 def test_what_hangs_is_ended(clip, tmp_path, monkeypatch):
     stand_in(tmp_path / "child", "exec sleep 100", monkeypatch)
     with pytest.raises(RestillError, match="was given up: no frame of it came in 0 seconds"):
-        restore_guarded(clip, tmp_path / "a.mkv", "rill-s", **USUAL, patience=0.3)
+        sandbox.run(run, request(clip, tmp_path), patience=0.3)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its address space")
 def test_too_much_memory_is_a_sentence(clip, tmp_path):
     with pytest.raises(RestillError, match=r"needs more than the 0\.4 GB|made the process that read it fail"):
-        restore_guarded(clip, tmp_path / "a.mkv", "rill-s", **USUAL, memory=400_000_000)
+        sandbox.run(run, request(clip, tmp_path), memory=400_000_000)
     assert not (tmp_path / "a.mkv").exists()

@@ -18,7 +18,10 @@ import restill
 from restill import zoo
 from restill.cli import app
 from restill.errors import RestillError
-from restill.restore import compared, default_output, default_student, join, outputs, restore
+from restill.restoring.api import restore
+from restill.restoring.choose import default_student
+from restill.restoring.compare import compared, join
+from restill.restoring.outputs import default_output, outputs
 from restill.runtime import Model, ModelInfo
 from restill.video import EncodeSettings, probe, read_frames
 from restill.video.journal import opened
@@ -139,7 +142,7 @@ def run(*arguments: str | Path):
 def test_commands(tmp_path, monkeypatch):
     monkeypatch.setattr(zoo, "default", lambda task: f"default-{task}")
     monkeypatch.setattr(
-        "restill.restore.load_model", lambda name, **_: model(darker={"default-derain": 0.1}.get(name, 0.2))
+        "restill.restoring.choose.load_model", lambda name, **_: model(darker={"default-derain": 0.1}.get(name, 0.2))
     )
     src = moving(tmp_path / "in")
     monkeypatch.setattr(zoo, "find", lambda name: src / "1.png")  # a model is known by its bytes
@@ -159,7 +162,7 @@ def test_commands(tmp_path, monkeypatch):
 
 def test_several_inputs(tmp_path, monkeypatch):
     """One that fails does not stop the others; the end says which, and why stands above."""
-    monkeypatch.setattr("restill.restore.load_model", lambda name, **_: model(darker=0.1))
+    monkeypatch.setattr("restill.restoring.choose.load_model", lambda name, **_: model(darker=0.1))
     for name in ("a", "b"):
         restore(moving(tmp_path / name), tmp_path / f"{name}.mkv", model(), quiet=True)
     broken = tmp_path / "broken.mkv"
@@ -258,8 +261,8 @@ def test_backend_by_length(tmp_path, monkeypatch, capsys, frames, asked, taken):
         network.why = "by a trial" if options["backend"] == "auto" else ""
         return network
 
-    monkeypatch.setattr("restill.restore.load_model", load)
-    monkeypatch.setattr("restill.restore.MUCH", (3 if frames == 3 else 100) * 50 * 38)
+    monkeypatch.setattr("restill.restoring.choose.load_model", load)
+    monkeypatch.setattr("restill.restoring.choose.MUCH", (3 if frames == 3 else 100) * 50 * 38)
     restore(moving(tmp_path / "in", frames), tmp_path / "out", **asked)
     assert (called["backend"], called["precision"], called["size"]) == (*taken, (38, 50))
     assert ("by a trial\n" in capsys.readouterr().err) == (taken[0] == "auto")

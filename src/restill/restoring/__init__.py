@@ -1,0 +1,1 @@
+"""Restore a video, a folder of frames or a picture: the job, the choice of the student, the names of outputs."""

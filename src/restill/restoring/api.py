@@ -1,0 +1,88 @@
+"""``restill.restore``: here, or for files from strangers in a process of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from restill.errors import RestillError
+from restill.restoring import sandbox
+from restill.restoring.compare import Layout
+from restill.restoring.request import Request
+from restill.restoring.run import run
+from restill.runtime import Model
+from restill.video import EncodeSettings, Summary
+from restill.video.limits import USUAL, Limits
+
+
+def restore(
+    src: str | os.PathLike[str],
+    dst: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Model | None = None,
+    *,
+    compare: Layout | None = None,
+    settings: EncodeSettings | None = None,
+    backend: str = "auto",
+    precision: str | None = None,
+    threads: int | None = None,
+    tile: int | None = None,
+    overwrite: bool = False,
+    limits: Limits = USUAL,
+    untrusted: bool = False,
+    quiet: bool = False,
+    on_frame: Callable[[], object] | None = None,
+) -> Summary:
+    """Restore a video, a folder of frames or a picture.
+
+    A video or a folder is made in segments, which are kept in ``OUT.restill/`` until the output is whole. If the job is
+    interrupted, the same call goes on after the last segment (not with a loaded model, because nobody can tell whether
+    it is the same one).
+
+    Args:
+        src: What to restore: any file that FFmpeg reads, a folder of frames, or one picture.
+        dst: Where to: a video (its extension chooses the container), a picture, or a folder for PNG frames.
+        model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded model; by default a student
+            for rain: the one for pictures, or for clips the better one, unless ``backend`` "auto" has tried it and it
+            falls behind the clip's frame rate: then the faster one.
+        compare: "side" writes before and after side by side; "split" the left half before, the right half after.
+        settings: How to encode.
+        backend: "onnxruntime", "openvino", or "auto": for clips of 100 frames of 640x480 or as many pixels, or of
+            unknown length, the fastest by a trial (:func:`restill.load_model`); "onnxruntime" for shorter ones.
+        precision: "f32", "bf16", "int8" or "auto", as :func:`restill.load_model` takes them.
+        threads: Threads of the network; by default those of the machine.
+        tile: Side in pixels of the tiles that frames are cut into, 0 for none; by default only large frames are cut,
+            as :func:`restill.load_model` says.
+        overwrite: Whether an output that exists may be replaced.
+        limits: What the source may have at most.
+        untrusted: The source may be made to do harm: everything is done in a process of its own with little memory,
+            whose failure is an error (:mod:`restill.restoring.sandbox`). Not with a loaded model.
+        quiet: Show no progress.
+        on_frame: Called after each frame.
+
+    Returns:
+        The output, its number of frames, and the seconds it took.
+
+    Raises:
+        RestillError: The input, the model, the output or a setting is wrong; the sentence says which. Nothing is
+            left under the output's name then.
+    """
+    request = Request(
+        Path(src),
+        Path(dst),
+        model,
+        compare=compare,
+        settings=settings or EncodeSettings(),
+        backend=backend,
+        precision=precision,
+        threads=threads,
+        tile=tile,
+        overwrite=overwrite,
+        limits=limits,
+        quiet=quiet,
+    )
+    if not untrusted:
+        return run(request, on_frame)
+    if isinstance(model, Model):
+        raise RestillError("a loaded model cannot work in another process; name it, or leave 'untrusted' out")
+    return sandbox.run(run, request, on_frame)

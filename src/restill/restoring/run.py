@@ -1,0 +1,103 @@
+"""The job: a clip goes in, an exported student restores it, and a clip comes out. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from restill import zoo
+from restill.progress import say, track
+from restill.restoring.choose import choose, load
+from restill.restoring.compare import compared
+from restill.restoring.outputs import check_space
+from restill.restoring.request import Request
+from restill.runtime import Model, stream
+from restill.runtime.model import fingerprint
+from restill.version import __version__
+from restill.video import Summary, transcode
+from restill.video.decode import Source, open_source
+from restill.video.journal import Journal, mark, opened
+from restill.video.pictures import is_picture
+from restill.video.segments import frames_done
+from restill.video.transcode import Job, check_output
+
+
+def run(request: Request, on_frame: Callable[[], object] | None = None) -> Summary:
+    """Do what a request asks for, in this process; :func:`restill.restore` says what is raised.
+
+    Args:
+        request: What is asked for.
+        on_frame: Called after each frame.
+    """
+    src, dst = request.src, request.dst
+    with closing(open_source(src, request.settings.frame_rate, request.limits)) as source:
+        check_output(src, dst, request.overwrite)
+        if isinstance(request.model, Model):
+            return _restore(request, source, request.model, None, on_frame)
+        if source.info.kind == "picture" or is_picture(dst):
+            return _restore(request, source, choose(request, source.info), None, on_frame)
+        with opened(dst, _what(request)) as journal:
+            return _in_segments(request, source, journal, on_frame)
+
+
+def _in_segments(request: Request, source: Source, journal: Journal, on_frame: Callable[[], object] | None) -> Summary:
+    """Begin a job that may be interrupted, or go on with it."""
+    if journal.anew:
+        say(f"begun anew: of the unfinished job in '{journal.folder}' {journal.anew}", quiet=request.quiet)
+    done = frames_done(journal)
+    if chosen := journal.chosen:
+        say(f"going on after {done} frames", quiet=request.quiet)
+        name = request.model_name or chosen["model"]
+        model = load(request, source.info, name, chosen["backend"], chosen["precision"])
+    else:
+        model = choose(request, source.info)
+        journal.choose({"model": model.info.name, "backend": model.backend, "precision": model.precision})
+    check_space(source.info, request.dst, request.settings, model.info.scale, done, quiet=request.quiet)
+    try:
+        summary = _restore(request, source, model, Job(journal, done, model.info.frames_before), on_frame)
+    except KeyboardInterrupt:
+        if journal.parts:
+            say("stopped; what is done is kept: the same command goes on, 'restill jobs' shows and clears it")
+        raise
+    journal.finish()
+    return summary
+
+
+def _restore(
+    request: Request, source: Source, model: Model, job: Job | None, on_frame: Callable[[], object] | None
+) -> Summary:
+    """Send every frame through the model, with progress."""
+
+    def process(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        return stream(model, frames)
+
+    shown = process if request.compare is None else compared(process, request.compare)
+    start = job.done if job else 0
+    expected = source.info.expected_frames
+    with track(request.src.name, expected, "frames", start=start, quiet=request.quiet) as advance:
+
+        def step() -> None:
+            advance()
+            if on_frame is not None:
+                on_frame()
+
+        return transcode(
+            source, request.dst, shown, request.settings, overwrite=request.overwrite, on_frame=step, job=job
+        )
+
+
+def _what(request: Request) -> dict[str, Any]:
+    """What decides the output's frames, for the journal."""
+    model, settings = request.model_name, request.settings
+    asked = {name: getattr(request, name) for name in ("compare", "backend", "precision", "threads", "tile")}
+    return {
+        "source": str(request.src),
+        "input": mark(request.src),
+        "model": [fingerprint(zoo.find(name)) for name in ([model] if model is not None else zoo.DEFAULTS.values())],
+        "options": {**asdict(replace(settings, fps=str(settings.fps))), **asked},
+        "version": __version__,
+    }
