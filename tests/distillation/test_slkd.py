@@ -20,7 +20,7 @@ from restill.errors import RestillError
 torch.set_num_threads(1)
 
 
-# --- (1) to (5) ------------------------------------------------------------------------------------------------------
+# --- (2) L_NC, (3) L_ET, (4) L_KL, (5) L_pixel, (6) L_all -------------------------------------------------------------
 
 
 def test_each_loss_is_its_equation():
@@ -28,20 +28,20 @@ def test_each_loss_is_its_equation():
     losses = method(batch, 0)
     (s, f_s), (ta, f_a) = seen(method.student, batch["degraded"]), seen(method.teacher, batch["degraded"])  # type: ignore[arg-type]
     tb, f_b = seen(method.teacher, batch["clean"])  # type: ignore[arg-type]
-    assert losses["reconstruction"].item() == pytest.approx((s - tb).abs().mean().item(), rel=1e-5)  # (2)
+    assert losses["reconstruction"].item() == pytest.approx((s - tb).abs().mean().item(), rel=1e-5)  # (5) L_pixel
     p_s, p_t = (x.clamp(1e-4, 1) / x.clamp(1e-4, 1).sum((2, 3), keepdim=True) for x in (s, ta))
     want = (p_s * (p_s / p_t).log()).sum((2, 3)).mean().item()
-    assert losses["image_kl"].item() == pytest.approx(want, abs=1e-6)  # (3)
+    assert losses["image_kl"].item() == pytest.approx(want, abs=1e-6)  # (4) L_KL
     levels = []
     for role, f_t, extract in (("encoder", f_a, brisque_planes), ("decoder", f_b, piqe_planes)):
         for name, adapter in zip(PLACES[role], method.scm[role].adapters, strict=True):  # type: ignore[union-attr, arg-type]
             u_s, u_t = standard(adapter(f_s[name])), standard(f_t[name])
             levels.append(plain_valid_kl(extract(u_s), extract(u_t)))
-    assert losses["nc"].item() == pytest.approx(levels[0] + levels[1], rel=1e-3)  # (4)
-    assert losses["et"].item() == pytest.approx(levels[2] + levels[3], rel=1e-3)  # (5)
+    assert losses["nc"].item() == pytest.approx(levels[0] + levels[1], rel=1e-3)  # (2) L_NC
+    assert losses["et"].item() == pytest.approx(levels[2] + levels[3], rel=1e-3)  # (3) L_ET
     assert list(method.metrics()) == ["nc_1", "nc_2", "et_1", "et_2"]
     assert list(method.metrics().values()) == pytest.approx(levels, rel=1e-3)
-    assert method.default_weights == {"reconstruction": 1.0, "image_kl": 0.5, "nc": 0.1, "et": 0.1}  # (1)
+    assert method.default_weights == {"reconstruction": 1.0, "image_kl": 0.5, "nc": 0.1, "et": 0.1}  # (6) L_all
 
 
 def test_weights_and_their_scales():
@@ -66,7 +66,7 @@ def test_pictures_as_softmax_and_the_clean_frame_as_target():
     assert losses["image_kl"].item() == pytest.approx(plain_kl(rows_t, rows_s), abs=1e-6)
 
 
-# --- (6) and (11) ----------------------------------------------------------------------------------------------------
+# --- the scale conversion and the softmax ----------------------------------------------------------------------------
 
 
 def test_valid_kl_by_hand():

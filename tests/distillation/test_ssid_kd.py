@@ -286,3 +286,13 @@ def test_the_second_stage_goes_on_from_the_first(preset):
     assert SSIDKDOptions(**recipe.options) == SSIDKDOptions.model_validate({"preset": preset})
     assert (recipe.batch, recipe.data.crop, recipe.data.centres) == (2, 128, 1)
     assert recipe.data.unpaired is not None
+
+
+def test_the_dark_channel_may_be_that_of_the_predicted_streaks_as_printed():
+    batch = pictures(frames=3)
+    method = ssid(dc_of="streaks", dc_window=3, priors="sum")
+    want = 0.0
+    for (x, _), key in zip(both(method, batch), ("degraded", "unpaired"), strict=True):
+        r = batch[key][:, 1] - x  # R = O - X
+        want += (1 - max_pool3d(r, (3, 3, 3), stride=1, padding=(0, 1, 1))).abs().flatten(1).sum(1).mean().item()
+    assert method(batch, 0)["dark_channel"].item() == pytest.approx(want, rel=1e-5)

@@ -1,7 +1,7 @@
 """PIQE's measures of blocks (Venkatanath et al., NCC 2015) on feature maps, with sigmoids for its hard tests.
 
 PIQE cuts a picture into blocks, takes those where something happens, and calls a block distorted if a piece of its edge
-is dead or if it looks like noise. The equations are numbered as in :mod:`restill.distillation.slkd`. Standard
+is dead or if it looks like noise. Standard
 deviations are of the values given (biased), and never below 1e-3, so that they have a gradient.
 """
 
@@ -21,7 +21,7 @@ SOFT_NOISE = 0.1
 
 
 def piqe_planes(u: Tensor) -> Tensor:
-    """(10): texture and distortion of each block.
+    """Texture and distortion of each block.
 
     A block has an eighth of the map's shorter side, between 4 and 16; where that does not divide a side, the map is
     continued by its last row and column, as PIQE does it.
@@ -38,7 +38,7 @@ def piqe_planes(u: Tensor) -> Tensor:
     blocks = m.unflatten(2, (-1, b)).unflatten(4, (-1, b)).transpose(3, 4)  # (B, C, H/b, W/b, b, b)
     v = blocks.var(dim=(4, 5), correction=0)  # (B, C, H/b, W/b)
     active = torch.sigmoid((v - ACTIVE) / SOFT)
-    distortion = active * (dead_edge(blocks) * (1 - v) + noise(blocks, v) * v)  # (10) D = act (e (1 - v) + n v)
+    distortion = active * (dead_edge(blocks) * (1 - v) + noise(blocks, v) * v)  # D = act (e (1 - v) + n v)
     return torch.stack([group_mean(v), group_mean(distortion)], dim=2)  # (B, G, 2, H/b, W/b)
 
 

@@ -13,9 +13,9 @@ Connector reads one frame's feature across scales, the Aggregator across time, a
     (7) L_recon                    losses.scale_losses        -SSIM at three scales
     (8) L_total                    CSTD.__init__              L_recon + alpha L_spatial + beta L_temporal
 
-The numbers are ours, in order of appearance: the specification that this is written from does not carry the paper's.
-T is the teacher, S the student, M the mixture; t a frame, p = 1, 2, 3 a scale; sg() stops the gradient; D is the
-hidden size. Each choice that the paper leaves open is an option, see :class:`CSTDOptions` and docs/methods/cstd.md.
+The numbers are the paper's. T is the teacher, S the student, M the mixture; t a frame, p = 1, 2, 3 a scale; sg() stops
+the gradient; D is the hidden size. Each choice that the paper leaves open is an option, see :class:`CSTDOptions` and
+docs/methods/cstd.md.
 """
 
 from __future__ import annotations
@@ -63,13 +63,15 @@ class Connector(nn.Module):
         state = start
         l2g: list[State] = []
         for p, f_p in enumerate(f):
-            state = self.cell(f_p, down(state) if p and state else state)  # (1) s^p = f(F^p, down(s^{p-1}))
+            # (1) C^{p,L2G}: s^p = f(F^p, down(s^{p-1}))
+            state = self.cell(f_p, down(state) if p and state else state)
             l2g.append(state)
         state = l2g[-1] if self.g2l_init == "l2g" else None
         g2l: list[State] = []
         for f_p in reversed(f):
             size = (f_p.shape[-2], f_p.shape[-1])
-            state = back(f_p, up(state, size) if g2l and state else state)  # (2) r^p = f(F^p, up(r^{p+1}))
+            # (2) C^{p,G2L}: r^p = f(F^p, up(r^{p+1}))
+            state = back(f_p, up(state, size) if g2l and state else state)
             g2l.insert(0, state)
         return l2g, g2l
 
@@ -214,14 +216,14 @@ class CSTD(GuardedMethod):
         else:
             now.used_hint = past.hint if hints else None  # spatial hint: of the frame before
         if self.aggregator is not None:
-            now.h = self.aggregator(f[0], past.h, now.used_hint)  # (4) (C_t, h_t) = f_gamma(F_t, h_{t-1}; hint)
+            now.h = self.aggregator(f[0], past.h, now.used_hint)  # (4) C_t, h_t = f_gamma(F_t, h_{t-1}; hint)
         if self.options.order == "code":
             self._connect(now, f, now.h if hints else None)  # temporal hint: h_t
         return now
 
     def _connect(self, now: Status, f: list[Tensor], start: State | None) -> None:
         if self.connector is not None:
-            now.l2g, now.g2l = self.connector(f, start)  # (1), (2)
+            now.l2g, now.g2l = self.connector(f, start)  # (1) C^{p,L2G}, (2) C^{p,G2L}
             now.hint = now.g2l[0][1]  # C^{1,G2L}, (B, D, H, W)
 
     # --- the losses ----------------------------------------------------------------------------------------------
@@ -256,7 +258,7 @@ class CSTD(GuardedMethod):
         return {("reconstruction", f"{p}"): times * weight * v for p, (weight, v) in enumerate(weighted, start=1)}
 
     def _picture(self, student: Tensor, teacher: Tensor, targets: Tensor, times: int = 1) -> dict[Term, Tensor]:
-        """Ours: the loss of (7) between both networks' finest pictures (N, C, sH', sW'), ``times`` over."""
+        """Ours: the loss of (7) L_recon between both networks' finest pictures (N, C, sH', sW'), ``times`` over."""
         if not self.options.picture:
             return {}
         y_s, y_t = same_area(targets.shape[-2:], student, teacher)  # (N, C, sH, sW)

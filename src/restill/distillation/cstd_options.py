@@ -41,7 +41,7 @@ class CSTDOptions(MethodOptions):
         shrink: Ours: both networks' maps are average-pooled by this first; the cells' work falls with its square.
         hidden: D, channels of the cells.
         connector_shared: One cell for both passes; False: one each, as in the code.
-        g2l_init: Where (2) starts: at the coarsest state of (1), or at "zeros".
+        g2l_init: Where the pass G2L starts: at the coarsest state of the pass L2G, or at "zeros".
         order: "paper": spatial then temporal, hints from t-1 and t; "code": temporal then spatial, from t and t-1.
         adaptor: "both" hints of the Spatial-Temporal Adaptor, or "none".
         scale_source: "features" are pooled, or the network is run again on pooled "frames".
@@ -51,8 +51,8 @@ class CSTDOptions(MethodOptions):
         detach_state: No gradient from frame to frame through the student's state.
         ms: Spatial loss (Table 5's switch MS).
         csc: Through the Connector; off: on the raw pyramid.
-        ita: First term of (6), student alone.
-        cta: Second term of (6), the collaborative status.
+        ita: First term of (6) L_temporal, the student alone.
+        cta: Second term of (6) L_temporal, the collaborative status.
         sta: The Spatial-Temporal Adaptor.
     """
 

@@ -1,8 +1,8 @@
 """Natural scene statistics of feature maps: BRISQUE's features (Mittal et al., TIP 2012), local and differentiable.
 
 BRISQUE looks at how the values of a picture are distributed once their local mean and contrast are taken out. Here each
-channel of a feature map is such a picture, and the distributions are fitted in windows, over groups of channels. The
-equations are numbered as in :mod:`restill.distillation.slkd`. Everything keeps the dtype of what it is given.
+channel of a feature map is such a picture, and the distributions are fitted in windows, over groups of channels. Of
+this SLKD's paper numbers MSCN alone. Everything keeps the dtype of what it is given.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 from restill.losses.gaussian import gaussian_blur
 from restill.losses.pyramid import pyramid
 
-CONTRAST = 0.02  # C of (7) for features of variance 1; BRISQUE's is 1, for pictures of 0..255
+CONTRAST = 0.02  # C of (1) MSCN for features of variance 1; BRISQUE's is 1, for pictures of 0..255
 GROUPS = 8
 TILES = 8  # half windows on a side: 7x7 windows that overlap by half
 NEIGHBORS = ((0, 1), (1, 0), (1, 1), (1, -1))  # (down, right)
@@ -36,11 +36,11 @@ def mscn(u: Tensor) -> Tensor:
     """
     mu, square = gaussian_blur(torch.cat([u, u * u], 1), 7, 7 / 6, "replicate").chunk(2, dim=1)  # (B, C, H, W) each
     var = (square - mu * mu).clamp_min(0)  # below 0 only by rounding
-    return (u - mu) / (torch.sqrt(var + 1e-6) + CONTRAST)  # (7) MSCN = (U - mu) / (sigma + C)
+    return (u - mu) / (torch.sqrt(var + 1e-6) + CONTRAST)  # (1) MSCN = (U - mu) / (sigma + C)
 
 
 def brisque_planes(u: Tensor, scales: int = 1) -> Tensor:
-    """(8), (9): BRISQUE's 18 features of each scale in each of 7x7 windows.
+    """BRISQUE's 18 features of each scale in each of 7x7 windows.
 
     A window has a quarter of the map's side, at least 4, and overlaps its neighbors by half; where 8 half windows do
     not divide the side they differ by a pixel, and a side below 16 has fewer of them. The second scale is the map
@@ -79,7 +79,7 @@ def ggd_planes(m: Tensor, local: Local) -> list[Tensor]:
         local: E[.].
     """
     square = local(m * m)
-    alpha = shape_of(local(m.abs()) ** 2 / (square + 1e-6))  # (8) alpha = rho^-1(E[|m|]^2 / E[m^2])
+    alpha = shape_of(local(m.abs()) ** 2 / (square + 1e-6))  # alpha = rho^-1(E[|m|]^2 / E[m^2])
     return [alpha.log(), (square + 1e-3).log()]
 
 
@@ -102,9 +102,9 @@ def aggd_planes(q: Tensor, local: Local, count: Tensor) -> list[Tensor]:
     sigma_l, sigma_r = torch.sqrt(var_l + 1e-6), torch.sqrt(var_r + 1e-6)
     g = (sigma_l / sigma_r).clamp(1e-2, 1e2)
     skew = (g**3 + 1) * (g + 1) / (g * g + 1) ** 2
-    nu = shape_of(local(q.abs()) ** 2 / (left + right + 1e-6) * skew)  # (9) nu = rho^-1(R)
+    nu = shape_of(local(q.abs()) ** 2 / (left + right + 1e-6) * skew)  # nu = rho^-1(R)
     one, two, three = (torch.lgamma(n / nu) for n in (1, 2, 3))
-    eta = (sigma_r - sigma_l) * torch.exp((one - three) / 2 + two - one)  # (9) eta, the mean
+    eta = (sigma_r - sigma_l) * torch.exp((one - three) / 2 + two - one)  # eta, the mean
     return [nu.log(), eta, (var_l + 1e-3).log(), (var_r + 1e-3).log()]
 
 

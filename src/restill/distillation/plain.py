@@ -29,7 +29,7 @@ class PlainOptions(SupervisedOptions):
 
 
 class Plain(Supervised[PlainOptions]):
-    """The reconstruction loss of CSTD, equation (7), and nothing else. Arguments as in :class:`Supervised`."""
+    """The reconstruction loss alone: (7) L_recon of CSTD. Arguments as in :class:`Supervised`."""
 
     name = "plain"
     paper = "none: the student and the clean frames alone"

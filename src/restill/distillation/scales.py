@@ -230,10 +230,10 @@ def attention_map(feature: Tensor, kind: Attention = "sum_of_squares") -> Tensor
     """
     feature = feature.float()
     if kind == "sum_of_abs":
-        return feature.abs().sum(dim=1, keepdim=True)  # (2) of STD: sum_c |F_c|
+        return feature.abs().sum(dim=1, keepdim=True)  # (1) M_sum of STD: sum_c |F_c|
     if kind == "max_of_squares":
-        return feature.square().amax(dim=1, keepdim=True)  # (3) of STD: max_c |F_c|^2
-    return feature.square().sum(dim=1, keepdim=True)  # (1) of STD and of AT: sum_c |F_c|^2
+        return feature.square().amax(dim=1, keepdim=True)  # (3) M_max2 of STD: max_c |F_c|^2
+    return feature.square().sum(dim=1, keepdim=True)  # (2) M_sum2 of STD: sum_c |F_c|^2; AT's too
 
 
 def unit_map(q: Tensor) -> Tensor:

@@ -4,21 +4,21 @@ Teacher A restores the degraded picture, as the student must; the student's enco
 the clean picture; the student's decoder learns from B's, which has nothing to remove and keeps every edge and texture.
 
     equation                                                     here
-    (1)  L_all = L_pixel + 0.5 L_KL + 0.1 (L_NC + L_ET)          SLKD.__init__
-    (2)  L_pixel = mean |S_r - TB_r|                             SLKD.forward
-    (3)  L_KL = sum P(S_r) log(P(S_r) / P(TA_r))                 SLKD.forward
-    (4)  L_NC = sum_k KL(S_ec, TA_ec), BRISQUE's features        SLKD._encoder_loss
-    (5)  L_ET = sum_k KL(S_dc, TB_dc), PIQE's features           SLKD._decoder_loss
-    (6)  U, features of two networks on one scale (SCM)          ScaleConversion.forward
-    (7)  MSCN = (U - mu) / (sigma + C)                           natural_statistics.mscn
-    (8)  alpha, E[m^2]: generalized Gaussian                     natural_statistics.ggd_planes
-    (9)  nu, eta, sl^2, sr^2: asymmetric generalized Gaussian    natural_statistics.aggd_planes
-    (10) v, D: texture and distortion of blocks                  block_statistics.piqe_planes
-    (11) P = softmax(z / tau), of planes standardized            valid_kl
+    (1) MSCN = (U - mu) / (sigma + C)                            natural_statistics.mscn
+    (2) L_NC = sum_k KL(S_ec, TA_ec), BRISQUE's features         SLKD._encoder_loss
+    (3) L_ET = sum_k KL(S_dc, TB_dc), PIQE's features            SLKD._decoder_loss
+    (4) L_KL = sum P(S_r) log(P(S_r) / P(TA_r))                  SLKD.forward
+    (5) L_pixel = mean |S_r - TB_r|                              SLKD.forward
+    (6) L_all = L_pixel + 0.5 L_KL + 0.1 (L_NC + L_ET)           SLKD.__init__
+    U, features of two networks on one scale (SCM)               ScaleConversion.forward
+    alpha, E[m^2]: generalized Gaussian                          natural_statistics.ggd_planes
+    nu, eta, sl^2, sr^2: asymmetric generalized Gaussian         natural_statistics.aggd_planes
+    v, D: texture and distortion of blocks                       block_statistics.piqe_planes
+    P = softmax(z / tau), of planes standardized                 valid_kl
 
-The numbers are ours: the specification that this is written from does not carry the paper's, and the paper defines
-neither (6) nor what the extractors give nor how features become distributions. (6) to (11) are built from BRISQUE and
-PIQE, see docs/methods/slkd.md. S is the student, r its picture, ec and dc encoder and decoder, k a level.
+The numbers are the paper's. What has no number has none there: the paper does not define the SCM, what the extractors
+give, or how features become distributions. Those five are built from BRISQUE and PIQE, see docs/methods/slkd.md. S is
+the student, r its picture, ec and dc encoder and decoder, k a level.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class ScaleConversion(nn.Module):
                 u_t = natural_statistics.group_mean(u_t, self.common[0])  # (N, c, h, w)
             size = self.common[1:] if self.common else (u_t.shape[-2], u_t.shape[-1])
             u_s, u_t = (u if u.shape[-2:] == size else interpolate(u, size, mode="bilinear") for u in (u_s, u_t))
-            pairs.append((_standardize(u_s), _standardize(u_t)))  # (6)
+            pairs.append((_standardize(u_s), _standardize(u_t)))  # U_S, U_T
         return pairs
 
 
@@ -118,7 +118,7 @@ def valid_kl(student: Tensor, teacher: Tensor, tau: float, direction: Direction)
     over = (0, 1, 3, 4)
     mean = mean_over_processes(teacher.mean(over, keepdim=True))  # (1, 1, planes, 1, 1), of the whole batch
     std = mean_over_processes((teacher - mean).square().mean(over, keepdim=True)).sqrt()
-    # (11) P = softmax(z / tau), z = (plane - mean_T) / std_T within +-6, over planes and positions
+    # P = softmax(z / tau), z = (plane - mean_T) / std_T within +-6, over planes and positions
     z_s, z_t = (((x - mean) / (std + 1e-3)).clamp(-LIMIT, LIMIT).flatten(2) for x in (student, teacher))
     return kl(z_s / tau, z_t / tau, direction)
 
@@ -151,7 +151,7 @@ class SLKD(Paired[SLKDOptions]):
     ) -> None:
         super().__init__(teacher, student, context, options, teacher_feature, student_feature, student_head)
         o = self.options
-        # (1) L_all = L_pixel + alpha1 L_KL + alpha2 (L_NC + L_ET): the loop sums by these weights
+        # (6) L_all = L_pixel + alpha1 L_KL + alpha2 (L_NC + L_ET): the loop sums by these weights
         self.default_weights = {
             "reconstruction": 1.0,
             "image_kl": o.alpha1,
@@ -195,7 +195,7 @@ class SLKD(Paired[SLKDOptions]):
     # --- one step ------------------------------------------------------------------------------------------------
 
     def forward(self, batch: Batch, step: int) -> Losses:
-        """``reconstruction`` (2), ``image_kl`` (3), ``nc`` (4) and ``et`` (5), unweighted; sums over levels."""
+        """``reconstruction``: L_pixel, ``image_kl``: L_KL, ``nc``: L_NC, ``et``: L_ET; unweighted, sums over levels."""
         teacher_a = self.run_teacher(batch)
         teacher_b = self._run_teacher_b(batch, teacher_a)
         windows = self.windows(self.student_net, batch)  # (N, K, C, H, W), N = B*L
@@ -204,10 +204,10 @@ class SLKD(Paired[SLKDOptions]):
         h, w = clean.shape[-2:]  # without padding
         s_r, ta_r, tb_r = (seen.picture[..., :h, :w].float() for seen in (student, teacher_a, teacher_b))
         target = tb_r if self.options.pixel_target == "teacher_b" else clean
-        losses = {"reconstruction": self.reconstruction(student, windows, target)}  # (2) mean |S_r - TB_r|
+        losses = {"reconstruction": self.reconstruction(student, windows, target)}  # (5) L_pixel
         self._levels = {}
         with torch.autocast(s_r.device.type, enabled=False):  # small differences and logarithms: float32
-            losses["image_kl"] = picture_kl(s_r, ta_r, self.options.img_kl, self.options.kl_dir)  # (3)
+            losses["image_kl"] = picture_kl(s_r, ta_r, self.options.img_kl, self.options.kl_dir)  # (4) L_KL
             if self.options.encoder_loss != "none":
                 losses["nc"] = self._encoder_loss(self._pairs("encoder", student, self.teacher_net, teacher_a))
             if self.options.decoder_loss != "none":
@@ -227,12 +227,12 @@ class SLKD(Paired[SLKDOptions]):
         return self.scm[role](self.student_net.maps(student, role), net.maps(teacher, role))
 
     def _encoder_loss(self, pairs: Pairs) -> Tensor:
-        """(4) L_NC = sum_k KL(P(S_ec), P(TA_ec)), of BRISQUE's features (N, G, 18, 7, 7)."""
+        """(2) L_NC = sum_k KL(P(S_ec), P(TA_ec)), of BRISQUE's features (N, G, 18, 7, 7)."""
         scales = self.options.brisque_scales
         return self._sum("nc", pairs, lambda u: natural_statistics.brisque_planes(u, scales))
 
     def _decoder_loss(self, pairs: Pairs) -> Tensor:
-        """(5) L_ET = sum_k KL(P(S_dc), P(TB_dc)), of PIQE's features (N, G, 2, h/b, w/b); or Table IV's plain ones."""
+        """(3) L_ET = sum_k KL(P(S_dc), P(TB_dc)), of PIQE's features (N, G, 2, h/b, w/b); or Table IV's plain ones."""
         kind = self.options.decoder_loss
         if kind == "piqe":
             return self._sum("et", pairs, block_statistics.piqe_planes)

@@ -19,24 +19,24 @@ class SLKDOptions(PairedOptions):
     """Every choice; the defaults are the paper's where it says, and what works where it does not.
 
     Attributes:
-        alpha1: Weight of the image KL (3).
-        alpha2: Weight of both feature losses, (4) and (5).
-        nc_scale: Another factor of (4) alone.
-        et_scale: Another factor of (5) alone.
+        alpha1: Weight of the pictures' divergence, (4) L_KL.
+        alpha2: Weight of both feature losses, (2) L_NC and (3) L_ET.
+        nc_scale: Another factor of L_NC alone.
+        et_scale: Another factor of L_ET alone.
         teacher_b: The second teacher: a run's folder or a .safetensors file of Restill, or, from Python, a module.
             None: the first teacher's own weights, run on the other input.
         teacher_b_input: What the second teacher sees.
-        pixel_target: What the student's picture is compared with in (2): the second teacher's, or the clean frame
+        pixel_target: What (5) L_pixel compares the student's picture with: the second teacher's, or the clean frame
             itself ("gt").
         scm_common: (c, h, w) that all levels are brought to before they are compared; None: the teacher's own size.
         brisque_scales: 2: half the resolution too, as BRISQUE itself.
-        encoder_loss: How encoders are compared: through BRISQUE's features, (4), or not.
-        decoder_loss: How decoders are compared: through PIQE's features, (5); as they come out of (6), by the
-            divergence of their softmax ("kl") or by mean squared error ("mse"); or not.
-        tau: Temperature of the softmax of (11).
-        kl_dir: Whose distribution comes first in (3), (4) and (5): "reverse", the student's, as printed; "forward",
+        encoder_loss: How encoders are compared: through BRISQUE's features, or not.
+        decoder_loss: How decoders are compared: through PIQE's features; as they come out of the scale
+            conversion, by the divergence of their softmax ("kl") or by mean squared error ("mse"); or not.
+        tau: Temperature of the softmax that makes features distributions.
+        kl_dir: Whose distribution comes first in L_KL, L_NC and L_ET: "reverse", the student's, as printed; "forward",
             the teacher's.
-        img_kl: How a picture becomes a distribution in (3): its values over their "sum", or their "softmax".
+        img_kl: How a picture becomes a distribution in L_KL: its values over their "sum", or their "softmax".
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

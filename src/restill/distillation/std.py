@@ -1,20 +1,21 @@
 """STD: Space-Time Distillation for Video Super-Resolution (CVPR 2021).
 
     equation                                      here                         what it is
-    (1) M = sum_c |F_c|^2                         scales.attention_map         spatial attention map, the default
-    (2) M = sum_c |F_c|                           scales.attention_map         alternative
-    (3) M = max_c |F_c|^2                         scales.attention_map         alternative
-    (4) L_d                                       STD._distance                "L2-norm distance"
+    (1) M_sum = sum_c |F_c|                       scales.attention_map         spatial attention map, an alternative
+    (2) M_sum2 = sum_c |F_c|^2                    scales.attention_map         the same, the default
+    (3) M_max2 = max_c |F_c|^2                    scales.attention_map         the same, another alternative
+    (4) M^T, M^S                                  STD._space                   the chosen map of either network
     (5) L_SD = 1/N sum_t L_d(M_t^S, M_t^T)        STD._space                   space distillation
-    (6) (C, h) = ConvLSTM(F_{t-k}, ..., F_{t+k})  STD._last_cell               what the clip's features say in order
+    (6) C, h = ConvLSTM(F_{t-k}, ..., F_{t+k})    STD._last_cell               what the clip's features say in order
     (7) L_TD = L_d(C_T, C_S)                      STD._time                    time distillation
     (8) L_rec = sqrt((SR - HR)^2 + eps^2)         STD.reconstruction           Charbonnier
     (9) L = L_rec + lambda1 L_SD + lambda2 L_TD   STD.__init__                 total
 
-(6) is the paper's number; the others are ours. T is the teacher, S the student, t one of the N = L centers of a clip,
-F the last feature before the picture (F^SR of the paper) or the last one at input resolution (F^LR). The ConvLSTM has
-one set of weights for both networks and learns with the student. The paper's slip in (6), a feature too few, is read
-as all of them. Each choice that the paper leaves open is an option, see :class:`STDOptions` and docs/methods/std.md.
+The numbers are the paper's; its "L2-norm distance" L_d has none. T is the teacher, S the student, t one of the N = L
+centers of a clip, F the last feature before the picture (F^SR of the paper) or the last one at input resolution (F^LR).
+The ConvLSTM has one set of weights for both networks and learns with the student. As printed, (6) C reads one feature
+too few; here it reads all of them. Each choice that the paper leaves open is an option, see :class:`STDOptions` and
+docs/methods/std.md.
 """
 
 from __future__ import annotations
@@ -46,12 +47,12 @@ class STDOptions(PairedOptions):
     Attributes:
         lambda1: Weight of space distillation.
         lambda2: Weight of time distillation.
-        warmup: Steps with (8) alone, before the teacher is run at all.
-        reconstruction: The loss on pictures; "charbonnier" is (8), with the paper's eps.
-        charb: (8) as the "mean" over everything, or as the "sum" over each picture, which is EDVR's practice.
+        warmup: Steps with (8) L_rec alone, before the teacher is run at all.
+        reconstruction: The loss on pictures; "charbonnier" is (8) L_rec, with the paper's eps.
+        charb: (8) L_rec as the "mean" over everything, or as the "sum" over each picture, as EDVR does it.
         at: What is distilled: "feature" F^SR, or "lr" F^LR.
-        attention: (1) "sum_of_squares", (2) "sum_of_abs" or (3) "max_of_squares".
-        ld: (4) as "mse", the mean over elements, or as "l2norm", ||.||_2 over the number of elements, sample by sample.
+        attention: The map: "sum_of_squares" is (2) M_sum2, "sum_of_abs" (1) M_sum, "max_of_squares" (3) M_max2.
+        ld: L_d as "mse", the mean over elements, or as "l2norm", ||.||_2 over the number of elements, sample by sample.
         sd_norm: Maps over their own L2 norm, for networks whose features have scales of their own.
         hidden: Channels of the ConvLSTM.
         td_pool: Features are average-pooled by so much before the ConvLSTM, to save memory.
@@ -109,7 +110,7 @@ class STD(GuardedMethod, Paired[STDOptions]):
         return (self.options.at,)
 
     def forward(self, batch: Batch, step: int) -> Losses:
-        """``reconstruction``, (8); after the warm-up ``space``, (5), and ``time``, (7)."""
+        """``reconstruction``: (8) L_rec; after the warm-up ``space``: (5) L_SD, and ``time``: (7) L_TD."""
         o = self.options
         if step < self.warmup or not (o.sd or o.td):
             return {"reconstruction": self.run_student(batch)[1]}
@@ -123,22 +124,22 @@ class STD(GuardedMethod, Paired[STDOptions]):
         return losses
 
     def reconstruction(self, seen: Seen, windows: Tensor, targets: Tensor) -> Tensor:
-        """The weighted sum over scales of (8), or of another loss on pictures; a scalar."""
+        """The weighted sum over scales of (8) L_rec, or of another loss on pictures; a scalar."""
         o = self.options
         if o.reconstruction != "charbonnier":
             return super().reconstruction(seen, windows, targets)
         pictures = self.student_net.pictures(seen, windows, len(o.recon_weights))  # [(B*L, C, sH, sW), ...]
-        loss = partial(charbonnier, epsilon=EPSILON, over=o.charb)  # (8)
+        loss = partial(charbonnier, epsilon=EPSILON, over=o.charb)  # (8) L_rec
         return weighted_sum(scale_losses(pictures, targets, loss), o.recon_weights)
 
     def _space(self, f_s: Tensor, f_t: Tensor) -> Tensor:
         """L_SD over the N = B*L frames of (N, C_S, h, w) and (N, C_T, h', w')."""
-        m_s = attention_map(f_s, self.options.attention)  # (N, 1, h, w)
-        m_t = like(attention_map(f_t, self.options.attention), m_s)  # (N, 1, h, w)
+        m_s = attention_map(f_s, self.options.attention)  # (4) M^S, (N, 1, h, w)
+        m_t = like(attention_map(f_t, self.options.attention), m_s)  # (4) M^T, (N, 1, h, w)
         self._sizes |= {"mean_M_T": m_t.mean().detach(), "mean_M_S": m_s.mean().detach()}
         if self.options.sd_norm:
             m_s, m_t = unit_map(m_s), unit_map(m_t)
-        return self._distance(m_s, m_t)  # (5)
+        return self._distance(m_s, m_t)  # (5) L_SD
 
     def _time(self, f_s: Tensor, f_t: Tensor, frames: int) -> Tensor:
         """L_TD between the last cells after ``frames`` features of (B*L, C_S, h, w) and (B*L, C_T, h', w')."""
@@ -149,7 +150,7 @@ class STD(GuardedMethod, Paired[STDOptions]):
                 c_t = self._last_cell(self._pooled(f_t).unflatten(0, (-1, frames)))  # (B, D, h/p, w/p)
             c_s = self._last_cell(self.adapter(self._pooled(f_s)).unflatten(0, (-1, frames)))  # (B, D, h/p, w/p)
             self._sizes |= {"std_C_T": c_t.std().detach(), "std_C_S": c_s.std().detach()}
-            return self._distance(c_s, c_t)  # (7)
+            return self._distance(c_s, c_t)  # (7) L_TD
 
     def _pooled(self, feature: Tensor) -> Tensor:
         """(N, C, h, w) at 1/td_pool of the size; what exists is averaged at an edge that does not divide."""
@@ -161,12 +162,12 @@ class STD(GuardedMethod, Paired[STDOptions]):
         assert self.cell is not None  # noqa: S101 - only called with td
         state: State | None = None
         for f in features.unbind(1):  # (B, C_T, h, w)
-            state = self.cell(f, state)  # (6)
+            state = self.cell(f, state)  # (6) C, h
         assert state is not None  # noqa: S101 - a clip has a center
         return state[1]
 
     def _distance(self, x: Tensor, target: Tensor) -> Tensor:
-        """(4) L_d of (N, C, h, w), the mean over the N samples: a scalar."""
+        """L_d of (N, C, h, w), the mean over the N samples: a scalar."""
         if self.options.ld == "mse":
             return mse_loss(x, target)
         difference = (x - target).flatten(1)  # (N, C*h*w)

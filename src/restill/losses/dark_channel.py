@@ -30,4 +30,4 @@ def dark_channel(x: Tensor, window: int | None) -> Tensor:
     h, w = (window, window) if window else (x.shape[-2], x.shape[-1])
     x = -x.amin(dim=1, keepdim=True)  # (B, 1, H, W): the least is the negative of the greatest negative
     x = max_pool2d(x, (h, 1), stride=1, padding=(h // 2, 0))  # rows, then columns: the same, and far fewer comparisons
-    return -max_pool2d(x, (1, w), stride=1, padding=(0, w // 2))
+    return -max_pool2d(x, (1, w), stride=1, padding=(0, w // 2))  # (9) D of SSID-KD

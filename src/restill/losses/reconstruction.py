@@ -20,7 +20,7 @@ CHARBONNIER_EPSILON = 1e-3  # a quarter of a grey level of 255: quadratic below 
 
 def neg_ssim(x: Tensor, y: Tensor) -> Tensor:
     """-SSIM, in [-1, 1]. The CSTD paper prints a plus sign; only the negative can be minimized."""
-    return -ssim(x, y)
+    return -ssim(x, y)  # (6) L_T of SSID-KD; the term of one scale in CSTD
 
 
 def neg_ssim_l1(x: Tensor, y: Tensor) -> Tensor:

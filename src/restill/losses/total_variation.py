@@ -30,4 +30,4 @@ def total_variation(x: Tensor, border: Literal["none", "zero"] = "none") -> Tens
     else:
         along_rows = along_columns = x
     sums = along_rows.diff(dim=3).abs().flatten(1).sum(1), along_columns.diff(dim=2).abs().flatten(1).sum(1)
-    return sums[0] + sums[1]
+    return sums[0] + sums[1]  # (11) L_TV of SSID-KD, of one picture

@@ -116,7 +116,7 @@ class SID(nn.Module):
         _, o1 = self.decoder1(d1, l1 if self.skips else None)
         out1 = self.decoded1(o1 + l1[:, :c1])
         outs = [out1, *(resize(out, full) for out in (out2, out4) if out is not None)]
-        return image + self.tail(cat(outs, 1))
+        return image + self.tail(cat(outs, 1))  # (1) O = B + R of SSID-KD: B = O - R
 
 
 class HalfSize(nn.Module):

@@ -83,7 +83,7 @@ class PFFB(nn.Module):
         self.fuse = conv(4 * c, c, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) -> the same."""
+        """(2) to (4) PFFB of SSID-KD, as its authors' code has them: (B, C, h, w) -> the same."""
         x2, x4, x8 = shrink(x, 2), shrink(x, 4), shrink(x, 8)  # (B, C, h/2, w/2), (B, C, h/4, w/4), (B, C, h/8, w/8)
         y8 = self.chain8(x8)  # (B, C, h/8, w/8)
         y4 = self.chain4(self.fuse84(cat([x4, nearest(y8, x4)], 1)))  # (B, C, h/4, w/4)
@@ -102,7 +102,10 @@ class MFFB(nn.Module):
         self.fuse = nn.Conv2d(4 * c, c, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) -> the same."""
+        """(5) MFFB of SSID-KD: (B, C, h, w) -> the same.
+
+        The activations are LeakyReLU, as in the authors' code; the paper prints ReLU.
+        """
         u = cat([self.first3(x), self.first5(x)], 1)  # (B, 2C, h, w)
         return self.fuse(cat([self.second3(u), self.second5(u)], 1)) + x
 
