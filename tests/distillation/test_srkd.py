@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 import torch
 from foreign_networks import UNET_PLACES, TinyUnet, clip
+from small_networks import SMALL
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from restill.distillation import create_method
 from restill.distillation.method import Method
 from restill.errors import RestillError
+from restill.networks import NETWORKS, create
 
 torch.set_num_threads(1)
+WEIGHTLESS = {"bicubic", "min-median"}
 ROLES = ("levels", "feature", "lr")
 
 
@@ -86,3 +89,18 @@ def test_only_the_places_that_are_looked_at_must_be_known_and_match(name):
     levels = {"levels": UNET_PLACES["levels"]}
     with pytest.raises(RestillError, match="'levels' has 3 places in the teacher but 1 in the student"):
         create_method(name, TinyUnet(4), TinyUnet(4), 1, teacher_feature=levels, student_feature="refine")
+
+
+@pytest.mark.parametrize("name", sorted(set(NETWORKS) - WEIGHTLESS))
+def test_it_compares_every_network_at_three_levels(name):
+    """The maps that go into the loss, not what the spec says."""
+    teacher, student = (create(name, **SMALL[name]) for _ in range(2))
+    spec: Any = teacher.spec
+    method: Any = create_method("srkd", teacher, student, max(spec.frames_before, spec.frames_after))
+    side = max(16, spec.size_multiple)
+    windows = torch.rand(1, spec.frames, 3, side, side)
+    with torch.no_grad():
+        s, t = (net.maps(net.run(windows), "levels") for net in (method.student_net, method.teacher_net))
+    assert [m.shape for m in s] == [m.shape for m in t]
+    kept = [m for i, m in enumerate(s) if all(m.shape != o.shape or not torch.equal(m, o) for o in s[:i])]
+    assert len(kept) == 3

@@ -33,7 +33,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "rbpn": {"frames": 3, "channels": 8, "hr_channels": 4},
     "sof-vsr": {"channels": 8, "hr_channels": 4, "flow_blocks": 1},
     "d3dnet": {"width": 2},
-    "edvr-m": {"channels": 8, "blocks": 1, "frames": 5},
+    "edvr-m": {"channels": 8, "blocks": 2, "frames": 5},
     "edvr-l": {"channels": 8, "blocks": 2, "frames": 3},
     "pisr-teacher": {"options": {"width": 4}, "width": 4, "narrow": 4},
     "sid": {"channels": [4, 6, 8], "units": [1, 1, 1], "blocks": "mffb", "pyramids": 1},

@@ -1,6 +1,7 @@
 """What must hold for every network; its export is held to PyTorch in tests/training/test_export.py."""
 
 from contextlib import ExitStack
+from itertools import combinations
 
 import pytest
 import torch
@@ -82,7 +83,11 @@ def test_every_place_that_the_spec_names_is_a_map(network):
     for tap in taps:
         assert tap.value.shape[0] == 2, tap.path
         assert tap.value.dim() in (4, 5), tap.path
-    assert len(s.levels) in (0, 3)
+    # three levels that are not the same, wherever there is something to distil
+    assert len(s.levels) == (3 if list(network.parameters()) else 0)
+    levels = [tap.value for tap in taps[1 : 1 + len(s.levels)]]
+    for a, b in combinations(levels, 2):
+        assert a.shape != b.shape or not torch.equal(a, b)
 
 
 def test_the_encoder_is_all_that_the_decoder_takes(network):

@@ -123,10 +123,16 @@ class PredNet(nn.Module):
         return out if self.flat else out[:, :, 0]
 
 
-def _spec(frames: int) -> NetworkSpec:
+def _spec(frames: int, levels: tuple[str, str] = ("pair.1", "pair.3")) -> NetworkSpec:
     k = frames // 2
     return NetworkSpec(
-        task="derain", paper=PAPER, frames_before=k, frames_after=k, feature="head:input", head="head", residual=False
+        task="derain",
+        paper=PAPER,
+        frames_before=k,
+        frames_after=k,
+        feature="head:input",
+        head="head",
+        levels=(*levels, "head:input"),
     )
 
 
@@ -145,7 +151,7 @@ class Student1(PredNet):
 class Student2(PredNet):
     """14 convolutions (the paper says 13), 16 channels, 3 frames: 81,139 parameters."""
 
-    spec, channels, transitions = _spec(3), 16, "SXXS!"
+    spec, channels, transitions = _spec(3, ("pair.0", "pair.1")), 16, "SXXS!"
 
 
 class Student3(PredNet):

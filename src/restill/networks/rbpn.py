@@ -105,12 +105,10 @@ class RBPN(nn.Module):
         if frames < 3 or frames % 2 == 0:
             raise RestillError(f"rbpn's frames is {frames}; it must be odd and at least 3")
         neighbors, c, hr = frames - 1, channels, hr_channels
-        self.spec = replace(
-            self.spec,
-            frames_before=neighbors // 2,
-            frames_after=neighbors // 2,
-            levels=(f"projected.{(neighbors - 1) // 3}", f"projected.{2 * (neighbors - 1) // 3}", "head:input"),
-        )
+        first = (neighbors - 1) // 3
+        second = max(first + 1, 2 * (neighbors - 1) // 3)  # of two neighbors, both
+        levels = (f"projected.{first}", f"projected.{second}", "head:input")
+        self.spec = replace(self.spec, frames_before=neighbors // 2, frames_after=neighbors // 2, levels=levels)
         self.center = _layer(3, c)
         self.pair = _layer(8, c)
         self.single = SinglePicture(c, hr)

@@ -10,6 +10,7 @@ the pixels; a few residual pairs of plain 3x3 convolutions; pixel-shuffle back; 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -28,7 +29,7 @@ DETAIL = 5.0  # the same of how the center frame differs from its mean nearby
 class Rill(nn.Module):
     """Pixel-unshuffle, ``pairs`` residual pairs of ``channels``, pixel-shuffle, plus the centre frame."""
 
-    spec: ClassVar[NetworkSpec]
+    spec: NetworkSpec
     channels: ClassVar[int]
     pairs: ClassVar[int]
 
@@ -39,6 +40,7 @@ class Rill(nn.Module):
         seen = self.spec.frames + 1 if self.spec.frames > 1 else 1  # the estimate too, where there are neighbours
         self.first = BalancedConv(seen, c)
         self.body = nn.Sequential(*(ResidualPair(same2d, c) for _ in range(n)))
+        self.spec = replace(self.spec, levels=_levels(n))
         last = same2d(c, 3 * FOLD**2)
         self.head = nn.Sequential(last, nn.PixelShuffle(FOLD))
         for module in self.modules():
@@ -115,6 +117,18 @@ def darker_median(before: Tensor, centre: Tensor, after: Tensor) -> Tensor:
     Where the centre is the largest of the three, that is the larger of the others, and else the centre itself.
     """
     return minimum(centre, maximum(before, after))
+
+
+def _levels(pairs: int) -> tuple[str, ...]:
+    """The features after a third of the pairs, after two thirds and after the last, those that are not the same.
+
+    >>> _levels(6)
+    ('body.1', 'body.3', 'head:input')
+    >>> _levels(2)
+    ('body:input', 'body.0', 'head:input')
+    """
+    after = dict.fromkeys((pairs // 3, 2 * pairs // 3))
+    return (*(f"body.{n - 1}" if n else "body:input" for n in after if n < pairs), "head:input")
 
 
 def _spec(frames: int) -> NetworkSpec:
