@@ -41,10 +41,10 @@ lint: setup
 
 # pytest is last: its closing line is the last line.
 test: lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n logical --dist loadfile
 
 test-all: lint
-	@$(BIN)/python -m pytest -m ""
+	@$(BIN)/python -m pytest -n logical --dist loadfile -m ""
 
 faults: setup
 	@$(BIN)/python tests/faults/harness.py

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("any-machine", deadline=None)  # no test depends on speed
+hypothesis.settings.load_profile("any-machine")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

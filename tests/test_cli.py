@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import cv2
@@ -13,16 +16,30 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from restill.cli import app
+from restill.cli import app, main
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
 def restill(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The real command, as a shell would start it."""
-    return subprocess.run(
-        [sys.executable, "-m", "restill", *map(str, arguments)], capture_output=True, text=True, timeout=120
-    )
+    """Run the command in this process, up to its exit status."""
+    said, errors, status = StringIO(), StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(errors):
+        patch.setattr(sys, "argv", ["restill", *map(str, arguments)])
+        patch.setattr(warnings, "showwarning", warnings.showwarning)  # commands replace it
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code
+    return subprocess.CompletedProcess(sys.argv, status, said.getvalue(), errors.getvalue())
+
+
+def test_a_real_process_fails_in_the_same_way(tmp_path: Path) -> None:
+    command = ["derain", str(tmp_path / "absent.mp4")]
+    done = subprocess.run([sys.executable, "-m", "restill", *command], capture_output=True, text=True)
+    inside = restill(*command)
+    assert done.returncode == inside.returncode == 1
+    assert done.stderr == inside.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)

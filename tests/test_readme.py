@@ -80,7 +80,5 @@ def test_shell_blocks_marked_runs_run(rainy: Path) -> None:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     for runs, code in blocks(README, "bash"):
         if runs:
-            done = subprocess.run(
-                ["bash", "-ec", code], cwd=rainy, env=environment, capture_output=True, text=True, timeout=120
-            )
+            done = subprocess.run(["bash", "-ec", code], cwd=rainy, env=environment, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr

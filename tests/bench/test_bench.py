@@ -52,9 +52,6 @@ def test_stages_are_those_of_the_pipeline(report):
     for row in report.rows:
         assert row.stages.keys() == {stage for stages in COLUMNS.values() for stage in stages}
         assert all(seconds > 0 for seconds in row.stages.values())
-        inside = sum(row.stages[stage] for stage in ("align", "pack", "network", "unpack"))
-        # of the same passes: what is between the stages is little
-        assert 0.5 * row.stream.ms < inside < 1.5 * row.stream.ms
 
 
 def test_against(report):
@@ -252,14 +249,16 @@ def test_a_network_without_weights(tmp_path, monkeypatch):
     """Its speed can be held against a student's; the file is made once."""
     pytest.importorskip("torch")
     monkeypatch.setenv("RESTILL_CACHE", str(tmp_path))
-    wanted = plan(["rill-s", "vdsr"], ["64x48"], ["onnxruntime"], ["f32"], frames=2, rounds=1, threads=1, file=False)
+    wanted = plan(
+        ["rill-s", "prednet-student3"], ["64x48"], ["onnxruntime"], ["f32"], frames=2, rounds=1, threads=1, file=False
+    )
     found = measure(wanted, quiet=True)
-    assert [row.case.model for row in found.rows] == ["rill-s", "vdsr"]
-    assert found.rows[1].macs > 100_000 * 64 * 48
-    assert "With random weights, for their speed alone: vdsr." in found.notes()
+    assert [row.case.model for row in found.rows] == ["rill-s", "prednet-student3"]
+    assert found.rows[1].macs > 10_000 * 64 * 48
+    assert "With random weights, for their speed alone: prednet-student3." in found.notes()
     (file,) = (tmp_path / "untrained").iterdir()
     written = file.stat().st_mtime_ns
-    assert plan(["vdsr"], on=["onnxruntime"]).cases[0].untrained == file
+    assert plan(["prednet-student3"], on=["onnxruntime"]).cases[0].untrained == file
     assert file.stat().st_mtime_ns == written
     with pytest.raises(RestillError, match="network 'rbpn' is not exported to ONNX: "):
         plan(["rbpn"])

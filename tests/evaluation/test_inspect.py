@@ -216,4 +216,4 @@ def test_no_torch_is_needed_without_a_checkpoint(clips, tmp_path):
         f"inspect({str(clips[0])!r}, ['min-median'], {str(tmp_path / 'look')!r}, quiet=True); "
         "sys.exit('torch' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -87,27 +88,28 @@ def content(path: Path) -> Content:
 
 def ended(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
     """Run a command of Restill to its end."""
-    return subprocess.run([*COMMAND, *command], capture_output=True, text=True, timeout=300, check=False, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run([*COMMAND, *command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
-def killed(command: list[str], after: float, how: signal.Signals = signal.SIGKILL) -> int | None:
+def killed(command: list[str], after: float | Callable[[], bool], how: signal.Signals = signal.SIGKILL) -> int | None:
     """Run a command of Restill and kill it.
 
     Args:
         command: Its words.
-        after: Seconds after its start.
+        after: When: seconds after its start, or as soon as this is true.
         how: The signal.
 
     Returns:
         Its exit status; None where it had ended by itself before.
     """
     process = subprocess.Popen([*COMMAND, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        process.wait(after)
-    except subprocess.TimeoutExpired:
-        process.send_signal(how)
-        status = process.wait(60)
-        return status if status else None
+    began = time.monotonic()
+    ready = after if callable(after) else lambda: time.monotonic() - began > after
+    while process.poll() is None:
+        if ready():
+            process.send_signal(how)
+            return process.wait() or None
+        time.sleep(0.02)
     return None
 
 

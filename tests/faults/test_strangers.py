@@ -93,9 +93,7 @@ print(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) *
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the most memory that a process took")
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_takes_little_memory(bombs, name):
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, bombs / name], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", MEASURED, bombs / name], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     *said, most = done.stdout.splitlines()
     assert len(said) == 2

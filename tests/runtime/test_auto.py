@@ -111,7 +111,7 @@ def test_a_real_trial(pair, monkeypatch):
     seconds = auto.trial([bad, good], (32, 32), 1, example)
     assert seconds[0] is None
     assert seconds[1] is not None
-    assert 0 < seconds[1] < 1
+    assert seconds[1] > 0
     assert auto.fastest([bad, good], seconds) == good
     with pytest.raises(RestillError, match="none of these runs here"):
         auto.fastest([bad], [None])

@@ -38,7 +38,7 @@ EXTRAS = {
 
 def without_extras(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", WITHOUT.format(names=EXTRAS), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def write_clip(path: Path, frames: int) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from restill.networks import create
 from restill.runtime import load_model, stream
+from restill.training import calibration
 from restill.training.export import describe, to_onnx
 from restill.training.quantize import psnr, quantize
 from restill.training.reach import reach
@@ -34,6 +35,8 @@ def pair(request, tmp_path_factory):
     onnx.save(to_onnx(network, info), path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_methods", lambda: methods[:1])  # one way to calibrate will do
+        patch.setattr(calibration, "HELD_OUT", 4)
+        patch.setattr(calibration, "SIZE", (96, 128))
         quantize(path, **FEW)
     return path
 

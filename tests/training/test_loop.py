@@ -89,7 +89,6 @@ def test_workers_do_not_change_the_samples(clips, tmp_path):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-@pytest.mark.timeout(60)
 def test_workers_start_after_opencv_has_used_threads(clips, tmp_path):
     cv2.setNumThreads(4)
     cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (0, 0), 5)
@@ -135,11 +134,10 @@ def test_ctrl_c_saves_and_says_how_to_go_on(clips, tmp_path):
     command = [sys.executable, "-c", "from restill.cli import main; main()", "train", str(file)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
     log = tmp_path / "run" / "log.jsonl"
-    deadline = time.monotonic() + 60
-    while not (log.exists() and len(log.read_text().splitlines()) > 3) and time.monotonic() < deadline:
+    while process.poll() is None and not (log.exists() and len(log.read_text().splitlines()) > 3):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate()
     assert process.returncode == 130
     assert "--resume" in said
     assert "Traceback" not in said
@@ -153,9 +151,7 @@ def test_two_processes_train_as_one_does(clips, tmp_path):
     file = tmp_path / "two.yaml"
     file.write_text(yaml.safe_dump(recipe(clips, tmp_path, name="two", steps=3).model_dump(mode="json")))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    run = subprocess.run(
-        [*torchrun, "-m", "restill", "train", str(file), "--quiet"], capture_output=True, text=True, timeout=120
-    )
+    run = subprocess.run([*torchrun, "-m", "restill", "train", str(file), "--quiet"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout.count("trained 3 steps") == 1
     a, b = (load_file(folder / "student.safetensors") for folder in (one.folder, tmp_path / "two"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import Any
 
@@ -227,11 +227,15 @@ def table(
     return rows
 
 
-def _row(name: str, size: tuple[int, int], convention: str) -> dict[str, Any]:
+@cache
+def _counted(name: str, size: tuple[int, int]) -> tuple[NetworkSpec, Complexity]:
     with torch.device("meta"):
         network = create(name)
-    spec: NetworkSpec = network.spec  # type: ignore[assignment]
-    cost = count(network, size)
+    return network.spec, count(network, size)  # type: ignore[return-value]
+
+
+def _row(name: str, size: tuple[int, int], convention: str) -> dict[str, Any]:
+    spec, cost = _counted(name, size)
     macs = cost.by(convention)
     return {
         "name": name,
