@@ -153,3 +153,27 @@ def test_json_is_a_list_of_objects(command: str) -> None:
     assert all(isinstance(row, dict) for row in rows)
     if command == "networks":
         assert all(row.keys() >= {"name", "parameters", "macs", "size"} for row in rows)
+
+
+@pytest.mark.parametrize("command", ["derain", "restore"])
+def test_the_help_of_the_main_commands(command: str) -> None:
+    """Both have the same options, in panels, with examples and the exit codes."""
+    result = CliRunner().invoke(app, [command, "-h"], env={"COLUMNS": "100"})
+    assert result.exit_code == 0
+    for text in (
+        "Input and output",
+        "Quality",
+        "Speed",
+        "Limits",
+        "Examples:",
+        f"restill {command} ",
+        "130 interrupted",
+    ):
+        assert text in result.output
+    shared = [{p.name for p in typer.main.get_command(app).commands[name].params} for name in ("derain", "restore")]
+    assert shared[0] >= shared[1] >= {"crf", "fps", "untrusted", "quiet"}
+
+
+def test_short_names_and_completion() -> None:
+    assert restill("-V").stdout.startswith("restill 0.")
+    assert "--install-completion" in CliRunner().invoke(app, ["-h"]).output

@@ -11,12 +11,14 @@ from restill.cli import data, files, judging, restoring, training
 from restill.errors import RestillError, need_extra
 from restill.version import __version__
 
+EXITS = "Exit status: 0 done; 1 an input or the environment is wrong; 2 the command line is wrong; 130 interrupted."
 app = typer.Typer(
     name="restill",
     help="Rain out of a video, on a plain CPU; and the distillation that makes the small networks that do it.",
     no_args_is_help=True,
+    epilog=EXITS,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -28,13 +30,19 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", metavar="", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     # --debug is read by main() from the arguments; it stands here so that --help shows it.
     pass
 
 
+_EPILOGS = {
+    restoring.derain: f"{restoring.DERAIN_EXAMPLES}\n\n{EXITS}",
+    restoring.restore: f"{restoring.RESTORE_EXAMPLES}\n\n{EXITS}",
+}
 # In the order of --help.
 for _command in (
     restoring.derain,
@@ -55,7 +63,7 @@ for _command in (
     files.convert,
     training.reproduce,
 ):
-    app.command()(_command)
+    app.command(epilog=_EPILOGS.get(_command))(_command)
 app.add_typer(data.data_app, name="data")
 
 # Which extra brings a library that a command turned out to need.

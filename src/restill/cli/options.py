@@ -1,19 +1,31 @@
-"""Options that commands of several files share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-Crf = Annotated[int | None, typer.Option(help="Quality: lower is better and larger; 18 (h264) is close to IN.")]
-Codec = Annotated[str | None, typer.Option(help="h264, hevc, vp9, av1, prores or ffv1; by default what suits OUT.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")]
-MaxPixels = Annotated[int, typer.Option(help="Refuse IN with larger frames; 0 for no limit.")]
-MaxFrames = Annotated[int, typer.Option(help="Refuse IN with more frames; 0 for no limit.")]
-MaxSeconds = Annotated[float, typer.Option(help="Refuse a longer IN; 0 for no limit.")]
-MaxBytes = Annotated[int, typer.Option(help="Refuse a larger file; 0 for no limit.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+if TYPE_CHECKING:
+    from restill.video import EncodeSettings, Limits
+
+# Panels of --help.
+FILES, QUALITY, SPEED, LIMITS = "Input and output", "Quality", "Speed", "Limits"
+
+Crf = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Quality: lower is better and larger; 18 (h264) is close to IN."),
+]
+Codec = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="h264, hevc, vp9, av1, prores or ffv1; by default what suits OUT."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", metavar="", help="Replace OUT if it exists.")]
+Quiet = Annotated[bool, typer.Option("--quiet", metavar="", help="No progress.")]
 DatasetOptions = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="OPTION=VALUE", help="An option of the data set: --set order=rainy-first."),
@@ -21,3 +33,163 @@ DatasetOptions = Annotated[
 JsonFile = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Write the numbers for machines; - for the screen.")
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Threads of the network; by default those of the machine.", rich_help_panel=SPEED),
+]
+
+
+@dataclass(frozen=True)
+class RestoringOptions:
+    """What ``derain`` and ``restore`` share beside their inputs, output and model."""
+
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", metavar="", help="Replace OUT if it exists.", rich_help_panel=FILES)
+    ] = False
+    fps: Annotated[
+        str,
+        typer.Option(
+            metavar="RATE",
+            help="Frames a second, when IN is a folder and OUT a video: 25 or 30000/1001.",
+            rich_help_panel=FILES,
+        ),
+    ] = "25"
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Show before and after: side (by side) or split (half and half).",
+            rich_help_panel=FILES,
+        ),
+    ] = None
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            metavar="",
+            help="Show no progress and no notes on what was chosen; warnings, errors and the closing line stay.",
+            rich_help_panel=FILES,
+        ),
+    ] = False
+    crf: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Quality of the encoder: lower is better and larger; 18 (h264) is close to IN.",
+            rich_help_panel=QUALITY,
+        ),
+    ] = None
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="h264, hevc, vp9, av1, prores or ffv1; by default what suits OUT.",
+            rich_help_panel=QUALITY,
+        ),
+    ] = None
+    preset: Annotated[
+        str,
+        typer.Option(
+            metavar="WORD",
+            help="Speed of the encoder, ultrafast to veryslow: slower makes smaller files.",
+            rich_help_panel=SPEED,
+        ),
+    ] = "superfast"
+    backend: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What runs the network: onnxruntime, openvino, or auto: the fastest here by a short trial (short "
+            "clips take onnxruntime).",
+            rich_help_panel=SPEED,
+        ),
+    ] = "auto"
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="f32, bf16, int8, or auto: the fastest of those that are safe for the model.",
+            rich_help_panel=SPEED,
+        ),
+    ] = None
+    threads: Threads = None
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Cut frames into tiles of this side, which takes less memory; 0 never cuts. By default only large "
+            "frames are cut.",
+            rich_help_panel=SPEED,
+        ),
+    ] = None
+    max_pixels: Annotated[
+        int,
+        typer.Option(metavar="N", help="Refuse IN with larger frames; 0 for no limit.", rich_help_panel=LIMITS),
+    ] = 100_000_000
+    max_frames: Annotated[
+        int, typer.Option(metavar="N", help="Refuse IN with more frames; 0 for no limit.", rich_help_panel=LIMITS)
+    ] = 0
+    max_seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Refuse a longer IN; 0 for no limit.", rich_help_panel=LIMITS)
+    ] = 0
+    max_bytes: Annotated[
+        int, typer.Option(metavar="N", help="Refuse a larger file; 0 for no limit.", rich_help_panel=LIMITS)
+    ] = 0
+    untrusted: Annotated[
+        bool,
+        typer.Option(
+            "--untrusted",
+            metavar="",
+            help="IN is a stranger's: read it in a process of its own, with little memory.",
+            rich_help_panel=LIMITS,
+        ),
+    ] = False
+
+    def settings(self) -> EncodeSettings:
+        """How the output is encoded."""
+        from restill.video import EncodeSettings
+
+        return EncodeSettings(codec=self.codec, crf=self.crf, preset=self.preset, fps=self.fps)
+
+    def limits(self) -> Limits:
+        """What the input may have at most."""
+        from restill.video import Limits
+
+        return Limits(
+            self.max_pixels or None, self.max_frames or None, self.max_seconds or None, self.max_bytes or None
+        )
+
+    def running(self) -> dict[str, Any]:
+        """The other arguments of :func:`restill.restore`, by name."""
+        names = ("compare", "overwrite", "backend", "precision", "threads", "tile", "untrusted", "quiet")
+        return {name: getattr(self, name) for name in names}
+
+
+def takes(group: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command every field of a dataclass as an option; the command gets them as one argument, ``options``.
+
+    Args:
+        group: A dataclass whose fields are annotated with :class:`typer.Option`.
+    """
+    hints = get_type_hints(group, include_extras=True)
+    shared = [
+        Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
+        for field in fields(group)
+    ]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        whole = signature(command, eval_str=True)
+        own = [parameter for parameter in whole.parameters.values() if parameter.name != "options"]
+
+        @wraps(command)
+        def called(**given: Any) -> None:
+            options = group(**{parameter.name: given.pop(parameter.name) for parameter in shared})
+            command(**given, options=options)
+
+        parameters = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in own] + shared
+        called.__signature__ = whole.replace(parameters=parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return called
+
+    return decorate

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from restill.cli.options import Codec, Crf, JsonFile, MaxBytes, MaxFrames, MaxPixels, MaxSeconds, Overwrite, Quiet
+from restill.cli.options import FILES, QUALITY, JsonFile, Quiet, RestoringOptions, Threads, takes
 from restill.cli.reports import check_folders, json_path, show
 from restill.errors import RestillError
 
@@ -23,109 +23,71 @@ _Output = Annotated[
         "-o",
         "--output",
         metavar="OUT",
-        help="A video, a picture, or a folder for frames; for several IN, or with a slash at the end, the folder that "
-        "results go into. Beside IN if left out.",
+        help="A video, a picture, or a folder for frames. For several IN, or with a slash at the end: the folder that "
+        "the results go into. If left out, the result goes beside IN.",
+        rich_help_panel=FILES,
     ),
 ]
-_Preset = Annotated[str, typer.Option(help="Speed of the encoder, ultrafast to veryslow: slower makes smaller files.")]
-_Fps = Annotated[str, typer.Option(help="Frames a second, when IN is a folder and OUT a video: 25 or 30000/1001.")]
-_Compare = Annotated[str | None, typer.Option(help="Show before and after: side (by side) or split (half and half).")]
-_Backend = Annotated[
-    str, typer.Option(help="onnxruntime, openvino, or auto: but for short clips the fastest here, by a short trial.")
-]
-_Precision = Annotated[
-    str | None, typer.Option(help="f32, bf16, int8, or auto: of those that are safe for the model, the fastest.")
-]
-_Threads = Annotated[int | None, typer.Option(help="Threads of the network; by default those of the machine.")]
-_Tile = Annotated[
-    int | None,
-    typer.Option(
-        metavar="PIXELS", help="Cut frames into tiles of this side: less memory; 0 never. By default large ones."
-    ),
-]
-_Untrusted = Annotated[
-    bool, typer.Option("--untrusted", help="IN is a stranger's: read it in a process of its own, with little memory.")
-]
+DERAIN_EXAMPLES = """Examples:
+
+  restill derain rainy.mp4              (writes rainy.derained.mp4)
+  restill derain *.mp4 -o clean/        (several videos, into a folder)
+  restill derain rainy.mp4 -o look.mp4 --compare split"""
+RESTORE_EXAMPLES = """Examples:
+
+  restill restore clip.mp4 -o out.mp4 --model mine.onnx
+  restill restore frames/ -o out.mkv --fps 30 --model rill-s"""
 
 
+@takes(RestoringOptions)
 def derain(
     sources: _Inputs,
+    *,
     output: _Output = None,
-    model: Annotated[str | None, typer.Option(help="Another student for rain, or a .onnx file.")] = None,
-    crf: Crf = None,
-    preset: _Preset = "superfast",
-    codec: Codec = None,
-    fps: _Fps = "25",
-    compare: _Compare = None,
-    overwrite: Overwrite = False,
-    backend: _Backend = "auto",
-    precision: _Precision = None,
-    threads: _Threads = None,
-    tile: _Tile = None,
-    max_pixels: MaxPixels = 100_000_000,
-    max_frames: MaxFrames = 0,
-    max_seconds: MaxSeconds = 0,
-    max_bytes: MaxBytes = 0,
-    untrusted: _Untrusted = False,
-    quiet: Quiet = False,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another student, or a .onnx file.", rich_help_panel=QUALITY)
+    ] = None,
+    options: RestoringOptions,
 ) -> None:
-    """Take the rain out of videos, folders of frames or pictures. Cut off, the same command goes on where it was."""
-    encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
-    running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
-    running |= {"precision": precision, "tile": tile, "untrusted": untrusted}
-    limits = max_pixels, max_frames, max_seconds, max_bytes
-    _restore("derained", sources, output, model, encoding, running, limits)
+    """Remove rain from videos, folders of frames or pictures.
+
+    If a job is interrupted, run the same command again to go on where it stopped.
+    """
+    _restore("derained", sources, output, model, options)
 
 
+@takes(RestoringOptions)
 def restore(
     sources: _Inputs,
-    model: Annotated[str, typer.Option(help="A name of 'restill models', or a .onnx file of 'restill export'.")],
+    *,
     output: _Output = None,
-    crf: Crf = None,
-    preset: _Preset = "superfast",
-    codec: Codec = None,
-    fps: _Fps = "25",
-    compare: _Compare = None,
-    overwrite: Overwrite = False,
-    backend: _Backend = "auto",
-    precision: _Precision = None,
-    threads: _Threads = None,
-    tile: _Tile = None,
-    max_pixels: MaxPixels = 100_000_000,
-    max_frames: MaxFrames = 0,
-    max_seconds: MaxSeconds = 0,
-    max_bytes: MaxBytes = 0,
-    untrusted: _Untrusted = False,
-    quiet: Quiet = False,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="A name of 'restill models', or a .onnx file of 'restill export'.",
+            rich_help_panel=QUALITY,
+        ),
+    ],
+    options: RestoringOptions,
 ) -> None:
-    """Restore videos, folders of frames or pictures with any student. Cut off, the same command goes on."""
-    encoding = {"crf": crf, "preset": preset, "codec": codec, "fps": fps}
-    running = {"compare": compare, "overwrite": overwrite, "backend": backend, "threads": threads, "quiet": quiet}
-    running |= {"precision": precision, "tile": tile, "untrusted": untrusted}
-    limits = max_pixels, max_frames, max_seconds, max_bytes
-    _restore("restored", sources, output, model, encoding, running, limits)
+    """Restore videos, folders of frames or pictures with the student that you name.
+
+    If a job is interrupted, run the same command again to go on where it stopped.
+    """
+    _restore("restored", sources, output, model, options)
 
 
-def _restore(
-    word: str,
-    sources: list[Path],
-    output: str | None,
-    model: str | None,
-    encoding: dict[str, Any],
-    running: dict[str, Any],
-    limits: tuple[float, ...],
-) -> None:
+def _restore(word: str, sources: list[Path], output: str | None, model: str | None, options: RestoringOptions) -> None:
     from restill.restoring.api import restore as run
     from restill.restoring.outputs import outputs
-    from restill.video import EncodeSettings, Limits
 
     warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}", err=True)
-    settings = EncodeSettings(**encoding)
-    running["limits"] = Limits(*(limit or None for limit in limits))  # type: ignore[arg-type]
+    settings, limits = options.settings(), options.limits()
     failed = []
     for source, target in outputs(sources, output, word):
         try:
-            done = run(source, target, model, settings=settings, **running)
+            done = run(source, target, model, settings=settings, limits=limits, **options.running())
         except RestillError as error:
             if len(sources) == 1:
                 raise
@@ -203,7 +165,7 @@ def bench(
     against: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Whose speed is 1; by default the first.")
     ] = None,
-    threads: _Threads = None,
+    threads: Threads = None,
     frames: Annotated[int, typer.Option(help="Frames of a pass, kept in memory.")] = 30,
     rounds: Annotated[int, typer.Option(help="How often each case has its turn; the median counts.")] = 3,
     seconds: Annotated[float, typer.Option(help="No round begins that would end after so many; one is done.")] = 300,
