@@ -160,16 +160,10 @@ def test_the_help_of_the_main_commands(command: str) -> None:
     """Both have the same options, in panels, with examples and the exit codes."""
     result = CliRunner().invoke(app, [command, "-h"], env={"COLUMNS": "100"})
     assert result.exit_code == 0
-    for text in (
-        "Input and output",
-        "Quality",
-        "Speed",
-        "Limits",
-        "Examples:",
-        f"restill {command} ",
-        "130 interrupted",
-    ):
-        assert text in result.output
+    shown = " ".join(result.output.split())
+    for text in ("Input and output", "Quality", "Speed", "Limits", "Examples:", f"restill {command} "):
+        assert text in shown
+    assert "130 interrupted" in shown
     shared = [{p.name for p in typer.main.get_command(app).commands[name].params} for name in ("derain", "restore")]
     assert shared[0] >= shared[1] >= {"crf", "fps", "untrusted", "quiet"}
 
