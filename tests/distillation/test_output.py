@@ -32,5 +32,5 @@ def test_networks_of_different_scales_have_no_picture_in_common():
     from restill.networks import create
 
     method = create_method("output", create("vdsr"), create("rill-p"), 0)
-    with pytest.raises(RestillError, match="both networks must restore at the same scale"):
+    with pytest.raises(RestillError, match="both networks must give pictures of the same shape"):
         method({"degraded": torch.rand(1, 1, 3, 32, 32), "clean": torch.rand(1, 1, 3, 32, 32)}, 0)

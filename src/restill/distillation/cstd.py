@@ -261,7 +261,7 @@ class CSTD(GuardedMethod):
         """Ours: the loss of (7) L_recon between both networks' finest pictures (N, C, sH', sW'), ``times`` over."""
         if not self.options.picture:
             return {}
-        y_s, y_t = same_area(targets.shape[-2:], student, teacher)  # (N, C, sH, sW)
+        y_t, y_s = same_area(targets.shape[-2:], teacher, student)  # (N, C, sH, sW)
         return {("picture", "1"): times * reconstruction(self.options.reconstruction)(y_s, y_t)}
 
     def _add_up(self, parts: Sequence[dict[Term, Tensor]], frames: int) -> Losses:

@@ -88,6 +88,7 @@ class DFKD(Paired[DFKDOptions]):
     needs = "no feature and no clean frames; with dfkd_data=generated no frames at all"
     roles = ()
     Options: ClassVar[type[MethodOptions]] = DFKDOptions
+    trains_others = frozenset({"generator", "consistency"})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -36,6 +36,8 @@ class Method(nn.Module):
         teacher: The network it learns from: frozen, always in eval mode; None when there is none.
         default_weights: Weight of each named loss; a recipe may override them.
         warmup: Steps before it distils at all.
+        shown_clean: Which of "teacher" and "student" are shown clean frames.
+        trains_others: Losses that are for what the method trains beside the student.
     """
 
     name: ClassVar[str]
@@ -49,6 +51,8 @@ class Method(nn.Module):
     default_weights: dict[str, float]
     context: int
     warmup: int = 0
+    shown_clean: frozenset[str] = frozenset()
+    trains_others: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, student: nn.Module, teacher: nn.Module | None = None) -> None:
         super().__init__()

@@ -47,5 +47,5 @@ class Output(Paired[OutputOptions]):
         teacher = self.run_teacher(batch)
         student, core = self.run_student(batch)
         size = self.targets(batch).shape[-2:]
-        y_s, y_t = same_area(size, student.picture, teacher.picture)  # (B*L, C, sH, sW)
+        y_t, y_s = same_area(size, teacher.picture, student.picture)  # (B*L, C, sH, sW)
         return {"reconstruction": core, "picture": reconstruction(self.options.reconstruction)(y_s, y_t)}

@@ -121,17 +121,17 @@ def same_area(size: Sequence[int], *pictures: Tensor) -> list[Tensor]:
 
     Args:
         size: (sH, sW) without padding.
-        pictures: Each (N, C, sH', sW'), no smaller than ``size``.
+        pictures: The teacher's first; each (N, C, sH', sW'), no smaller than ``size``.
 
     Raises:
         RestillError: They differ in size: the networks restore at different scales.
     """
     first, *others = pictures
     for other in others:
-        if other.shape[1:] != first.shape[1:]:
+        if other.shape != first.shape:
             raise RestillError(
-                f"the teacher's pictures are {tuple(first.shape[1:])} and the student's {tuple(other.shape[1:])}; "
-                "this method compares them, so both networks must restore at the same scale"
+                f"the teacher's pictures are {tuple(first.shape)} and the student's {tuple(other.shape)}; this method "
+                "compares them, so both networks must give pictures of the same shape"
             )
     height, width = size
     return [picture[..., :height, :width].float() for picture in pictures]

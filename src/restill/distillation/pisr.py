@@ -58,6 +58,7 @@ class PISR(Paired[PISROptions]):
     needs = "the clean input at training; a teacher that restores the clean picture it is shown: see pisr-teacher"
     roles = ("feature",)
     Options: ClassVar[type[MethodOptions]] = PISROptions
+    shown_clean = frozenset({"teacher"})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

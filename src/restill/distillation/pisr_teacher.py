@@ -51,6 +51,7 @@ class PISRTeacher(Supervised[PISRTeacherOptions]):
     has_teacher = False
     roles = ("embedding",)
     Options: ClassVar[type[MethodOptions]] = PISRTeacherOptions
+    shown_clean = frozenset({"student"})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

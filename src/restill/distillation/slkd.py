@@ -158,6 +158,7 @@ class SLKD(Paired[SLKDOptions]):
             "nc": o.alpha2 * o.nc_scale,
             "et": o.alpha2 * o.et_scale,
         }
+        self.shown_clean = frozenset({"teacher"} if o.teacher_b_input == "clean" else ())
         self.teacher_b = load_network(o.teacher_b)[0] if isinstance(o.teacher_b, Path) else o.teacher_b
         self.teacher_b_net = self.teacher_net
         if self.teacher_b is not None:

@@ -8,6 +8,7 @@ a resumed run needs). A folder appears under its name only when it is whole.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import nn
 from restill.errors import RestillError
 from restill.networks.saved import STUDENT, load_network, save_network
 from restill.progress import say
+from restill.training.process import random_state, set_random_state
 from restill.video.journal import sync
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "load_network",
     "load_state",
     "newest_readable",
+    "read_header",
     "save_network",
     "save_state",
 ]
@@ -42,8 +45,18 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     student: nn.Module,
     info: dict[str, Any],
+    header: Mapping[str, str] | None = None,
 ) -> Path:
     """Write everything a resumed run needs; the folder appears only when it is whole and on the disk.
+
+    Args:
+        folder: The run's.
+        step: Steps done.
+        method: Its state is written, without the teacher's.
+        optimizer: Its state is.
+        student: Written once more in a file of its own.
+        info: What that file says of it.
+        header: More to write down, which :func:`read_header` gives back.
 
     Returns:
         The checkpoint's folder, ``folder/checkpoint-NNNNNN``.
@@ -57,10 +70,11 @@ def save_state(
     state = {f"method/{key}": value for key, value in _own(method).items()}
     for key, slots in _slots(method, optimizer).items():
         state |= {f"optimizer/{key}/{slot}": value for slot, value in slots.items()}
-    state["rng/torch"] = torch.get_rng_state()
+    state |= {f"rng/{name}": value for name, value in random_state().items()}
     try:
         partial.mkdir(parents=True)
-        save_file({k: v.detach().contiguous() for k, v in state.items()}, partial / STATE, metadata={"step": str(step)})
+        metadata = {**(header or {}), "step": str(step)}
+        save_file({k: v.detach().contiguous() for k, v in state.items()}, partial / STATE, metadata=metadata)
         save_network(partial / STUDENT, student, info)
         for file in partial.iterdir():
             sync(file)
@@ -88,11 +102,10 @@ def load_state(checkpoint: Path, method: nn.Module, optimizer: torch.optim.Optim
         RestillError: The checkpoint does not fit this recipe.
     """
     path = checkpoint / STATE
+    step = int(read_header(checkpoint)["step"])
     try:
-        with safe_open(path, framework="pt") as file:
-            step = int(file.metadata()["step"])
         state = load_file(path)
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError) as error:
         raise RestillError(f"{path}: cannot be read as a training state") from error
     saved = {key.removeprefix("method/"): value for key, value in state.items() if key.startswith("method/")}
     own = _own(method)
@@ -111,8 +124,24 @@ def load_state(checkpoint: Path, method: nn.Module, optimizer: torch.optim.Optim
             optimizer.state[parameter] = {
                 slot: value if slot == "step" else value.to(parameter.device) for slot, value in slots[name].items()
             }
-    torch.set_rng_state(state["rng/torch"])
+    set_random_state({key.removeprefix("rng/"): value for key, value in state.items() if key.startswith("rng/")})
     return step
+
+
+def read_header(checkpoint: Path) -> dict[str, str]:
+    """What a checkpoint says of itself: ``step``, and what :func:`save_state` was given.
+
+    Raises:
+        RestillError: It cannot be read.
+    """
+    path = checkpoint / STATE
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = dict(file.metadata())
+        int(header["step"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise RestillError(f"{path}: cannot be read as a training state") from error
+    return header
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+import signal
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import nn
 
 from restill.distillation import create_method
 from restill.errors import RestillError
 from restill.networks import NETWORKS, create
-from restill.training.checkpoint import load_network
+from restill.progress import say
+from restill.training.batches import as_batch
+from restill.training.checkpoint import load_network, newest_readable, read_header
+from restill.training.contract import name_shared
 from restill.training.experiment import feed_from, no_test_pictures
-from restill.training.loop import Batch, Feed, check_run, fit
+from restill.training.feed import Again, Feed, check_loader
+from restill.training.loop import TrainResult, check_run, fit
+from restill.training.process import left_as_found, seed_all
 from restill.training.recipe import DataPart, Run, describe
+from restill.training.settings import seed_of
 
 if TYPE_CHECKING:
     from restill.distillation.places import Places
@@ -26,6 +34,7 @@ Network = nn.Module | str | Path
 Data = Mapping[str, Any] | Iterable[Any]
 
 
+@left_as_found()
 def distill(
     teacher: Network | None,
     student: Network,
@@ -88,8 +97,8 @@ def distill(
         ... )
     """
     folder = None if output is None else Path(output)
-    plan = _plan(folder, steps, run)
-    torch.manual_seed(plan.seed)
+    plan = _plan(folder, steps, {"seed": _seed(folder, resume), **run})
+    seed_all(plan.seed)
     teacher_net = None if teacher is None else _network(teacher, "teacher")[0]
     student_net, info = _network(student, "student")
     if context is None:
@@ -104,64 +113,66 @@ def distill(
         student_head=student_head,
         **(options or {}),
     )
+    name_shared(made)
     check_run(made, plan, "restill.distill")
-    align, note_pictures = "none", None
+    align, note_pictures, fields = "none", None, {}
     if isinstance(data, Mapping):
         part = _data(data)
         feed, _ = feed_from(part, plan, batch, made)
         note_pictures = no_test_pictures(part, allow=allow_test_images, quiet=quiet)
-        align = part.align
+        align, fields = part.align, {"data": part.model_dump(mode="json"), "batch": batch}
     else:
-        feed = Feed(lambda start: _again(data), partial(as_batch, context=context))
+        again = Again(data, plan.seed)
+        check_loader(data, int(os.environ.get("WORLD_SIZE", "1")))
+        prepare = partial(as_batch, context=context, clean_context=bool(made.shown_clean))
+        feed = Feed(lambda _, place: again.batches(place), prepare, place=lambda: again.place)
     info = {**info, "align": align, "name": plan.name}
-    fit(made, feed, plan, info, folder, resume=resume, overwrite=overwrite, quiet=quiet, on_start=note_pictures)
+    chosen: Any = getattr(made, "options", None)
+    settings = {
+        "method": made.name,
+        "options": chosen.model_dump(mode="json") if chosen is not None else {},
+        "context": context,
+        "teacher_feature": teacher_feature,
+        "student_feature": student_feature,
+        "student_head": student_head,
+        **fields,
+    }
+    result = fit(
+        made,
+        feed,
+        plan,
+        info,
+        folder,
+        resume=resume,
+        overwrite=overwrite,
+        quiet=quiet,
+        on_start=note_pictures,
+        settings=settings,
+    )
+    if result.interrupted:
+        _stopped(result)
     return student_net.cpu().eval()
 
 
-def as_batch(given: Any, context: int = 0) -> Batch:
-    """A batch as methods take it, of what people have.
-
-    Args:
-        given: A mapping with ``degraded`` and ``clean``, or a pair of them; (B, T, C, H, W), or pictures (B, C, H, W);
-            float in [0, 1] or uint8.
-        context: Frames at either end of a clip that are only context.
-
-    Returns:
-        ``degraded`` (B, T, C, H, W), ``clean`` (B, T, C, sH, sW) and whatever else was there, float32 in [0, 1].
-
-    Raises:
-        RestillError: It is neither, or a shape is not right.
-    """
-    if isinstance(given, Sequence) and len(given) == 2:
-        given = {"degraded": given[0], "clean": given[1]}
-    if not isinstance(given, Mapping) or not {"degraded", "clean"} <= given.keys():
-        raise RestillError("a batch must be a dict with 'degraded' and 'clean', or a pair (degraded, clean)")
-    made = {}
-    for name, value in given.items():
-        if not isinstance(value, Tensor) or value.dim() not in (4, 5, 6):
-            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise RestillError(f"a batch's '{name}' must be a tensor (B, T, C, H, W) or (B, C, H, W), not {shape}")
-        value = value.float() / 255 if value.dtype == torch.uint8 else value.float()
-        made[name] = value.unsqueeze(1) if value.dim() == 4 else value
-    if made["degraded"].shape[1] <= 2 * context:
-        raise RestillError(
-            f"a batch's 'degraded' has {made['degraded'].shape[1]} frames; with {context} frames of context on either "
-            f"side it must have at least {2 * context + 1}"
-        )
-    return made
+def _stopped(result: TrainResult) -> None:
+    """An interrupted run is never given back as if it were done."""
+    kept = (
+        f"the state is saved in {result.folder}, and resume=True goes on from there"
+        if result.folder
+        else "nothing is saved, since 'output' is not given"
+    )
+    text = f"restill.distill was stopped after {result.steps} steps; {kept}"
+    if result.signal == signal.SIGTERM:
+        raise RestillError(f"{text} (SIGTERM)")
+    say(text)
+    raise KeyboardInterrupt(text)
 
 
-def _again(data: Iterable[Any]) -> Iterator[Any]:
-    """The batches over and over."""
-    while True:
-        empty = True
-        for batch in data:
-            empty = False
-            yield batch
-        if empty:
-            raise RestillError(
-                "the data has no more batches; give a DataLoader, or an iterable that can be gone through again"
-            )
+def _seed(folder: Path | None, resume: bool) -> int:
+    """Where no seed is given: a resumed run's own, else one drawn from PyTorch's generator, as the caller seeded it."""
+    done = newest_readable(folder) if folder and resume else None
+    written = seed_of(read_header(done).get("settings", "")) if done else None
+    return int(torch.randint(2**31, ())) if written is None else written
 
 
 def _plan(folder: Path | None, steps: int, fields: dict[str, Any]) -> Run:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,12 +27,18 @@ from restill.errors import RestillError
 from restill.networks import NetworkSpec, create
 from restill.networks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, spynet_windows
 from restill.progress import say, track
+from restill.training.batches import Batch
 from restill.training.checkpoint import load_network
-from restill.training.loop import Batch, Feed, TrainResult, check_run, fit
+from restill.training.contract import name_shared
+from restill.training.feed import Feed
+from restill.training.loop import TrainResult, check_run, fit
+from restill.training.process import left_as_found, seed_all
 from restill.training.recipe import DataPart, NetworkPart, Recipe, Run, load_recipe
 from restill.training.recipe_data import ClipsPart, UnpairedPart
+from restill.training.signals import ignore_signals
 
 
+@left_as_found()
 def train(
     recipe: Recipe | str | Path,
     overrides: list[str] | None = None,
@@ -64,7 +69,7 @@ def train(
         recipe = load_recipe(recipe, overrides)
     if recipe.data.damaged == "skip":
         recipe = recipe.model_copy(update={"data": _without_damaged(recipe.data, quiet)})
-    torch.manual_seed(recipe.seed)
+    seed_all(recipe.seed)
     method, info = build(recipe)
     feed, aligner = feed_from(recipe.data, recipe, recipe.batch, method)
     note_pictures = no_test_pictures(recipe.data, allow=allow_test_images, quiet=quiet)
@@ -103,6 +108,7 @@ def build(recipe: Recipe) -> tuple[Method, dict[str, Any]]:
         student_head=recipe.student_head,
         **recipe.options,
     )
+    name_shared(method)
     check_run(method, recipe, f"recipe {recipe.name}")
     return method, {**info, "align": recipe.data.align, "name": recipe.name}
 
@@ -117,7 +123,7 @@ def feed_from(data: DataPart, run: Run, batch: int, method: Method) -> tuple[Fee
 
     held_out = [prepare(sample) for sample in _held_out(data, run, context)]
     return Feed(
-        lambda start: _loader(data, run, batch, context, start),
+        lambda start, _: _loader(data, run, batch, context, start),
         prepare,
         partial(validate, method, held_out) if held_out else None,
     ), aligner
@@ -288,7 +294,7 @@ def _loader(data: DataPart, run: Run, batch: int, context: int, start: int) -> D
 
 
 def _worker(_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    ignore_signals()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 

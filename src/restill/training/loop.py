@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,44 +19,39 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DataLoaderConfiguration
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from restill.distillation.method import Method
 from restill.errors import RestillError
 from restill.progress import track
-from restill.training.checkpoint import STUDENT, checkpoints, load_state, newest_readable, save_network, save_state
+from restill.training.batches import Batch
+from restill.training.checkpoint import (
+    STUDENT,
+    checkpoints,
+    load_state,
+    newest_readable,
+    read_header,
+    save_network,
+    save_state,
+)
+from restill.training.contract import advice, check_reach, check_weights, one_sentence, pictures_checked
+from restill.training.feed import Feed, Place, check_same_start, own_batches
+from restill.training.process import seed_all, usable_cpus
 from restill.training.recipe import Run
 from restill.training.run_log import RunLog
-
-Batch = dict[str, Tensor]
+from restill.training.settings import as_text, check_same
+from restill.training.signals import lost_worker, stop_on_signal
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came of a run; ``folder`` is None where nothing was written."""
+    """What came of a run; ``folder`` is None where nothing was written, ``signal`` is what stopped it early."""
 
     folder: Path | None
     steps: int
     interrupted: bool
     losses: dict[str, float]
     validation: float | None
-
-
-@dataclass(frozen=True)
-class Feed:
-    """What a run is fed.
-
-    Attributes:
-        batches: From the number of steps done to the batches that follow; a :class:`DataLoader` is shared out over
-            processes by accelerate, of any other batch each process takes its rows.
-        prepare: Makes what methods take of such a batch, on its device.
-        validate: The validation PSNR, RGB, in dB, on a device; None for no validation. One that is made of a recipe
-            takes ``teacher=True`` for the teacher's.
-    """
-
-    batches: Callable[[int], Iterable[Any]]
-    prepare: Callable[[Any], Batch]
-    validate: Callable[..., float] | None = None
+    signal: int | None = None
 
 
 def fit(
@@ -72,6 +65,7 @@ def fit(
     overwrite: bool = False,
     quiet: bool = False,
     on_start: Callable[[Path], None] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Train a method's student, and whatever the method trains with it.
 
@@ -85,16 +79,22 @@ def fit(
         overwrite: Start anew although the folder holds an earlier run, which is lost.
         quiet: No progress.
         on_start: Called once with the folder, in the first process.
+        settings: What a resumed run must share with its first part, besides the fields of ``run``.
 
     Raises:
-        RestillError: A run is there already, a loss is not finite, or a process that makes samples was killed.
+        RestillError: A run is there already, or has other settings; a picture of the student does not fit the clean
+            one; a loss does not reach the student; a loss, gradient or weight is not finite; or a process that makes
+            samples was killed.
     """
     accelerator = start_processes(run)
     method.to(accelerator.device).train()  # networks from checkpoints come for use
     parameters = [p for p in method.parameters() if p.requires_grad]
+    check_same_start(accelerator, run.seed, parameters)
     optimizer = _optimizer(run, parameters)
+    trained = sum(parameter.numel() for parameter in parameters)
+    settings = {**run.model_dump(mode="json"), **(settings or {}), "trained weights": trained}
     done = _prepare_folder(folder, resume, overwrite) if folder else None
-    start = load_state(done, method, optimizer) if done else 0
+    start, place = _resume(done, folder, method, optimizer, settings) if done and folder else (0, Place())
     writes = folder is not None and accelerator.is_main_process
     log = RunLog(folder, run, start) if folder and writes else None
     if folder and writes and on_start:
@@ -103,26 +103,21 @@ def fit(
     validation: float | None = None
     step = start
     show = quiet or not accelerator.is_main_process
-    with (
-        _lost_worker(),
-        stop_on_signal() as stop,
-        track(run.name, run.steps, "steps", start=start, quiet=show) as advance,
-    ):
-        for batch in _batches(accelerator, feed, start) if start < run.steps else ():
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signal())
+        stack.enter_context(lost_worker(stop, folder))
+        expect = stack.enter_context(pictures_checked(method))
+        advance = stack.enter_context(track(run.name, run.steps, "steps", start=start, quiet=show))
+        for batch in own_batches(accelerator, feed, start, place) if start < run.steps else ():
             lr = run.schedule.lr(run.optimizer.lr, step, run.steps)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            losses = {}
-            for parts in _forward(accelerator, method.loss_groups(batch, step)):  # nearly every method has one group
-                total = sum_losses(parts, method.default_weights | run.weights)
-                optimizer.zero_grad(set_to_none=True)
-                accelerator.backward(total)
-                norm = _gradients(accelerator, parameters, run.optimizer.clip_norm)
-                for name, value in {**parts, "total": total}.items():
-                    losses[name] = losses.get(name, 0.0) + float(value.detach())
-                _check_finite(losses, norm, step)
-                optimizer.step()
-            losses = _over_processes(accelerator, losses)
+            expect(batch)
+            with one_sentence(step, batch):
+                losses = _learn(
+                    accelerator, method, optimizer, run, batch, step, step in (start, method.warmup), folder
+                )
+            losses, stopping = _over_processes(accelerator, losses, stop())
             method.after_step(losses)
             step += 1
             last = step == run.steps
@@ -132,21 +127,23 @@ def fit(
                 validation = feed.validate(accelerator.device)
                 if log:
                     log.write(step, {"validation_psnr_rgb_crops": validation})
-            if folder and writes and (last or step % run.save_every == 0 or stop()):
-                save_state(folder, step, method, optimizer, method.student, info)
+            if last or stopping or step % run.save_every == 0:
+                check_weights(method, folder)
+                if folder and writes:
+                    save_state(folder, step, method, optimizer, method.student, info, _header(settings, feed.place()))
             advance(1, loss=losses["total"], **({} if validation is None else {"crops_psnr_rgb": validation}))
-            if stop() or last:
+            if stopping or last:
                 break
     if log and folder:
         save_network(folder / STUDENT, method.student, info)
         log.close()
-    return TrainResult(folder, step, step < run.steps, losses, validation)
+    return TrainResult(folder, step, step < run.steps, losses, validation, stop.signal)
 
 
 def start_processes(run: Run) -> Accelerator:
-    """Threads, device and process group of a run; seeds PyTorch."""
-    torch.set_num_threads(run.threads or os.cpu_count() or 1)
-    torch.manual_seed(run.seed)
+    """Threads, device and process group of a run; seeds all random generators."""
+    torch.set_num_threads(run.threads or min(torch.get_num_threads(), usable_cpus()))
+    seed_all(run.seed)
     AcceleratorState._reset_state()  # it holds the precision of an earlier run of this process; the group stays
     return Accelerator(
         cpu="RANK" in os.environ and not torch.cuda.is_available(),  # torchrun without a GPU: gloo
@@ -179,21 +176,6 @@ def check_run(method: Method, run: Run, where: str) -> None:
         )
 
 
-def _batches(accelerator: Accelerator, feed: Feed, start: int) -> Iterator[Batch]:
-    """Batches of this process, on its device."""
-    batches = feed.batches(start)
-    if isinstance(batches, DataLoader):
-        yield from map(feed.prepare, accelerator.prepare(batches))
-        return
-    rank, processes = accelerator.process_index, accelerator.num_processes
-    for batch in map(feed.prepare, batches):
-        rows = len(batch["degraded"])
-        if rows % processes:
-            raise RestillError(f"a batch of {rows} samples cannot be shared out over {processes} processes equally")
-        own = slice(rank * rows // processes, (rank + 1) * rows // processes)
-        yield {key: value[own].to(accelerator.device) for key, value in batch.items()}
-
-
 def _optimizer(run: Run, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     part = run.optimizer
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[part.name]
@@ -216,6 +198,48 @@ def _prepare_folder(folder: Path, resume: bool, overwrite: bool) -> Path | None:
     return None
 
 
+def _resume(
+    done: Path, folder: Path, method: Method, optimizer: torch.optim.Optimizer, settings: Mapping[str, Any]
+) -> tuple[int, Place]:
+    """Puts a checkpoint's state back; the steps that were done and the place in the data."""
+    header = read_header(done)
+    check_same(header.get("settings", ""), settings, int(header["step"]), folder)
+    place = Place(int(header.get("epoch", 0)), int(header.get("batch", 0)))
+    return load_state(done, method, optimizer), place
+
+
+def _header(settings: Mapping[str, Any], place: Place) -> dict[str, str]:
+    return {"settings": as_text(settings), "epoch": str(place.epoch), "batch": str(place.batch)}
+
+
+def _learn(
+    accelerator: Accelerator,
+    method: Method,
+    optimizer: torch.optim.Optimizer,
+    run: Run,
+    batch: Batch,
+    step: int,
+    first: bool,
+    folder: Path | None,
+) -> dict[str, float]:
+    """One batch: forward, backward, and a step of the optimizer for each group of losses; the losses' values."""
+    weights = method.default_weights | run.weights
+    parameters = optimizer.param_groups[0]["params"]
+    losses: dict[str, float] = {}
+    for parts in _forward(accelerator, method.loss_groups(batch, step)):  # nearly every method has one group
+        if first:
+            check_reach(method, parts, weights, step)
+        total = sum_losses(parts, weights)
+        optimizer.zero_grad(set_to_none=True)
+        accelerator.backward(total)
+        norm = _gradients(accelerator, parameters, run.optimizer.clip_norm)
+        for name, value in {**parts, "total": total}.items():
+            losses[name] = losses.get(name, 0.0) + float(value.detach())
+        _check_finite(losses, norm, step, folder)
+        optimizer.step()
+    return losses
+
+
 def _forward(accelerator: Accelerator, groups: Iterator[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
     """The groups of losses, each computed in the run's precision."""
     while True:
@@ -226,62 +250,38 @@ def _forward(accelerator: Accelerator, groups: Iterator[dict[str, Tensor]]) -> I
         yield parts
 
 
-def _gradients(accelerator: Accelerator, parameters: list[torch.nn.Parameter], clip: float | None) -> Tensor | None:
-    """Average gradients over processes (losses are means over the batch), then limit their norm."""
+def _gradients(accelerator: Accelerator, parameters: list[torch.nn.Parameter], clip: float | None) -> Tensor:
+    """Average gradients over processes (losses are means over the batch); their norm, limited where it shall be."""
     if accelerator.num_processes > 1:
-        for parameter in parameters:
-            if parameter.grad is not None:
+        own = torch.tensor([float(p.grad is not None) for p in parameters], device=accelerator.device)
+        everywhere: Any = accelerator.reduce(own, "sum")
+        for parameter, processes in zip(parameters, everywhere.tolist(), strict=True):
+            if processes and parameter.grad is None:  # a branch that only other processes took
+                parameter.grad = torch.zeros_like(parameter)
+            if processes:
                 parameter.grad = accelerator.reduce(parameter.grad, "mean")  # type: ignore[assignment]
-    return torch.nn.utils.clip_grad_norm_(parameters, clip) if clip else None
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if clip:
+        torch.nn.utils.clip_grads_with_norm_(parameters, clip, norm)
+    return norm
 
 
-def _over_processes(accelerator: Accelerator, losses: dict[str, float]) -> dict[str, float]:
-    """The losses of the whole batch, so that every process decides alike (collapse guards) and the log is true."""
+def _over_processes(accelerator: Accelerator, losses: dict[str, float], stop: bool) -> tuple[dict[str, float], bool]:
+    """The losses of the whole batch, so that every process decides alike (collapse guards) and the log is true.
+
+    Also whether any process was told to stop, so that all stop after the same step.
+    """
     if accelerator.num_processes == 1:
-        return losses
-    values = torch.tensor(list(losses.values()), dtype=torch.float64, device=accelerator.device)
+        return losses, stop
+    values = torch.tensor([*losses.values(), float(stop)], dtype=torch.float64, device=accelerator.device)
     mean: Any = accelerator.reduce(values, "mean")
-    return dict(zip(losses, mean.tolist(), strict=True))
+    *means, stopping = mean.tolist()
+    return dict(zip(losses, means, strict=True)), stopping > 0
 
 
-def _check_finite(losses: dict[str, float], norm: Tensor | None, step: int) -> None:
+def _check_finite(losses: dict[str, float], norm: Tensor, step: int, folder: Path | None) -> None:
     bad = [name for name, value in losses.items() if not math.isfinite(value)]
-    if bad or (norm is not None and not torch.isfinite(norm)):
-        name = bad[0] if bad else "the gradient's norm"
-        raise RestillError(
-            f"step {step + 1}: loss '{name}' is not finite; try a smaller optimizer.lr or optimizer.clip_norm"
-        )
-
-
-@contextmanager
-def _lost_worker() -> Iterator[None]:
-    """A sentence where the system has killed a process that makes samples."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise RestillError(
-            "a process that makes samples was killed, most likely because memory ran out: lower data.distinct, "
-            "data.workers or data.crop; --resume goes on from the last checkpoint"
-        ) from error
-
-
-@contextmanager
-def stop_on_signal() -> Iterator[Any]:
-    """Ctrl-C and SIGTERM finish the step, then the loop saves; a second Ctrl-C stops at once."""
-    asked = False
-
-    def ask(number: int, frame: Any) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.signal(number, ask) for number in numbers}
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    if bad or not torch.isfinite(norm):
+        what = f"loss '{bad[0]}'" if bad else "the gradient"
+        raise RestillError(f"step {step + 1}: {what} is not finite; {advice(folder)}")

@@ -21,9 +21,11 @@ from restill.distillation.holds import statistics_held
 from restill.distillation.method import Losses, Method
 from restill.distillation.sizes import CellSize, FeatureSize, feature_sizes, sides, watch_cells
 from restill.errors import RestillError
+from restill.training.batches import Batch
 from restill.training.checkpoint import checkpoints, load_state
 from restill.training.experiment import build, feed_from
-from restill.training.loop import Batch
+from restill.training.feed import Place
+from restill.training.process import left_as_found, seed_all
 from restill.training.recipe import Recipe, load_recipe
 
 At = Literal["start", "end"]
@@ -112,8 +114,8 @@ def pull(folder: str | Path, batches: int = 8, at: At = "end") -> Pull:
     if at == "end" and not saved:
         raise RestillError(f"{folder}: holds no checkpoint yet; wait for one, or look at the start")
     recipe = load_recipe(folder / "recipe.yaml")
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
+    with left_as_found():
+        seed_all(recipe.seed)
         return _look(recipe, saved[-1] if at == "end" else None, batches)
 
 
@@ -128,7 +130,7 @@ def _look(recipe: Recipe, checkpoint: Path | None, count: int) -> Pull:
     data = recipe.data.model_copy(update={"workers": 0})  # the samples are the same with any number
     feed, _ = feed_from(data, recipe, recipe.batch, method)
     psnr = {side: feed.validate(device, teacher=side == "teacher") for side in sides(method)} if feed.validate else {}
-    on_device = ({key: value.to(device) for key, value in batch.items()} for batch in feed.batches(0))
+    on_device = ({key: value.to(device) for key, value in batch.items()} for batch in feed.batches(0, Place()))
     shown = [feed.prepare(batch) for batch in islice(on_device, count)]
     with statistics_held(method), watch_cells(method) as cells:
         losses = loss_pulls(

@@ -1,0 +1,148 @@
+"""Batches of one's own: what a batch must be, checked for each one, and made into what methods take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from restill.errors import RestillError
+
+Batch = dict[str, Tensor]
+
+SIDES = ("degraded", "clean")
+FRAMES = {"degraded", "clean", "unpaired"}  # (B, T, C, H, W); without the T axis they are pictures
+ALIGNED = {"windows", "unpaired_windows"}  # (B, L, K, C, H, W)
+SLACK = 0.25  # how far beyond [0, 1] a number may lie: noise and resampling go beyond it
+FEW = 0.05  # share of the numbers that may lie further out, since heavy noise does
+FARTHEST = 2.0  # beyond [0, 1], for any number
+MOST_CHANNELS = 4  # of pictures; a last axis this short, beside two long ones, is read as channels
+DARKEST = 1 / 128  # a clean batch whose brightest number is below has been divided by 255 twice
+
+
+def as_batch(given: Any, context: int = 0, *, clean_context: bool = True) -> Batch:
+    """A batch as methods take it, of what people have.
+
+    Args:
+        given: A mapping with ``degraded`` and ``clean``, or a pair of them; (B, T, C, H, W), or pictures (B, C, H, W);
+            float in [0, 1] or uint8. Of further entries, tensors with B rows are passed on as they are.
+        context: Frames at either end of a clip that are only context.
+        clean_context: The method looks at the clean frames of the context too. If not, ``clean`` may hold the centers
+            alone, T - 2 * context frames.
+
+    Returns:
+        ``degraded`` (B, T, C, H, W) and ``clean`` (B, T, C, sH, sW), s whole, float32 in [0, 1]; and the rest.
+
+    Raises:
+        RestillError: It is neither, or a shape, type or range is not right, or the two sides do not go together.
+    """
+    if isinstance(given, Sequence) and len(given) == 2:
+        given = {"degraded": given[0], "clean": given[1]}
+    if not isinstance(given, Mapping) or not set(SIDES) <= given.keys():
+        raise RestillError(
+            f"a batch must be a dict with 'degraded' and 'clean', or a pair (degraded, clean), not {_named(given)}"
+        )
+    made = {name: _numbers(name, given[name]) for name in given if name in FRAMES | ALIGNED}
+    centers = made["degraded"].shape[1] - 2 * context
+    if context and not clean_context and made["clean"].shape[1] == centers > 0:
+        ends = [made["clean"][:, :1]] * context, [made["clean"][:, -1:]] * context  # nobody looks at these
+        made["clean"] = torch.cat([*ends[0], made["clean"], *ends[1]], dim=1)
+    _check_sides(made, context, clean_context)
+    for name, value in made.items():
+        _check_range(name, value)
+    rows = len(made["degraded"])
+    others = {name: value for name, value in given.items() if isinstance(value, Tensor) and name not in made}
+    return made | {name: value for name, value in others.items() if value.dim() and len(value) == rows}
+
+
+def _named(given: Any) -> str:
+    """What was given instead of a batch."""
+    if isinstance(given, Mapping):
+        return f"a dict with {', '.join(map(repr, given)) or 'nothing'}"
+    if isinstance(given, Tensor):
+        return f"a tensor {tuple(given.shape)}; if it is a side of one batch, give the batches in a list"
+    length = f" of {len(given)}" if isinstance(given, Sequence) else ""
+    return f"a {type(given).__name__}{length}"
+
+
+def _numbers(name: str, value: Any) -> Tensor:
+    """One entry as float32, with its T axis."""
+    wanted = "(B, L, K, C, H, W)" if name in ALIGNED else "(B, T, C, H, W) or (B, C, H, W)"
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        value = torch.from_numpy(value)
+    axes = (6,) if name in ALIGNED else (4, 5)
+    if not isinstance(value, Tensor) or value.dim() not in axes:
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        single = isinstance(value, Tensor) and value.dim() == 3
+        hint = "; if it is one sample, put the data set into a torch.utils.data.DataLoader" if single else ""
+        raise RestillError(f"a batch's '{name}' must be a tensor {wanted}, not {shape}{hint}")
+    shape = tuple(value.shape)
+    if 0 in shape:
+        raise RestillError(f"a batch's '{name}' is empty: its shape is {shape}")
+    if shape[-1] <= MOST_CHANNELS < min(shape[-3:-1]):
+        raise RestillError(
+            f"a batch's '{name}' is {shape}, which looks like channels last (B, H, W, C); it must be {wanted}: "
+            "use .movedim(-1, -3)"
+        )
+    if value.dtype != torch.uint8 and not value.is_floating_point():
+        raise RestillError(
+            f"a batch's '{name}' holds {str(value.dtype).removeprefix('torch.')}; it must be uint8 (0 to 255), or "
+            "float in [0, 1]: divide by the largest value that a pixel can have (255, 1023 or 65535)"
+        )
+    value = value.detach()
+    value = value.float() / 255 if value.dtype == torch.uint8 else value.float()
+    return value.unsqueeze(1) if value.dim() == 4 else value
+
+
+def _check_sides(batch: Batch, context: int, clean_context: bool) -> None:
+    """Both sides must show the same frames, the clean one larger by one whole number."""
+    degraded, clean = (tuple(batch[side].shape) for side in SIDES)  # (B, T, C, H, W) each
+    both = f"'degraded' is {degraded} and 'clean' is {clean} (B, T, C, H, W)"
+    if degraded[0] != clean[0]:
+        raise RestillError(f"a batch's {both}: both must hold as many samples")
+    if degraded[1] <= 2 * context:
+        raise RestillError(
+            f"a batch's 'degraded' has {degraded[1]} frames; with {context} frames of context on either side it must "
+            f"have at least {2 * context + 1}"
+        )
+    if degraded[1] != clean[1]:
+        centers = "" if clean_context or not context else f", or 'clean' the {degraded[1] - 2 * context} centers alone"
+        raise RestillError(
+            f"a batch's {both}: both must have as many frames{centers}; {context} frames on either side are context"
+        )
+    (h, w), (clean_h, clean_w) = degraded[3:], clean[3:]
+    if clean_h % h or clean_w % w or clean_h // h != clean_w // w:
+        raise RestillError(
+            f"a batch's {both}: the clean frames must be as large as the degraded ones, or larger by one whole number "
+            "on both axes"
+        )
+    for name in ALIGNED & batch.keys():
+        found, (b, t, *rest) = tuple(batch[name].shape), degraded
+        if (*found[:2], *found[3:]) != (b, t - 2 * context, *rest):
+            raise RestillError(
+                f"a batch's '{name}' is {found} (B, L, K, C, H, W), which does not go with 'degraded', {degraded} "
+                f"(B, T, C, H, W): L must be T - 2 * {context}, the rest equal"
+            )
+
+
+def _check_range(name: str, value: Tensor) -> None:
+    """Numbers must lie in [0, 1]; a few may lie beyond it."""
+    lowest, highest = (float(end) for end in value.aminmax())
+    where = f"a batch's '{name}' holds numbers from {lowest:.4g} to {highest:.4g}"
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
+        raise RestillError(f"a batch's '{name}' holds NaN or infinite numbers; all must be finite, in [0, 1]")
+    if lowest < -SLACK or highest > 1 + SLACK:
+        outside = ((value < -SLACK) | (value > 1 + SLACK)).float().mean()
+        if outside > FEW or lowest < -FARTHEST or highest > 1 + FARTHEST:
+            raise RestillError(f"{where}; they must lie in [0, 1]: {_advice(lowest, highest)}")
+    if name == "clean" and 0 < highest < DARKEST:
+        raise RestillError(f"{where}; they must fill [0, 1]: were they divided by 255 twice?")
+
+
+def _advice(lowest: float, highest: float) -> str:
+    if lowest < -SLACK:
+        return "undo the normalization, such as (x + 1) / 2 for [-1, 1]"
+    return f"divide by {255 if highest <= 256 else 1023 if highest <= 1023 else 65535}"

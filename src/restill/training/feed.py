@@ -1,0 +1,185 @@
+"""What feeds a run: batches of a recipe or of one's own, where they go on after a resume, and each process's share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
+
+from restill.errors import RestillError
+from restill.training.batches import Batch
+from restill.training.process import random_state, seed_all, set_random_state
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the data a run is: so many passes are over, and so many batches of this one."""
+
+    epoch: int = 0
+    batch: int = 0
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a run is fed.
+
+    Attributes:
+        batches: From the number of steps done, and the place in the data, to the batches that follow; a
+            :class:`DataLoader` is shared out over processes by accelerate, of any other batch each process takes its
+            rows.
+        prepare: Makes what methods take of such a batch, on its device.
+        validate: The validation PSNR, RGB, in dB, on a device; None for no validation. One that is made of a recipe
+            takes ``teacher=True`` for the teacher's.
+        place: Where in the data the next batch is.
+    """
+
+    batches: Callable[[int, Place], Iterable[Any]]
+    prepare: Callable[[Any], Batch]
+    validate: Callable[..., float] | None = None
+    place: Callable[[], Place] = Place
+
+
+class Again:
+    """Batches of one's own, pass after pass.
+
+    Before each pass torch, numpy and Python are seeded by the run's seed and the number of the pass, so a shuffled
+    ``DataLoader`` has an order of its own in each pass, and a resumed run finds that order again. It skips what was
+    done.
+
+    Args:
+        data: Can be gone through more than once.
+        seed: The run's.
+    """
+
+    def __init__(self, data: Iterable[Any], seed: int) -> None:
+        self.data, self.seed, self.place = data, seed, Place()
+
+    def batches(self, place: Place) -> Iterator[Any]:
+        """From a place on, without end.
+
+        Raises:
+            RestillError: There are no batches (any more), or each process would get others.
+        """
+        samplers = [getattr(self.data, name, None) for name in ("sampler", "batch_sampler")]
+        if any(isinstance(sampler, DistributedSampler) for sampler in samplers):
+            raise RestillError(
+                "the DataLoader has a DistributedSampler, but restill.distill shares out each batch over the processes "
+                "itself: give every process the same loader, without that sampler (shuffle=True is enough)"
+            )
+        generators = {
+            id(found): (found, found.get_state())
+            for owner in (self.data, *samplers)
+            if isinstance(found := getattr(owner, "generator", None), torch.Generator)
+        }
+        try:
+            yield from self._passes(place, [self.data, *samplers], list(generators.values()))
+        finally:
+            for generator, state in generators.values():
+                generator.set_state(state)
+
+    def _passes(self, place: Place, owners: list[Any], generators: list[tuple[torch.Generator, Any]]) -> Iterator[Any]:
+        self.place = place
+        while True:
+            now, found = random_state(), False
+            epoch, skip = self.place.epoch, self.place.batch
+            seed_all(self.seed, epoch)
+            for generator, state in generators:
+                generator.set_state(state)
+                if epoch:
+                    generator.manual_seed(generator.initial_seed() + epoch)
+            for owner in owners:
+                if callable(advance := getattr(owner, "set_epoch", None)):
+                    advance(epoch)
+            for number, batch in enumerate(self.data):
+                found = True
+                if number == skip - 1:
+                    set_random_state(now)  # what the run had drawn by then
+                if number >= skip:
+                    self.place = Place(epoch, number + 1)
+                    yield batch
+            if not found:
+                raise RestillError(
+                    "the data has no more batches; give a DataLoader, or an iterable that can be gone through again"
+                )
+            self.place = Place(epoch + 1)
+
+
+def own_batches(accelerator: Accelerator, feed: Feed, start: int, place: Place) -> Iterator[Batch]:
+    """Batches of this process, on its device.
+
+    Raises:
+        RestillError: A batch cannot be shared out over the processes, or they were given different ones.
+    """
+    batches = feed.batches(start, place)
+    if isinstance(batches, DataLoader):
+        _check_shares(batches.batch_size or 1, accelerator.num_processes, "of the recipe's field 'batch'")
+        yield from map(feed.prepare, accelerator.prepare(batches))
+        return
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    for batch in map(feed.prepare, batches):
+        rows = len(batch["degraded"])
+        if processes > 1:
+            _check_shares(rows, processes, "(give the DataLoader drop_last=True if it is the last of a pass)")
+            _check_equal(accelerator, batch)
+        own = slice(rank * rows // processes, (rank + 1) * rows // processes)
+        yield {key: value[own].to(accelerator.device) for key, value in batch.items()}
+
+
+def check_same_start(accelerator: Accelerator, seed: int, parameters: list[torch.nn.Parameter]) -> None:
+    """All processes must start from one seed and the same weights; gradients alone are shared.
+
+    Raises:
+        RestillError: They do not.
+    """
+    if accelerator.num_processes == 1:
+        return
+    weights = torch.stack([parameter.detach().double().sum() for parameter in parameters])
+    if not _alike(accelerator, torch.cat([weights, weights.new_tensor([seed])])):
+        raise RestillError(
+            "the processes start from different weights or seeds: build the networks in every process after the same "
+            "torch.manual_seed, which must not depend on the rank"
+        )
+
+
+def check_loader(data: Any, processes: int) -> None:
+    """Every batch of a ``DataLoader``, the last one too, must be shared out equally.
+
+    Raises:
+        RestillError: One cannot be.
+    """
+    if processes == 1 or not isinstance(data, DataLoader) or not data.batch_size:
+        return
+    _check_shares(data.batch_size, processes, "of the DataLoader")
+    try:
+        rest = 0 if data.drop_last else len(data.dataset) % data.batch_size  # type: ignore[arg-type]
+    except TypeError:  # an iterable data set has no length
+        return
+    _check_shares(rest, processes, "which is the last of each pass: give the DataLoader drop_last=True")
+
+
+def _check_shares(rows: int, processes: int, which: str) -> None:
+    if rows % processes:
+        raise RestillError(
+            f"a batch of {rows} samples {which} cannot be shared out over {processes} processes equally; give a "
+            f"multiple of {processes}"
+        )
+
+
+def _check_equal(accelerator: Accelerator, batch: Batch) -> None:
+    """All processes must have been given the same batch, of which each takes its rows."""
+    if not _alike(accelerator, torch.stack([batch[side].double().sum() for side in ("degraded", "clean")])):
+        raise RestillError(
+            "the processes were given different batches, but restill.distill shares out each batch itself: give every "
+            "process the same data in the same order (no DistributedSampler, no seed that depends on the rank)"
+        )
+
+
+def _alike(accelerator: Accelerator, values: torch.Tensor) -> bool:
+    """Whether some numbers are the same in all processes, but for rounding."""
+    every: Any = accelerator.gather(values.to(accelerator.device)[None])
+    return torch.allclose(every, every[:1].expand_as(every), rtol=1e-9, atol=0)
