@@ -304,9 +304,10 @@ def test_options_are_listed() -> None:
 @pytest.mark.parametrize("name", [name for name in DATASETS if name not in TO_TRAIN_ON])
 def test_the_page_shows_every_layout(name: str) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
-    assert f"### `{name}`" in page
-    assert paired_class(name).layout in page
-    assert all(f"`{option}`" in page for option in options_of(name))
+    assert f"### `{name}`" in page, f"docs/datasets.md has no section '### `{name}`'"
+    assert paired_class(name).layout in page, f"docs/datasets.md does not show the layout of {name}"
+    for option in options_of(name):
+        assert f"`{option}`" in page, f"docs/datasets.md does not name the option '{option}' of {name}"
 
 
 def test_shared_pictures(shared_data: Path) -> None:

@@ -53,6 +53,13 @@ def name(request) -> str:
     return request.param
 
 
+def page_of(name: str) -> str:
+    """The text of a method's page."""
+    page = DOCS / f"{name}.md"
+    assert page.is_file(), f"method '{name}' has no page: write docs/methods/{name}.md and link it in docs/index.md"
+    return page.read_text(encoding="utf-8")
+
+
 def test_every_method_is_here_with_its_page():
     assert set(CASES) <= set(METHODS)
     for name in METHODS:
@@ -61,17 +68,18 @@ def test_every_method_is_here_with_its_page():
         assert cls.paper
         assert cls.needs
         if name != "plain":
-            page = (DOCS / f"{name}.md").read_text()
+            page = page_of(name)
             for heading in ("When to use it", "On your own networks", "Options", "What it costs"):
                 assert f"## {heading}\n" in page, f"docs/methods/{name}.md has no part '{heading}'"
-            assert f'"{name}"' in page  # restill.distill(..., method="name")
-            assert f"(methods/{name}.md)" in (DOCS.parent / "index.md").read_text()
+            assert f'"{name}"' in page, f'docs/methods/{name}.md shows no restill.distill(..., method="{name}")'
+            index = (DOCS.parent / "index.md").read_text(encoding="utf-8")
+            assert f"(methods/{name}.md)" in index, f"docs/index.md does not link methods/{name}.md"
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "plain"])
 def test_the_page_says_where_each_equation_is(name):
     """Rows `| (n) | ... | `Class.function` |`: the function bears the equation's number where it computes it."""
-    page = (DOCS / f"{name}.md").read_text()
+    page = page_of(name)
     rows = re.findall(r"^\| \((\d+)\)(?: to \((\d+)\))? .*\| `([\w.]+)` \|$", page, re.M)
     numbers = [number for first, last, _ in rows for number in range(int(first), int(last or first) + 1)]
     assert numbers == list(range(1, len(numbers) + 1))

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
-SMALL: dict[str, dict[str, Any]] = {
+import pytest
+
+
+class _Options(dict[str, dict[str, Any]]):
+    """Options by network, with a sentence where a network has none."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        pytest.fail(
+            f"network '{name}' has no small options: add a line for it to SMALL in tests/networks/small_networks.py"
+        )
+
+
+SMALL = _Options()
+SMALL |= {
     "prednet-teacher": {"channels": 8},
     "prednet-student1": {"channels": 8},
     "prednet-student2": {"channels": 8},
