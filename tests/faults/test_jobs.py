@@ -207,7 +207,7 @@ def test_a_folder_that_is_in_the_way_stays(clip, tmp_path):
 
 @pytest.mark.usefixtures("short_segments")
 def test_a_full_disk_keeps_what_is_done(clip, tmp_path, monkeypatch):
-    dst, kept = tmp_path / "out.mkv", segments._Writer.write
+    dst, kept = tmp_path / "out.mkv", segments.Writer.write
     written = 0
 
     def write(self, packet) -> None:
@@ -217,7 +217,7 @@ def test_a_full_disk_keeps_what_is_done(clip, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         kept(self, packet)
 
-    monkeypatch.setattr(segments._Writer, "write", write)
+    monkeypatch.setattr(segments.Writer, "write", write)
     with pytest.raises(RestillError, match="No space left on device; what is done is kept, the same command goes on"):
         run(clip, dst)
     monkeypatch.undo()

@@ -84,7 +84,7 @@ def test_formats(tmp_path, suffix, codec, form, to):
 def test_sizes(tmp_path, size, to):
     width, height = size
     src = write_clip(tmp_path / "in.mov", codec="qtrle", pix_fmt="rgb24", width=width, height=height, pts=range(3))
-    out = through(src, to)
+    out = through(src, to, pixel_format="yuv444p")
     assert (probe(out).width, probe(out).height) == size
     assert len(times(out)) == 3
     assert worst_psnr(src, out) >= 38.0  # a picture of few pixels may be all edge

@@ -186,9 +186,9 @@ def test_deep_pictures_become_a_deep_video(tmp_path):
     folder = tmp_path / "deep"
     folder.mkdir()
     write_picture(folder / "1.png", picture(0, 32, 24, np.uint16))
-    transcode(folder, tmp_path / "a.mp4", lambda frames: frames)
-    assert probe(tmp_path / "a.mp4").bit_depth == 10
-    assert probe(tmp_path / "a.mp4").fps == Fraction(25)
+    transcode(folder, tmp_path / "a.mkv", lambda frames: frames)
+    assert probe(tmp_path / "a.mkv").bit_depth == 10
+    assert probe(tmp_path / "a.mkv").fps == Fraction(25)
 
 
 def test_a_folder_around_the_folder_of_frames_will_do(tmp_path):

@@ -201,7 +201,7 @@ def test_color_tags_are_kept(clip, suffix):
         ("libx264", "yuv420p10le", "a.mp4", "yuv420p10le"),
         ("libx265", "yuv420p10le", "a.mkv", "yuv420p10le"),
         ("libx265", "yuv420p12le", "a.mkv", "yuv420p12le"),
-        ("prores_ks", "yuv422p10le", "a.mov", "yuv422p10le"),
+        ("prores_ks", "yuv422p10le", "a.mkv", "yuv422p10le"),
         ("libx264", "yuv422p", "a.mp4", "yuv422p"),
         ("libx264", "yuv444p", "a.mp4", "yuv444p"),
         ("ffv1", "bgr0", "a.mkv", "yuv444p"),
@@ -225,7 +225,7 @@ def test_deep_frames_are_deep(clip):
 
 
 @pytest.mark.parametrize(
-    ("codec", "suffix"), [("h264", ".mp4"), ("hevc", ".mkv"), ("vp9", ".webm"), ("av1", ".webm"), ("ffv1", ".mkv")]
+    ("codec", "suffix"), [("h264", ".mkv"), ("hevc", ".mkv"), ("vp9", ".webm"), ("av1", ".webm"), ("ffv1", ".mkv")]
 )
 def test_odd_sizes_stay_odd(clip, codec, suffix):
     src = clip("a.webm", width=641, height=361, codec="libvpx-vp9", pts=range(3))

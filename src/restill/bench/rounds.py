@@ -29,7 +29,7 @@ from restill.runtime import Model, load_model, stream
 from restill.runtime.feeds import padded
 from restill.video import EncodeSettings
 from restill.video.decode import Ticket, open_source
-from restill.video.encode import open_sink
+from restill.video.segmented import open_sink
 
 
 @dataclass
@@ -220,7 +220,7 @@ def write(
 ) -> None:
     """Write restored frames as the pipeline does, with the settings that ``restill derain`` has by default."""
     with closing(open_source(source_path)) as source:
-        sink = open_sink(target, source, EncodeSettings(), clock)
+        sink = open_sink(target, source, EncodeSettings(), clock=clock)
         try:
             for frame, ticket in zip(frames, tickets, strict=True):
                 sink.write(frame, ticket)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError
-from av.stream import Stream
+from av.rational import AVRational
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
 
+from restill.video.sound import Sound
+
+COPY = "copy"
+_MOST_HELD = 64  # packets without a decoding time, until one has it
 # What a muxer writes itself, or what is no longer true once the picture is encoded anew.
 _STALE = {"major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id", "duration", "bps"}
 _STALE |= {"number_of_frames", "number_of_bytes"}
@@ -43,45 +47,101 @@ def keep_metadata(tags: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key.lower() not in _STALE and not key.startswith("_STATIST")}
 
 
-def add_copied_stream(output: OutputContainer, stream: Stream) -> Stream | None:
-    """Add a stream that will get another file's packets, or warn in one sentence that it cannot be kept."""
-    if not _can_hold(output.format.name, stream):
-        kind = stream.type if stream.type != "video" else "cover"
-        format_name = getattr(stream, "name", None) or "unknown"
-        warnings.warn(
-            f"{kind} stream {stream.index} ({format_name}) is left out: a {output.format.name} file cannot hold it; "
-            "a .mkv holds most",
-            UserWarning,
-            stacklevel=2,
-        )
-        return None
-    return _add(output, stream)
+def others(container: InputContainer | OutputContainer, picture: Stream) -> Iterator[Stream]:
+    """Every stream but the picture and what the muxer makes itself: MP4's text of chapters, its track of timecode."""
+    for stream in container.streams:
+        is_chapter_text = stream.type == "data" and getattr(stream, "name", "") == "bin_data" and container.chapters()
+        if stream is not picture and not is_chapter_text and not timecode_of(stream):
+            yield stream
+
+
+def timecode_of(stream: Stream) -> str:
+    """The timecode of a track of nothing else, which the muxer makes anew from the picture's tag; "" of others."""
+    return stream.metadata.get("timecode", "") if stream.type == "data" and stream.codec_context is None else ""
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether a video stream is a cover or a thumbnail."""
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def is_video(stream: Stream) -> bool:
+    """Whether a stream is video, and no cover."""
+    return stream.type == "video" and not is_cover(stream)
+
+
+def described(stream: Stream) -> str:
+    """A stream in words, such as "audio stream 1 (aac)"."""
+    kind, size = stream.type, ""
+    if isinstance(stream, VideoStream) and is_cover(stream):
+        kind = "cover"
+    elif isinstance(stream, VideoStream) and stream.codec_context is not None:
+        size = f", {stream.width}x{stream.height}"
+    return f"{kind} stream {stream.index} ({getattr(stream, 'name', None) or 'unknown'}{size})"
+
+
+class Carried:
+    """A stream of the source on its way into an output.
+
+    Args:
+        output: The output, whose header is not written yet.
+        stream: A stream of the source.
+        way: ``COPY``, or the encoder for sound that is encoded anew, see :mod:`restill.video.sound`.
+
+    Attributes:
+        target: The stream of the output.
+
+    Raises:
+        ValueError: The container or PyAV does not take such a stream.
+    """
+
+    def __init__(self, output: OutputContainer, stream: Stream, way: str) -> None:
+        self._sound = None if way == COPY else Sound(output, stream, way)
+        self.target = self._sound.target if self._sound else _add(output, stream)
+        self.target.metadata.update(keep_metadata(stream.metadata))
+        self.target.disposition = stream.disposition
+        self._apart = 1 if stream.type in ("audio", "video") else 0  # ticks; subtitles may come at one time
+        self._last: int | None = None
+        self._held: list[av.Packet] = []
+
+    def take(self, packet: av.Packet | None) -> Iterator[av.Packet]:
+        """What a packet of the source becomes in the output, in an order that muxers take; None ends the stream."""
+        for one in self._coded(packet):
+            one.stream = self.target
+            one.rescale_ts(AVRational(self.target.time_base or one.time_base))
+            self._held.append(one)
+            if one.dts is not None or len(self._held) >= _MOST_HELD:
+                yield from self._timed()
+        if packet is None:
+            yield from self._timed()
+
+    def _coded(self, packet: av.Packet | None) -> Iterable[av.Packet]:
+        if self._sound:
+            return self._sound.encode(packet)
+        return () if packet is None else (packet,)
+
+    def _timed(self) -> Iterator[av.Packet]:
+        """The held packets: only the last may have a decoding time, from which those before get theirs."""
+        later: int | None = None
+        for packet in reversed(self._held):
+            if packet.dts is None and later is not None:
+                before = later - max(1, packet.duration or 1)
+                packet.dts = before if packet.pts is None else min(packet.pts, before)
+            later = packet.dts
+        held, self._held = self._held, []
+        for packet in held:
+            if packet.dts is None:  # no time at all: right after the one before
+                packet.dts = packet.pts if packet.pts is not None else (self._last or 0) + self._apart
+            if self._last is not None and packet.dts < self._last + self._apart:
+                packet.dts = self._last + self._apart  # a recorder's slip, at which the muxer would give up
+            packet.pts = packet.dts if packet.pts is None else max(packet.pts, packet.dts)
+            self._last = packet.dts
+            yield packet
 
 
 def _add(output: OutputContainer, stream: Stream) -> Stream:
     copy = output.add_stream_from_template(stream, opaque=True)
-    copy.metadata.update(keep_metadata(stream.metadata))
-    copy.disposition = stream.disposition
+    if isinstance(copy, AudioStream) and copy.layout.name.endswith("channels"):  # a number of them, without places
+        with suppress(ValueError):  # more than there are usual places for
+            copy.codec_context.layout = f"{copy.layout.nb_channels}c"
     return copy
-
-
-def _can_hold(format_name: str, stream: Stream) -> bool:
-    # The only sure way to know: let the muxer write a header with this stream alone.
-    trial = av.open(io.BytesIO(), "w", format=format_name)
-    try:
-        _add(trial, stream)
-        trial.start_encoding()
-    except (ValueError, FFmpegError):
-        return False
-    finally:
-        with suppress(ValueError, FFmpegError):  # a header that was refused
-            trial.close()
-    return True
-
-
-def others(container: InputContainer, picture: Stream) -> Iterable[Stream]:
-    """Every stream but the picture and what the muxer makes itself (the text track behind MP4's chapters)."""
-    for stream in container.streams:
-        is_chapter_text = stream.type == "data" and getattr(stream, "name", "") == "bin_data" and container.chapters()
-        if stream is not picture and not is_chapter_text:
-            yield stream

@@ -61,8 +61,8 @@ class VideoSource:
             restrain(self.stream, limits)
             self.stream.thread_type = "AUTO"
             self._packets = self.container.demux()
-            self._early: list[av.Packet] = []  # of the other streams, before the first frame
-            self._on_packet: Callable[[av.Packet], object] = self._early.append
+            self.early: list[av.Packet] = []  # of the other streams, before the first frame
+            self._on_packet: Callable[[av.Packet], object] = self.early.append
             self._decoded = self._decode()
             self._first = first_frame(path, self._decoded)
             self.info = describe(path, self.container, self.stream, self._first)
@@ -117,7 +117,7 @@ class VideoSource:
         """
         self.stream.discard = Discard.all
         try:
-            yield from self._early
+            yield from self.early
             for packet in self._packets:
                 if packet.stream is not self.stream and (packet.size or packet.dts is not None):
                     yield packet
@@ -131,9 +131,9 @@ class VideoSource:
             for stream in self.container.streams:
                 if stream is not self.stream:
                     stream.discard = Discard.all
-        for packet in self._early:
+        for packet in self.early:
             self._on_packet(packet)
-        self._early = []
+        self.early = []
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets:

@@ -34,35 +34,11 @@ _LONGEST_NAME = 255  # bytes, on the file systems that there are
 _SAMPLES, _SAMPLE = 16, 1 << 16  # of a file: so many places of so many bytes tell it from another
 
 
-class Journal:
-    """The journal of one output; from :func:`opened`.
+class Parts:
+    """A folder of parts, each of which has its name only once it is whole and on the disk."""
 
-    Attributes:
-        output: The output.
-        folder: ``OUT.restill``.
-        chosen: What the job chose when it began, such as the backend; by name.
-        anew: Why what was there could not be gone on with; empty where nothing was, or where it can.
-    """
-
-    def __init__(self, output: Path, what: dict[str, Any]) -> None:
-        self.output, self.folder, self._what = output, folder_of(output), what
-        self.chosen: dict[str, Any] = {}
-        self.anew = ""
-        found = _read(self.folder)
-        if found is None:
-            _clear(self.folder)
-        elif differing := [key for key in what if found.get("what", {}).get(key) != what[key]]:
-            self.anew = f"{', '.join(differing)} changed since"
-            _clear(self.folder)
-        else:
-            self.chosen = found["chosen"]
-            _clear(self.folder, but=PART)
-
-    def choose(self, chosen: dict[str, Any]) -> None:
-        """Remember what a job that goes on must not choose again."""
-        self.chosen = chosen
-        text = json.dumps({"version": VERSION, "output": self.output.name, "what": self._what, "chosen": chosen})
-        write_whole(self.folder / FILE, text.encode())
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     @property
     def parts(self) -> list[Path]:
@@ -96,8 +72,40 @@ class Journal:
         return self.folder / f"output{suffix}"
 
     def finish(self) -> None:
-        """The output is there: remove the journal."""
+        """The output is there: remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Journal(Parts):
+    """The journal of one output; from :func:`opened`.
+
+    Attributes:
+        output: The output.
+        folder: ``OUT.restill``.
+        chosen: What the job chose when it began, such as the backend; by name.
+        anew: Why what was there could not be gone on with; empty where nothing was, or where it can.
+    """
+
+    def __init__(self, output: Path, what: dict[str, Any]) -> None:
+        super().__init__(folder_of(output))
+        self.output, self._what = output, what
+        self.chosen: dict[str, Any] = {}
+        self.anew = ""
+        found = _read(self.folder)
+        if found is None:
+            _clear(self.folder)
+        elif differing := [key for key in what if found.get("what", {}).get(key) != what[key]]:
+            self.anew = f"{', '.join(differing)} changed since"
+            _clear(self.folder)
+        else:
+            self.chosen = found["chosen"]
+            _clear(self.folder, but=PART)
+
+    def choose(self, chosen: dict[str, Any]) -> None:
+        """Remember what a job that goes on must not choose again."""
+        self.chosen = chosen
+        text = json.dumps({"version": VERSION, "output": self.output.name, "what": self._what, "chosen": chosen})
+        write_whole(self.folder / FILE, text.encode())
 
 
 def folder_of(output: Path) -> Path:

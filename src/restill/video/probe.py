@@ -19,8 +19,10 @@ from av.video.stream import VideoStream
 from restill.errors import RestillError
 from restill.video import color, orientation, pictures
 from restill.video.color import ColorTags
+from restill.video.copying import is_cover
 from restill.video.limits import USUAL, Limits
 from restill.video.orientation import Orientation
+from restill.video.sidedata import sides
 
 DEFAULT_FPS = Fraction(25)
 
@@ -40,11 +42,13 @@ class VideoInfo:
         duration: Seconds, when the file says so.
         fps: Frames a second on average, when it can be known.
         time_base: The unit of the timestamps, in seconds.
-        codec: FFmpeg's name of the codec.
+        codec: FFmpeg's name of the decoder.
+        codec_family: FFmpeg's name of the codec, whatever decodes it, such as "av1".
         pix_fmt: FFmpeg's name of the pixel format.
         bit_depth: Bits a channel.
         chroma: "420", "422" or "444".
         lost: Sentences on what no output can keep of the picture, such as its transparency.
+        sides: The side data of the first frame, see :mod:`restill.video.sidedata`.
         matrix: The display matrix, nine integers, or None.
         orientation: How frames are turned to stand upright.
         sample_aspect: Width of a pixel over its height, or None.
@@ -67,7 +71,9 @@ class VideoInfo:
     codec: str
     pix_fmt: str
     bit_depth: int
+    codec_family: str = ""
     chroma: str = "444"
+    sides: dict[str, bytes] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
     matrix: tuple[int, ...] | None = None
     orientation: Orientation = field(default_factory=Orientation)
@@ -186,17 +192,25 @@ def open_video(path: Path, limits: Limits = USUAL) -> InputContainer:
 
 
 def first_stream(path: Path, container: InputContainer) -> VideoStream:
-    """The first video stream that is not a cover picture.
+    """The video stream that is restored: the largest; of equal ones the one marked as default, then the first.
+
+    Covers and thumbnails never count, stills only where there is nothing else.
 
     Raises:
         RestillError: There is none, or nothing here decodes it.
     """
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise RestillError(f"'{path}' holds video in a format that cannot be decoded here")
-            return stream
-    raise RestillError(f"'{path}' has no video stream, only {_listed(container) or 'nothing that is known'}")
+    found = [stream for stream in container.streams.video if not is_cover(stream)]
+    if not found:
+        raise RestillError(f"'{path}' has no video stream, only {_listed(container) or 'nothing that is known'}")
+    known = [stream for stream in found if stream.codec_context is not None]
+    if not known:
+        raise RestillError(f"'{path}' holds video in a format that cannot be decoded here")
+    return max(known, key=_weight)
+
+
+def _weight(stream: VideoStream) -> tuple[bool, int, bool]:
+    context = stream.codec_context
+    return stream.frames != 1, context.width * context.height, bool(stream.disposition & Disposition.default)
 
 
 def check_header(path: Path, container: InputContainer, stream: VideoStream, limits: Limits) -> None:
@@ -218,10 +232,9 @@ def check_header(path: Path, container: InputContainer, stream: VideoStream, lim
 def describe(path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:
     """Describe an open file, given the first frame of its stream."""
     matrix = None
-    side_data: Any = frame.side_data
-    sides = {side.type.name for side in side_data}
-    if "DISPLAYMATRIX" in sides:
-        matrix = tuple(int(value) for value in np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), np.int32))
+    found = sides(frame)
+    if "DISPLAYMATRIX" in found:
+        matrix = tuple(int(value) for value in np.frombuffer(found["DISPLAYMATRIX"], np.int32))
     turned = orientation.from_matrix(matrix)
     context = stream.codec_context
     width, height = frame.width, frame.height
@@ -242,10 +255,12 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         fps=stream.average_rate or stream.guessed_rate,
         time_base=stream.time_base or Fraction(1, 1000),
         codec=context.name,
+        codec_family=context.codec.canonical_name,
         pix_fmt=frame.format.name,
         bit_depth=max(component.bits for component in components),
         chroma="420" if context.name == "gif" else _chroma(frame),
-        lost=_lost(frame, context.name, sides),
+        sides=found,
+        lost=_lost(frame, stream),
         matrix=matrix,
         orientation=turned,
         sample_aspect=stream.sample_aspect_ratio or None,
@@ -308,12 +323,11 @@ def _chroma(frame: av.VideoFrame) -> str:
     return "422" if (across, down) == (2, 1) else "420"
 
 
-def _lost(frame: av.VideoFrame, codec: str, sides: set[str]) -> tuple[str, ...]:
+def _lost(frame: av.VideoFrame, stream: VideoStream) -> tuple[str, ...]:
+    alpha = any(component.is_alpha for component in frame.format.components) or "alpha_mode" in stream.metadata
     sentences = {
-        "the picture's transparency is left out": codec != "gif" and any(c.is_alpha for c in frame.format.components),
+        "the picture's transparency is left out": alpha and stream.codec_context.name != "gif",
         "the picture is interlaced; its two fields are treated as one": frame.interlaced_frame,
-        "the HDR mastering description is left out (the color tags are kept)": "MASTERING_DISPLAY_METADATA" in sides,
-        "closed captions inside the picture are left out": "A53_CC" in sides,
     }
     return tuple(sentence for sentence, applies in sentences.items() if applies)
 

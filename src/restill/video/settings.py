@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import io
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,8 @@ from restill.video.probe import DEFAULT_FPS, VideoInfo
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 MP4 = (".mp4", ".m4v", ".mov")
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}  # FFmpeg's names
+SUFFIXES = tuple(MUXERS)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ CODECS = {
 }
 
 
+EDITING = ("prores", "ffv1")  # codecs that one chooses for an editor or an archive, not for players
+_DEPTHS = {"": 8, "10le": 10, "12le": 12, "16le": 16}
+PIXEL_FORMATS = tuple(f"yuv{chroma}p{end}" for end in _DEPTHS for chroma in ("420", "422", "444"))
+
+
 @dataclass(frozen=True)
 class EncodeSettings:
     """What the user may choose about the output.
@@ -51,6 +58,8 @@ class EncodeSettings:
         crf: Quality: smaller is better and larger files; None is the codec's default, hard to tell from lossless.
         preset: Speed of the encoder, one of ``PRESETS``.
         fps: Frames a second when the input is a folder of frames, which does not say: a number or "30000/1001".
+        pixel_format: Chroma and bits of the output, such as "yuv444p" or "yuv420p10le"; None is what players decode,
+            see :mod:`restill.video.pixels`.
 
     Raises:
         RestillError: A value is not one of those.
@@ -60,12 +69,15 @@ class EncodeSettings:
     crf: int | None = None
     preset: str = "superfast"
     fps: Fraction | str = DEFAULT_FPS
+    pixel_format: str | None = None
 
     def __post_init__(self) -> None:
         if self.codec is not None and self.codec not in CODECS:
             raise RestillError(f"codec '{self.codec}' is unknown; the codecs are {', '.join(CODECS)}")
         if self.preset not in PRESETS:
             raise RestillError(f"preset '{self.preset}' is unknown; from fast to thorough: {', '.join(PRESETS)}")
+        if self.pixel_format is not None and self.pixel_format not in PIXEL_FORMATS:
+            raise RestillError(f"pixel format '{self.pixel_format}' is unknown; they are {', '.join(PIXEL_FORMATS)}")
         if self.crf is not None and self.crf < 0:
             raise RestillError(f"crf {self.crf} is below 0, which is the best quality")
         if not 0 < self.frame_rate <= 1000:
@@ -83,35 +95,55 @@ class EncodeSettings:
         """The codec's name for an output file.
 
         Raises:
-            RestillError: The container cannot hold the codec, or the codec not the input's bits.
+            RestillError: Restill does not write such a file, the container cannot hold the codec, or the codec not
+                the bits or the pixel format.
         """
-        needed = _depth(info)
+        suffix = path.suffix.lower()
+        if suffix not in SUFFIXES:
+            raise RestillError(f"'{path}' must end in {', '.join(SUFFIXES)}, a picture's extension, or be a folder")
         if self.codec is None:
-            for name in ("vp9", "av1") if path.suffix.lower() == ".webm" else ("h264", "hevc", "ffv1"):
-                if _holds(path, name) and max(depths(name)) >= needed:
-                    return replace(self, codec=name).choose_codec(path, info)
-            raise RestillError(f"no codec of a {path.suffix} file holds the input's {needed} bits; write a .mkv")
-        if not _holds(path, self.codec):
-            fitting = ", ".join(name for name in CODECS if _holds(path, name))
-            raise RestillError(f"a {path.suffix} file cannot hold {self.codec}; it holds {fitting}, a .mkv holds all")
-        if max(depths(self.codec)) < needed:
-            fitting = ", ".join(name for name in CODECS if max(depths(name)) >= needed)
+            # players decode 10 bits as HEVC; few decode them as H.264
+            names = ("vp9", "av1") if suffix == ".webm" else ("h264", "hevc", "ffv1")
+            fitting = [name for name in names if _holds(suffix, name) and self._fits(name, suffix, info)]
+            plain = [name for name in fitting if name != "h264" or self._depth(name, suffix, info) == 8]
+            if not fitting:
+                asked = self.pixel_format or f"the input's {info.bit_depth} bits"
+                raise RestillError(f"no codec of a {suffix} file holds {asked}; write a .mkv")
+            return self._checked((plain or fitting)[0], suffix, info)
+        if not _holds(suffix, self.codec):
+            fitting = ", ".join(name for name in CODECS if _holds(suffix, name))
+            raise RestillError(f"a {suffix} file cannot hold {self.codec}; it holds {fitting}, a .mkv holds all")
+        if not self._fits(self.codec, suffix, info):
+            fitting = ", ".join(name for name in CODECS if self._fits(name, suffix, info))
+            if self.pixel_format is not None:
+                raise RestillError(f"{self.codec} has no {self.pixel_format}; choose --codec from {fitting}")
             raise RestillError(
-                f"{self.codec} would cut the input's {needed} bits to {max(depths(self.codec))}; "
+                f"{self.codec} would cut the input's {info.bit_depth} bits to {max(depths(self.codec))}; "
                 f"choose --codec from {fitting}"
             )
-        codec = CODECS[self.codec]
-        in_stream = self.codec in ("h264", "hevc")  # Matroska could note it too, but PyAV cannot tell it to
-        if info.sample_aspect not in (None, 1) and not in_stream and path.suffix.lower() not in MP4:
+        return self._checked(self.codec, suffix, info)
+
+    def _fits(self, name: str, suffix: str, info: VideoInfo) -> bool:
+        if self.pixel_format is not None:
+            return self.pixel_format in formats(name)
+        return max(depths(name)) >= bits(self, name, suffix, info)
+
+    def _depth(self, name: str, suffix: str, info: VideoInfo) -> int:
+        return depth_of(self.pixel_format) if self.pixel_format else bits(self, name, suffix, info)
+
+    def _checked(self, name: str, suffix: str, info: VideoInfo) -> str:
+        codec = CODECS[name]
+        in_stream = name in ("h264", "hevc")  # Matroska could note it too, but PyAV cannot tell it to
+        if info.sample_aspect not in (None, 1) and not in_stream and suffix not in MP4:
             raise RestillError(
-                f"{self.codec} in a {path.suffix} cannot keep the input's pixel aspect {info.sample_aspect}; "
+                f"{name} in a {suffix} cannot keep the input's pixel aspect {info.sample_aspect}; "
                 "write a .mp4, or choose --codec h264"
             )
         if self.crf is not None and self.crf > codec.worst_crf:
             if codec.crf is None:
-                raise RestillError(f"{self.codec} has no crf, its quality is fixed; leave --crf out")
-            raise RestillError(f"crf {self.crf} is not on the scale of {self.codec}, 0 to {codec.worst_crf}")
-        return self.codec
+                raise RestillError(f"{name} has no crf, its quality is fixed; leave --crf out")
+            raise RestillError(f"crf {self.crf} is not on the scale of {name}, 0 to {codec.worst_crf}")
+        return name
 
     def encoder_options(self, name: str) -> dict[str, str]:
         """FFmpeg's options for a codec, by its name in ``CODECS``."""
@@ -130,52 +162,41 @@ class EncodeSettings:
         return {"profile": "3"} if name == "prores" else {"level": "3", "slicecrc": "1"}
 
 
-def choose_format(name: str, info: VideoInfo, width: int, height: int) -> tuple[str, str | None]:
-    """The pixel format in which a codec keeps the input's bits and, where it can, its chroma.
-
-    Args:
-        name: The codec, of ``CODECS``.
-        info: The input.
-        width: Coded pixels across of the output.
-        height: Coded lines of the output.
-
-    Returns:
-        The format and, when chroma gets coarser, a sentence saying so.
-    """
-    formats = _formats(name)
-    depth = min(depth for depth in depths(name) if depth >= _depth(info))
-    end = "" if depth == 8 else f"{depth}le"
-    wanted = info.chroma
-    if name in ("h264", "hevc") and (width % 2 or height % 2):
-        wanted = "444"  # these two crop in steps of a chroma sample: an odd size needs one for every pixel
-    richer = ("420", "422", "444")[("420", "422", "444").index(wanted) :]
-    for chroma in (*richer, "422", "420"):
-        if f"yuv{chroma}p{end}" in formats:
-            note = f"{name} stores color at half the resolution (4:2:0)" if chroma < wanted else None
-            return f"yuv{chroma}p{end}", note
-    raise RestillError(f"{name} has no format for {info.pix_fmt}; choose --codec ffv1")
-
-
-def _depth(info: VideoInfo) -> int:
+def bits(settings: EncodeSettings, name: str, suffix: str, info: VideoInfo) -> int:
+    """Bits a channel that an output needs for a source, where nobody named a pixel format."""
+    if info.kind == "video" and not info.is_rgb:
+        return min(info.bit_depth, 10) if must_play(settings, name, suffix, info) else info.bit_depth
     # 16 bits are how pictures store more than 8; in a video 10 hold all that can be seen of them
-    return info.bit_depth if info.kind == "video" else min(info.bit_depth, 10)
+    return 8 if must_play(settings, name, suffix, info) else min(info.bit_depth, 10)
+
+
+def must_play(settings: EncodeSettings, name: str, suffix: str, info: VideoInfo) -> bool:
+    """Whether an output is for players in general: no Matroska, no codec for editing, not the source's own codec."""
+    if suffix == ".mkv" or settings.codec in EDITING:
+        return False
+    return info.kind != "video" or info.is_rgb or info.codec_family != name
+
+
+def depth_of(pixel_format: str) -> int:
+    """Bits a channel of one of ``PIXEL_FORMATS``."""
+    return _DEPTHS[pixel_format[7:]]
 
 
 @cache
 def depths(name: str) -> tuple[int, ...]:
     """The bits a channel that a codec stores, here."""
-    known = {"": 8, "10le": 10, "12le": 12, "16le": 16}
-    return tuple(sorted({known[f[7:]] for f in _formats(name) if f[7:] in known}))
+    return tuple(sorted({depth_of(form) for form in formats(name)}))
 
 
 @cache
-def _formats(name: str) -> frozenset[str]:
-    formats = av.Codec(CODECS[name].encoder, "w").video_formats or []
-    return frozenset(f.name for f in formats if f.name.startswith(("yuv420p", "yuv422p", "yuv444p")))
+def formats(name: str) -> frozenset[str]:
+    """Those of ``PIXEL_FORMATS`` that a codec stores, here."""
+    known = av.Codec(CODECS[name].encoder, "w").video_formats or []
+    return frozenset(form.name for form in known) & frozenset(PIXEL_FORMATS)
 
 
 @cache
-def _holds(path: Path, name: str) -> bool:
-    # the muxer alone answers; the file is not made before its header is written
-    with av.open(str(path), "w") as container:
+def _holds(suffix: str, name: str) -> bool:
+    # the muxer alone answers; nothing is written
+    with av.open(io.BytesIO(), "w", format=MUXERS[suffix]) as container:
         return CODECS[name].encoder in container.supported_codecs

@@ -25,11 +25,11 @@ from av.error import FFmpegError
 
 from restill.errors import RestillError
 from restill.video.decode import Source, Ticket, open_source
-from restill.video.encode import Sink, open_sink
 from restill.video.journal import Journal
 from restill.video.limits import USUAL, Limits
+from restill.video.mux import is_of_the_disk
 from restill.video.probe import reason
-from restill.video.segments import Segments, open_segments
+from restill.video.segmented import SegmentSink, Sink, open_sink
 from restill.video.settings import EncodeSettings
 
 Process = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
@@ -147,7 +147,7 @@ def transcode(
             src = opened.enter_context(closing(open_source(src, settings.frame_rate, limits)))
         path = src.info.path
         check_output(path, dst, overwrite)
-        sink = open_sink(dst, src, settings) if job is None else open_segments(dst, src, settings, job.journal)
+        sink = open_sink(dst, src, settings, job.journal if job else None)
         try:
             frames = _run(src, sink, process, on_frame, job)
             if not dst.is_dir():
@@ -156,7 +156,8 @@ def transcode(
         except BaseException as error:
             sink.abandon()
             if isinstance(error, FFmpegError | OSError):
-                kept = "; what is done is kept, the same command goes on" if job and job.journal.parts else ""
+                goes_on = job is not None and job.journal.parts and is_of_the_disk(error)
+                kept = "; what is done is kept, the same command goes on" if goes_on else ""
                 raise RestillError(f"'{dst}' cannot be written: {reason(error)}{kept}") from error
             raise
     return Summary(sink.final, frames, time.monotonic() - began)
@@ -182,7 +183,7 @@ def check_output(src: Path, dst: Path, overwrite: bool) -> None:
 
 def _run(
     source: Source,
-    sink: Sink | Segments,
+    sink: Sink,
     process: Process,
     on_frame: Callable[[], object] | None,
     job: Job | None,
@@ -192,23 +193,25 @@ def _run(
     stop = threading.Event()
     decoded, cleaned = _Pipe(stop), _Pipe(stop)
     tickets: deque[Ticket] = deque()
-    packets: deque[av.Packet] = deque()
+    packets: deque[av.Packet] = deque()  # of the other streams, where they come only once
     errors: list[BaseException] = []
 
     def decode() -> None:
-        on_packet = packets.append if job is None else None
+        on_packet = packets.append if isinstance(sink, SegmentSink) and sink.one_pass else None
         for frame, ticket in source.frames(on_packet, start=done - again):
             tickets.append(ticket)
             decoded.put(frame)
         decoded.put(None)
 
+    def copy() -> None:
+        while packets and isinstance(sink, SegmentSink):
+            sink.write_packet(packets.popleft())
+
     def encode() -> None:
         for frame, ticket in cleaned:
             sink.write(frame, ticket)
-            while packets:
-                sink.write_packet(packets.popleft())
-        while packets:
-            sink.write_packet(packets.popleft())
+            copy()
+        copy()
 
     def guarded(work: Callable[[], None]) -> None:
         try:

@@ -1,0 +1,148 @@
+"""The picture on its way into a video file: encoded, with the times, tags and colors of its source."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from restill.clock import NO_CLOCK, Clock
+from restill.video import color
+from restill.video.color import ColorTags, Converter
+from restill.video.copying import keep_metadata, timecode_of
+from restill.video.decode import Source, Ticket, VideoSource
+from restill.video.pixels import Pixels, choose_pixels
+from restill.video.probe import VideoInfo
+from restill.video.settings import CODECS, MP4, EncodeSettings
+
+_TURNING = (".mp4", ".m4v", ".mov", ".mkv")  # containers that hold a display matrix
+_IN_ORDER = 2  # frames: so few have no B-frame, and x265 gives them a decoding time that it never set
+
+
+class PictureEncoder:
+    """Encodes the frames of one source for one output: settings, tags, colors and times.
+
+    Args:
+        final: The output; its extension chooses the container.
+        source: Where the frames come from.
+        settings: How to encode.
+        clock: Told what "color back" (from RGB) and "encode" take.
+        timecode: Whether the output gets the source's timecode.
+
+    Attributes:
+        notes: Sentences on what the output cannot keep of the picture, once :meth:`stored` was called.
+        tags: The tags of the picture's stream.
+        timecode: As it was given.
+
+    Raises:
+        RestillError: The settings do not fit the container or the input.
+    """
+
+    def __init__(
+        self,
+        final: Path,
+        source: Source,
+        settings: EncodeSettings,
+        clock: Clock = NO_CLOCK,
+        *,
+        timecode: bool = True,
+    ) -> None:
+        self._final, self._source, self._info, self._settings, self._clock = final, source, source.info, settings, clock
+        self._codec = settings.choose_codec(final, source.info)
+        self._suffix = final.suffix.lower()
+        self._turns = self._suffix in _TURNING or self._info.matrix is None
+        self._durations: dict[int, int] = {}
+        self._count = 0
+        self.notes: tuple[str, ...] = ()
+        self.timecode = timecode
+        self.tags: dict[str, str] = {}
+        if isinstance(source, VideoSource):
+            self.tags = keep_metadata(source.stream.metadata)
+            self.tags.pop("alpha_mode", None)  # the output has no transparency
+            codes = [self.tags.pop("timecode", ""), *(timecode_of(stream) for stream in source.container.streams)]
+            if timecode and any(codes):
+                self.tags["timecode"] = next(filter(None, codes))
+
+    def stored(self, frame: np.ndarray) -> np.ndarray:
+        """A frame (H, W, 3) as it lies in the file, which may turn it when it is shown, and may need an even size."""
+        frame = self._info.orientation.as_stored(frame) if self._turns else frame
+        pixels = self._pixels(frame.shape[1], frame.shape[0])
+        self.notes = (*self._info.lost, *pixels.notes)
+        return pixels.padded(frame)
+
+    def start(self, output: OutputContainer, height: int, width: int, *, deep: bool) -> VideoStream:
+        """Add the picture's stream to an output, for stored frames of this size."""
+        info, codec = self._info, CODECS[self._codec]
+        pixels = self._pixels(width, height)
+        stream = output.add_stream(
+            codec.encoder, rate=info.fps or 25, options=self._settings.encoder_options(self._codec)
+        )
+        assert isinstance(stream, VideoStream)  # noqa: S101
+        stream.width, stream.height, stream.pix_fmt = width, height, pixels.format
+        stream.time_base = stream.codec_context.time_base = info.time_base
+        stream.thread_count = 0
+        if info.sample_aspect:
+            turned = info.orientation.transpose and not self._turns
+            stream.codec_context.sample_aspect_ratio = 1 / info.sample_aspect if turned else info.sample_aspect
+        tags = output_tags(info, height)
+        stream.colorspace, stream.color_range = tags.matrix, tags.range
+        stream.color_primaries, stream.color_trc = tags.primaries, tags.transfer
+        if self._codec == "av1":
+            os.environ.setdefault("SVT_LOG", "1")  # errors only; it talks to stderr on its own
+        if self._codec == "hevc" and self._suffix in MP4:
+            stream.codec_context.codec_tag = "hvc1"  # the tag that Apple's players ask for
+        if info.matrix is not None and self._turns:
+            stream.set_display_matrix(info.matrix)
+        stream.metadata.update(self.tags)
+        if isinstance(self._source, VideoSource):
+            stream.disposition = self._source.stream.disposition
+        self._stream, self._pix_fmt = stream, pixels.format
+        self._converter = Converter(tags, info.coded_height, deep)
+        return stream
+
+    def encode(self, frame: np.ndarray, ticket: Ticket) -> list[av.Packet]:
+        """One stored frame; the packets that are ready."""
+        with self._clock("color back"):
+            coded = self._converter.from_rgb(frame, self._pix_fmt)
+        coded.pts, coded.time_base = ticket.pts, self._info.time_base
+        self._durations[ticket.pts] = ticket.duration
+        self._count += 1
+        with self._clock("encode"):
+            return self._timed(self._stream.encode(coded))
+
+    def flush(self) -> list[av.Packet]:
+        """What is still inside the encoder, which is done then."""
+        with self._clock("encode"):
+            packets = self._timed(self._stream.encode(None))
+        if self._count <= _IN_ORDER:
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
+
+    def _pixels(self, width: int, height: int) -> Pixels:
+        return choose_pixels(self._settings, self._codec, self._final, self._info, width, height)
+
+    def _timed(self, packets: list[av.Packet]) -> list[av.Packet]:
+        for packet in packets:
+            duration = self._durations.pop(packet.pts, 0) if packet.pts is not None else 0
+            if duration:
+                packet.duration = duration
+        return packets
+
+
+def output_tags(info: VideoInfo, height: int) -> ColorTags:
+    """The color tags of the output: the input's, and where it had none what makes players show the same."""
+    if info.kind != "video":
+        return ColorTags(color.BT709, color.LIMITED, color.BT709, color.BT709)
+    tags = info.color
+    if info.is_rgb:
+        return replace(tags, matrix=color.BT709, range=color.LIMITED)
+    guess = color.guessed_matrix(info.coded_height)
+    if tags.matrix == color.UNSPECIFIED and guess != color.guessed_matrix(height):
+        return replace(tags, matrix=guess)
+    return tags

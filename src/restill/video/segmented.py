@@ -1,0 +1,289 @@
+"""Outputs that are made in segments: the picture as it comes, and all else of the source in the last step."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from heapq import merge
+from pathlib import Path
+
+import av
+import numpy as np
+
+from restill.clock import NO_CLOCK, Clock
+from restill.video import pictures
+from restill.video.copying import described
+from restill.video.decode import Source, Ticket, VideoSource
+from restill.video.encode import FolderSink, PictureSink
+from restill.video.encoder import PictureEncoder
+from restill.video.journal import Parts, beside, sync
+from restill.video.mux import Failure, Muxer, is_of_the_disk, told, why
+from restill.video.segments import Head, Writer, head_of, read_segment, segment_frames
+from restill.video.settings import MUXERS, EncodeSettings
+from restill.video.trial import can_reopen, plan
+
+_LEAST_FIRST = ("data", "attachment", "subtitle", "video", "audio")  # where nobody says which stream fails
+
+
+class SegmentSink:
+    """A video file, made in segments; those that are done stay in their folder until the file is whole.
+
+    Args:
+        final: The name the file will get.
+        source: Where the frames come from.
+        settings: How to encode.
+        parts: Where the segments lie, in which :func:`restill.video.segments.frames_done` has been looked for; None
+            makes one segment, which nobody goes on with.
+        clock: Told what "color back" (from RGB) and "encode" take.
+
+    Raises:
+        RestillError: The settings do not fit the container or the input, or a trial of the output fails.
+    """
+
+    def __init__(
+        self, final: Path, source: Source, settings: EncodeSettings, parts: Parts | None, clock: Clock = NO_CLOCK
+    ) -> None:
+        self.final, self._source, self._settings, self._clock = final, source, settings, clock
+        settings.choose_codec(final, source.info)  # refuses, before anything is done
+        self._plan = plan(final, source, settings)
+        self._full = None if parts is None else segment_frames(source.info.height, source.info.width)
+        self._parts = _scratch(final) if parts is None else parts
+        self._kept = parts is not None
+        self._number = len(self._parts.parts)
+        self._encoder = self._new_encoder()
+        self._writer: Writer | None = None
+        self._frames, self._told = 0, False
+        self._spools: dict[int, Writer] = {}
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether the source cannot be read again at the end: each packet of its other streams must be written here."""
+        return isinstance(self._source, VideoSource) and not can_reopen(self._source)
+
+    def write_packet(self, packet: av.Packet) -> None:
+        """A packet of another stream of a source that cannot be read again."""
+        if packet.stream_index in self._plan.ways:
+            if packet.stream_index not in self._spools:
+                self._parts.folder.mkdir(exist_ok=True)
+                self._spools[packet.stream_index] = Writer(self._spool(packet.stream_index))
+            self._spools[packet.stream_index].write(packet)
+
+    def write(self, frame: np.ndarray, ticket: Ticket) -> None:
+        """Encode one frame (H, W, 3)."""
+        frame = self._encoder.stored(frame)
+        if self._writer is None:
+            self._begin(frame)
+        assert self._writer is not None  # noqa: S101
+        for packet in self._encoder.encode(frame, ticket):
+            self._writer.write(packet)
+        self._frames += 1
+        if self._frames == self._full:
+            self._end()
+
+    def close(self) -> None:
+        """Put the segments together; the file has its final name then. A stream that fails is left out, and named."""
+        if self._writer is not None:
+            self._end()
+        for spool in self._spools.values():
+            spool.close(Head(0, 0, 0, False))
+        ways = dict(self._plan.ways)
+        with self._clock("encode"):
+            while (failed := self._put_together(ways)) is not None:
+                del ways[failed]
+        if not self._kept:
+            self._parts.finish()
+
+    def abandon(self) -> None:
+        """Remove what is not whole."""
+        for writer in (self._writer, *self._spools.values()):
+            if writer is not None:
+                writer.abandon()
+        if self._kept:
+            self._parts.drop(self._number)
+        else:
+            self._parts.finish()
+
+    def _new_encoder(self, clock: Clock = NO_CLOCK) -> PictureEncoder:
+        return PictureEncoder(self.final, self._source, self._settings, clock, timecode=self._plan.timecode)
+
+    def _begin(self, stored: np.ndarray) -> None:
+        if not self._told:
+            self._told = True
+            for sentence in (*self._encoder.notes, *self._plan.notes):
+                warnings.warn(sentence, UserWarning, stacklevel=2)
+        self._encoder = self._new_encoder(self._clock)
+        # never written: a container of the output's kind, in which the encoder says what it would there
+        self._memory = av.open(io.BytesIO(), "w", format=MUXERS[self.final.suffix.lower()])
+        self._height, self._width = stored.shape[:2]
+        self._deep = stored.dtype == np.uint16
+        self._encoder.start(self._memory, self._height, self._width, deep=self._deep)
+        self._parts.folder.mkdir(exist_ok=True)
+        self._writer = Writer(self._parts.unfinished(self._number))
+
+    def _end(self) -> None:
+        assert self._writer is not None  # noqa: S101
+        for packet in self._encoder.flush():
+            self._writer.write(packet)
+        self._writer.close(Head(self._frames, self._height, self._width, self._deep))
+        self._memory.close()
+        self._parts.keep(self._number)
+        self._writer, self._frames, self._number = None, 0, self._number + 1
+
+    def _put_together(self, ways: Mapping[int, str]) -> int | None:
+        """Make the file; or give the stream of the source that fails, once a note has named it."""
+        info, head = self._source.info, head_of(self._parts.parts[0])
+        whole, suffix = self._parts.whole(self.final.suffix), self.final.suffix.lower()
+        with ExitStack() as stack:
+            source = self._source
+            if isinstance(source, VideoSource) and not self.one_pass:
+                source = stack.enter_context(closing(VideoSource(info.path, source.limits)))
+            container, picture = (source.container, source.stream) if isinstance(source, VideoSource) else (None, None)
+            with told() as sentences:
+                muxer = Muxer(str(whole), suffix, info, self._new_encoder(), container, picture, ways)
+                try:
+                    muxer.start(head.height, head.width, deep=head.deep)
+                    for _, index, packet in merge(self._coded(), *self._rest(source, ways), key=lambda one: one[0]):
+                        if index is None:
+                            muxer.write_picture(packet)
+                        else:
+                            muxer.write_other(index, packet)
+                    muxer.close()
+                except BaseException as error:
+                    muxer.abandon()
+                    whole.unlink(missing_ok=True)
+                    if not isinstance(error, Failure) or is_of_the_disk(error) or not ways:
+                        raise
+                    failed = error
+                else:
+                    failed = None
+            if failed is None:
+                sync(whole)  # before a journal goes
+                whole.replace(self.final)
+                sync(self.final.absolute().parent)
+                return None
+            assert container is not None  # noqa: S101 - pictures have no other streams
+            index = muxer.culprit(sentences)
+            if index is None or index not in ways:
+                index = min(ways, key=lambda one: _LEAST_FIRST.index(container.streams[one].type))
+            warnings.warn(
+                f"{described(container.streams[index])} is left out: it fails at the end of the file "
+                f"({why(failed, sentences)})",
+                UserWarning,
+                stacklevel=3,
+            )
+            return index
+
+    def _rest(self, source: Source, ways: Mapping[int, str]) -> list[Iterator[_Timed]]:
+        """The packets of the other streams: of the source, or as they were kept when they came."""
+        if self.one_pass:
+            return [_steady(self._spooled(index), index) for index in ways if index in self._spools]
+        return [_steady(source.other_packets())] if isinstance(source, VideoSource) and ways else []
+
+    def _spool(self, index: int) -> Path:
+        return self._parts.folder / f"stream-{index}"
+
+    def _spooled(self, index: int) -> Iterator[av.Packet]:
+        return (packet for packet in read_segment(self._spool(index)) if isinstance(packet, av.Packet))
+
+    def _coded(self) -> Iterator[_Timed]:
+        last = None
+        for part in self._parts.parts:
+            for packet in read_segment(part):
+                if isinstance(packet, Head):
+                    continue
+                if packet.dts is not None:
+                    if last is not None and packet.dts <= last:
+                        packet.dts = last + 1  # uneven times: an encoder that begins anew reaches further back
+                    last = packet.dts
+                yield _seconds(packet), None, packet
+
+
+_Timed = tuple[float, int | None, av.Packet]  # (seconds, index of the stream, or None of the picture, packet)
+
+
+def _steady(packets: Iterable[av.Packet], index: int | None = None) -> Iterator[_Timed]:
+    """Packets of other streams with times that never go back."""
+    latest = float("-inf")
+    for packet in packets:
+        latest = max(latest, _seconds(packet, latest))
+        yield latest, packet.stream_index if index is None else index, packet
+
+
+def _seconds(packet: av.Packet, unknown: float = 0.0) -> float:
+    time = packet.dts if packet.dts is not None else packet.pts
+    return unknown if time is None or not packet.time_base else float(time * packet.time_base)
+
+
+class FolderSegmentSink:
+    """A folder of PNG frames, made in folders of some frames each; what is done stays."""
+
+    def __init__(self, final: Path, source: Source, journal: Parts) -> None:
+        self.final, self._journal = final, journal
+        self._full = segment_frames(source.info.height, source.info.width)
+        self._number, self._frames = len(journal.parts), 0
+
+    def write(self, frame: np.ndarray, ticket: Ticket) -> None:
+        """Write one frame (H, W, 3)."""
+        folder = self._journal.unfinished(self._number)
+        folder.mkdir(exist_ok=True)
+        pictures.write_picture(folder / f"{ticket.name}.png", frame)
+        self._frames += 1
+        if self._frames == self._full:
+            self._end(folder)
+
+    def close(self) -> None:
+        """Give the frames their final place; other files that are there already stay."""
+        if self._frames:
+            self._end(self._journal.unfinished(self._number))
+        sink = FolderSink(self.final, self._journal.whole(""))
+        try:
+            for part in self._journal.parts:
+                for file in part.iterdir():
+                    sink.take(file)
+            sink.close()
+        except BaseException:
+            sink.abandon()
+            raise
+
+    def abandon(self) -> None:
+        """Remove what is not whole."""
+        self._journal.drop(self._number)
+
+    def _end(self, folder: Path) -> None:
+        for file in folder.iterdir():
+            sync(file)
+        sync(folder)
+        self._journal.keep(self._number)
+        self._frames, self._number = 0, self._number + 1
+
+
+Sink = SegmentSink | FolderSegmentSink | FolderSink | PictureSink
+
+
+def open_sink(
+    final: Path, source: Source, settings: EncodeSettings, parts: Parts | None = None, clock: Clock = NO_CLOCK
+) -> Sink:
+    """Choose by the output's name: a picture, a folder (no extension), or a video, which alone takes the clock.
+
+    Args:
+        final: The output.
+        source: Where the frames come from.
+        settings: How to encode.
+        parts: Where a job that can be gone on with keeps what is done; not for a picture.
+        clock: Told what "color back" (from RGB) and "encode" take.
+    """
+    if final.is_dir() or not final.suffix:
+        if source.info.kind == "picture":
+            return PictureSink(final / f"{source.info.path.stem}.png", source)
+        return FolderSink(final) if parts is None else FolderSegmentSink(final, source, parts)
+    if pictures.is_picture(final):
+        return PictureSink(final, source)
+    return SegmentSink(final, source, settings, parts, clock)
+
+
+def _scratch(final: Path) -> Parts:
+    folder = beside(final, f".partial-{os.getpid()}")
+    return Parts(folder.with_name(f".{folder.name}"))

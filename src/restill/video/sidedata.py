@@ -1,0 +1,60 @@
+"""What a frame carries beside its pixels: a display matrix, HDR descriptions, captions, EXIF data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av
+from av.sidedata.sidedata import Type
+
+# FFmpeg's numbers for which PyAV has no name yet (libavutil/frame.h).
+_NEWER = {28: "LCEVC", 29: "VIEW_ID", 30: "THREE_D_REFERENCE_DISPLAYS", 31: "EXIF"}
+_WORDS = {
+    "A53_CC": "closed captions inside the picture",
+    "STEREO3D": "the stereo 3D description",
+    "SPHERICAL": "the 360-degree description",
+    "MASTERING_DISPLAY_METADATA": "the HDR mastering description (the color tags are kept)",
+    "CONTENT_LIGHT_LEVEL": "the HDR light levels (the color tags are kept)",
+    "DYNAMIC_HDR_PLUS": "the HDR10+ data",
+    "DYNAMIC_HDR_VIVID": "the HDR Vivid data",
+    "DOVI_METADATA": "the Dolby Vision data",
+    "DOVI_RPU_BUFFER": "the Dolby Vision data",
+    "AMBIENT_VIEWING_ENVIRONMENT": "the description of the ambient light",
+    "ICC_PROFILE": "the ICC profile",
+    "EXIF": "the EXIF data of the frames",
+    "SEI_UNREGISTERED": "the user data inside the picture",
+    "AFD": "the active format description",
+    "PANSCAN": "the pan and scan rectangle",
+    "FILM_GRAIN_PARAMS": "the film grain parameters",
+    "S12M_TIMECODE": "the timecode inside the picture",
+    "VIEW_ID": "the second view of spatial video",
+}
+# These describe how the input was coded, or what a tag of the stream says too.
+_OF_THE_CODER = {"MOTION_VECTORS", "VIDEO_ENC_PARAMS", "GOP_TIMECODE", "REGIONS_OF_INTEREST"}
+_ENCODERS = (b"x264", b"x265", b"Lavc")  # they write their settings as user data
+
+
+def _missing(kind: type[Type], number: object) -> Any:
+    """A member for a number that PyAV does not know: without it, one such item hides all others of a frame."""
+    member = object.__new__(kind)
+    member._name_, member._value_ = _NEWER.get(int(str(number)), f"type {number}"), number
+    kind._value2member_map_[number] = member
+    return member
+
+
+Type._missing_ = classmethod(_missing)  # type: ignore[assignment, method-assign]
+
+
+def sides(frame: av.VideoFrame) -> dict[str, bytes]:
+    """The side data of a frame by FFmpeg's name of each, such as ``DISPLAYMATRIX``; ``type 77`` for an unknown one."""
+    container: Any = frame.side_data
+    found = {side.type.name: bytes(side) for side in container if side.type.name not in _OF_THE_CODER}
+    if any(name in found.get("SEI_UNREGISTERED", b"") for name in _ENCODERS):
+        del found["SEI_UNREGISTERED"]
+    return found
+
+
+def named(kinds: set[str]) -> list[str]:
+    """These kinds of side data in words, in a fixed order, each once."""
+    words = (_WORDS.get(kind, f"the side data '{kind.lower().replace('_', ' ')}'") for kind in sorted(kinds))
+    return list(dict.fromkeys(words))

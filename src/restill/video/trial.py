@@ -1,0 +1,237 @@
+"""A trial before any work: the whole output with a few packets of each stream, written to memory and read back.
+
+What the muxer does not take is found here, not after the last frame. Each stream of the source is copied; or, where the
+container does not take it, sound is encoded anew; or it is left out. Nothing of the last two goes without a sentence.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Stream
+
+from restill.errors import RestillError
+from restill.video import sound
+from restill.video.copying import COPY, described, is_cover, is_video, others
+from restill.video.decode import Source, Ticket, VideoSource
+from restill.video.encoder import PictureEncoder
+from restill.video.mux import Failure, Muxer, is_of_the_disk, told, why
+from restill.video.probe import first_stream, open_video
+from restill.video.settings import MUXERS, EncodeSettings
+from restill.video.sidedata import named, sides
+
+_PACKETS = 4  # of each stream: enough for what a muxer looks at
+_MOST_PACKETS, _MOST_BYTES = 4000, 32 << 20  # of the source, read to find them
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an output is made of.
+
+    Attributes:
+        ways: What becomes of each other stream of the source, by its index.
+        notes: Sentences on what the output does not keep.
+        timecode: Whether the output can have the source's timecode.
+    """
+
+    ways: Mapping[int, str]
+    notes: tuple[str, ...] = ()
+    timecode: bool = True
+
+
+def plan(final: Path, source: Source, settings: EncodeSettings) -> Plan:
+    """Try an output, and find what becomes of each stream of the source.
+
+    Raises:
+        RestillError: Not even the picture alone can be written.
+    """
+    if not isinstance(source, VideoSource):
+        return _Trial(final, source, settings, None, None, _Samples({}, whole=True)).plan()
+    if not can_reopen(source):
+        samples = _samples(source.container, source.stream, source.early)
+        return _Trial(final, source, settings, source.container, source.stream, samples).plan()
+    with open_video(source.info.path, source.limits) as container:
+        picture = first_stream(source.info.path, container)
+        samples = _samples(container, picture, container.demux())
+        return _Trial(final, source, settings, container, picture, samples).plan()
+
+
+def can_reopen(source: VideoSource) -> bool:
+    """Whether a source is a file, which can be read from its beginning again; a pipe cannot."""
+    return source.info.path.is_file()
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """The first packets of each stream, by its index; and whether they are all there is in the file."""
+
+    packets: Mapping[int, list[av.Packet]]
+    whole: bool
+
+
+class _Trial:
+    def __init__(
+        self,
+        final: Path,
+        source: Source,
+        settings: EncodeSettings,
+        container: InputContainer | None,
+        picture: Stream | None,
+        samples: _Samples,
+    ) -> None:
+        self._final, self._source, self._settings = final, source, settings
+        self._container, self._picture = container, picture
+        self._suffix = final.suffix.lower()
+        self._streams = list(others(container, picture)) if container and picture else []
+        self._packets, self._whole = samples.packets, samples.whole
+        self._timecode = True
+        self._sides: set[str] = set()  # of the last trial that went well: what the picture carries
+        self._chapters = 0
+
+    def plan(self) -> Plan:
+        """The most that can be written: all at once, or else one stream after the other."""
+        notes: list[str] = []
+        streams = []
+        for stream in self._streams:
+            if self._whole and stream.type != "attachment" and not self._packets.get(stream.index):
+                notes.append(f"{described(stream)} is left out: it is empty")
+            else:
+                streams.append(stream)
+        ways = {stream.index: COPY for stream in streams}
+        if self._try(ways) is not None:
+            self._try_the_picture(notes)
+            ways = self._one_by_one(streams, notes)
+        for stream in streams:
+            if stream.index in ways and self._picture and is_video(stream):
+                notes.append(f"{described(stream)} is copied as it is; stream {self._picture.index} is restored")
+        return Plan(ways, (*notes, *self._lost()), self._timecode)
+
+    def _try_the_picture(self, notes: list[str]) -> None:
+        refusal = self._try({})
+        if refusal is not None:
+            self._timecode = False
+            again = self._try({})
+            if again is not None:
+                raise RestillError(f"'{self._final}' cannot be written: {again}")
+            notes.append(f"the timecode is left out: a {self._suffix} file cannot hold it ({refusal})")
+
+    def _one_by_one(self, streams: list[Stream], notes: list[str]) -> dict[int, str]:
+        ways: dict[int, str] = {}
+        for stream in streams:
+            refusals: list[str] = []
+            for way in (COPY, *(sound.ways(self._suffix) if stream.type == "audio" else ())):
+                refusal = self._try({**ways, stream.index: way})
+                if refusal is None:
+                    ways[stream.index] = way
+                    break
+                refusals.append(refusal)
+            if not refusals:
+                continue
+            cannot = f"a {MUXERS[self._suffix]} file cannot hold it ({refusals[0]})"
+            if stream.index in ways:
+                notes.append(f"{described(stream)} is encoded anew as {ways[stream.index]}: {cannot}")
+            else:
+                more = "" if self._suffix == ".mkv" else "; a .mkv holds most"
+                notes.append(f"{described(stream)} is left out: {cannot}{more}")
+        return ways
+
+    def _try(self, ways: Mapping[int, str]) -> str | None:
+        """Write and close all that, and read it back; the reason where it does not work."""
+        made, info = io.BytesIO(), self._source.info
+        encoder = PictureEncoder(self._final, self._source, self._settings, timecode=self._timecode)
+        frame = np.zeros((info.height, info.width, 3), np.uint16 if info.bit_depth > 8 else np.uint8)
+        stored = encoder.stored(frame)
+        with told() as sentences:
+            muxer = Muxer(made, self._suffix, info, encoder, self._container, self._picture, ways)
+            try:
+                muxer.start(*stored.shape[:2], deep=stored.dtype == np.uint16)
+                start = (self._picture.start_time if self._picture else None) or 0
+                for packet in (*encoder.encode(stored, Ticket(start, 1, "")), *encoder.flush()):
+                    muxer.write_picture(packet)
+                for index in ways:
+                    for packet in self._packets.get(index, ()):
+                        muxer.write_other(index, _copied(packet))
+                muxer.close()
+            except Failure as error:
+                muxer.abandon()
+                if is_of_the_disk(error):
+                    raise
+                failed = error
+            else:
+                failed = None
+        return why(failed, sentences) if failed is not None else self._read_back(made, ways)
+
+    def _read_back(self, made: io.BytesIO, ways: Mapping[int, str]) -> str | None:
+        """What a trial holds; the reason where that is less than was written."""
+        sent = [stream for stream in self._streams if stream.index in ways]
+        sent = [stream for stream in sent if stream.type == "attachment" or self._packets.get(stream.index)]
+        written = Counter(stream.type for stream in sent) + Counter(["video"])
+        before = self._picture.index if self._picture else 0
+        made.seek(0)
+        try:
+            with av.open(made, "r") as output:
+                first = next(stream for stream in output.streams.video if not is_cover(stream))
+                read = Counter(stream.type for stream in others(output, first)) + Counter(["video"])
+                if missing := written - read:
+                    return f"no {' or '.join(missing)} stream is in the file then"
+                self._chapters = len(output.chapters())
+                place = sum(is_video(stream) and stream.index < before for stream in sent)
+                picture = [stream for stream in output.streams.video if not is_cover(stream)][place]
+                frame = next(output.decode(picture))
+                self._sides = {kind for kind, data in sides(frame).items() if self._same(kind, data)}
+        except (FFmpegError, StopIteration) as error:
+            return f"the file cannot be read then: {why(error, [])}"
+        return None
+
+    def _same(self, kind: str, data: bytes) -> bool:
+        return kind == "DISPLAYMATRIX" or data == self._source.info.sides.get(kind)
+
+    def _lost(self) -> list[str]:
+        """Sentences on what the source has and the last trial that went well has not."""
+        info = self._source.info
+        turned = {"DISPLAYMATRIX"}  # by the display matrix, or else the pixels are
+        kinds = set(info.sides) - self._sides - turned
+        lost = [f"{what} is left out: Restill cannot write it into a {self._suffix}" for what in named(kinds)]
+        if self._chapters < len(info.chapters):
+            lost.append(
+                f"{len(info.chapters) - self._chapters} chapters are left out: a {self._suffix} cannot hold them"
+            )
+        return lost
+
+
+def _samples(container: InputContainer, picture: Stream, packets: Iterable[av.Packet]) -> _Samples:
+    """The first packets of each stream but the picture's, as far as a bounded reading finds them."""
+    streams = list(others(container, picture))
+    found: dict[int, list[av.Packet]] = {stream.index: [] for stream in streams}
+    missing = {stream.index for stream in streams if stream.type != "attachment"}
+    size, whole = 0, isinstance(packets, Iterator)  # a list is of a pipe, which goes on
+    try:
+        for count, packet in enumerate(packets):
+            if not missing or count > _MOST_PACKETS or size > _MOST_BYTES:
+                return _Samples(found, whole=False)
+            size += packet.size
+            if packet.stream_index in missing and packet.size:
+                found[packet.stream_index].append(packet)
+                if len(found[packet.stream_index]) == _PACKETS:
+                    missing.remove(packet.stream_index)
+    except (FFmpegError, OSError):  # damage is told when it is reached
+        return _Samples(found, whole=False)
+    return _Samples(found, whole)
+
+
+def _copied(packet: av.Packet) -> av.Packet:
+    """A packet that muxing may change; the next trial needs the other."""
+    copy = av.Packet(bytes(packet))
+    copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+    copy.is_keyframe = packet.is_keyframe
+    for side in packet.iter_sidedata():
+        copy.set_sidedata(side)
+    return copy
