@@ -88,6 +88,15 @@ class RestoringOptions:
             rich_help_panel=QUALITY,
         ),
     ] = None
+    pixel_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Color and bits of OUT: yuv420p plays everywhere; yuv422p, yuv444p and yuv420p10le keep more, but many "
+            "players do not play them. By default what players decode, and in a .mkv all of IN.",
+            rich_help_panel=QUALITY,
+        ),
+    ] = None
     preset: Annotated[
         str,
         typer.Option(
@@ -150,7 +159,9 @@ class RestoringOptions:
         """How the output is encoded."""
         from restill.video import EncodeSettings
 
-        return EncodeSettings(codec=self.codec, crf=self.crf, preset=self.preset, fps=self.fps)
+        return EncodeSettings(
+            codec=self.codec, crf=self.crf, preset=self.preset, fps=self.fps, pixel_format=self.pixel_format
+        )
 
     def limits(self) -> Limits:
         """What the input may have at most."""
