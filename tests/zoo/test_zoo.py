@@ -101,6 +101,31 @@ def test_find(folder, tmp_path):
         zoo.find("gone.onnx")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("ril-m", "rill-m"), ("rill_xl", "rill-xl"), ("RILL-S", "rill-s"), ("permisive", "permissive")]
+)
+def test_a_wrong_name_gets_the_nearest_one(typed, meant):
+    for look_up in (zoo.find, zoo.card):
+        with pytest.raises(RestillError, match=f"'{typed}' is not known.*Did you mean '{meant}'"):
+            look_up(typed)
+
+
+def test_a_name_like_no_other_gets_no_hint():
+    with pytest.raises(RestillError, match=r"\.onnx file\.$"):
+        zoo.find("quux")
+
+
+@pytest.mark.parametrize(("easy", "name"), zoo.EASY_NAMES.items())
+def test_easy_names(easy, name):
+    assert zoo.find(easy) == zoo.find(name)
+    assert zoo.card(easy) == zoo.card(name)
+    assert zoo.safe_precisions(easy) == zoo.card(name).safe_precisions
+
+
+def test_the_easy_name_for_use_at_work_is_for_use_at_work():
+    assert zoo.card("permissive").any_use
+
+
 def test_no_default(folder):
     with pytest.raises(RestillError, match="no student for the task 'derain' comes with Restill"):
         zoo.default("derain")

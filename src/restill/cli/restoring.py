@@ -135,11 +135,11 @@ def models(
 ) -> None:
     """List the students that come with Restill."""
     from restill import zoo
-    from restill.zoo.show import details, overview
+    from restill.zoo.show import as_data, details, overview
 
     cards = [zoo.card(name)] if name else zoo.cards()
     if as_json:
-        typer.echo(json.dumps([card.model_dump() for card in cards], indent=2))
+        typer.echo(json.dumps([as_data(card) for card in cards], indent=2))
     else:
         Console(soft_wrap=not cards).print(details(cards[0]) if name else overview(cards))
 

@@ -218,7 +218,7 @@ def _watch_clip(label: str, path: Path, plan: Plan, quiet: bool) -> View:
 
 
 def _watch_model(label: str, model: Model, plan: Plan, look: Look | None, quiet: bool) -> View:
-    outputs = stream(model, _frames(plan.clip, plan))
+    outputs = stream(model, _frames(plan.clip, plan), guard=False)
     view = View(label, f"{model.info.network}, {model.backend}", None if look is None else look.path)
     with track(label, plan.total, "frames", quiet=quiet) as advance, nullcontext() if look is None else look.tap:
         return _watched(view, outputs, plan, advance, look)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import local
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,9 +20,16 @@ from restill.alignment import Aligner, align_window, flow_picture, make_dis
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
 from restill.runtime.feeds import WHITE
+from restill.runtime.guard import brightness, guards, nearest, put_back
 from restill.runtime.model import Model, ModelInfo, load_model
 
-Entry = tuple[np.ndarray, np.ndarray | None]  # a frame (H, W, 3) and, for alignment, its small gray picture
+
+class Entry(NamedTuple):
+    """A frame (H, W, 3), and what is made of it once: its small gray picture for alignment, its gray for the guard."""
+
+    frame: np.ndarray
+    picture: np.ndarray | None
+    gray: np.ndarray | None
 
 
 def stream(
@@ -29,6 +37,7 @@ def stream(
     frames: Iterable[np.ndarray],
     *,
     output: type[np.generic] | None = None,
+    guard: bool = True,
     clock: Clock = NO_CLOCK,
 ) -> Iterator[np.ndarray]:
     """Restore a clip of any length as it comes.
@@ -38,6 +47,8 @@ def stream(
         frames: (H, W, 3) RGB, all of one size and type: uint8, uint16 (white is 65535) or float32 in [0, 1]. A frame
             is kept until its neighbours are done, so its memory must not be written over by the caller meanwhile.
         output: Type of the restored frames, one of the same three; by default that of the frames.
+        guard: Keep burnt-in text and marks as they are (:mod:`restill.runtime.guard`). It works for students that
+            remove rain, keep the size and see more than one frame; False gives what the network gives.
         clock: Told what the stages take: "align", "pack" (into the network's input), "network", "unpack"; of a model
             with one lane only.
 
@@ -50,14 +61,15 @@ def stream(
         RestillError: The model cannot be loaded, or a frame is not like the others (the sentence says which).
     """
     model = model if isinstance(model, Model) else load_model(model)
-    return _stream(model, frames, output, clock)
+    return _stream(model, frames, output, guard, clock)
 
 
 def _stream(
-    model: Model, frames: Iterable[np.ndarray], output: type[np.generic] | None, clock: Clock
+    model: Model, frames: Iterable[np.ndarray], output: type[np.generic] | None, guard: bool, clock: Clock
 ) -> Iterator[np.ndarray]:
     info = model.info
-    windows = _windows(_entries(frames, info, clock), info.frames_before, info.frames_after)
+    entries = _entries(frames, info, clock, guard=guard and guards(info))
+    windows = _windows(entries, info.frames_before, info.frames_after)
     if model.lanes == 1:
         yield from map(_Lane(model, output, clock), windows)
         return
@@ -94,9 +106,9 @@ class _Lane:
     def __call__(self, entries: list[Entry]) -> np.ndarray:
         """The restored frame (s*H, s*W, 3) of a window."""
         clock, middle = self.clock, self.model.info.frames_before
-        window = [frame for frame, _ in entries]  # K x (H, W, 3)
+        window = [entry.frame for entry in entries]  # K x (H, W, 3)
         if self.aligner is not None:
-            pictures = [picture for _, picture in entries if picture is not None]  # K x (h, w)
+            pictures = [entry.picture for entry in entries if entry.picture is not None]  # K x (h, w)
             with clock("align"):
                 window = self.aligner.window(window, pictures, middle)
         if self.feed is None or self.network is None:
@@ -105,12 +117,17 @@ class _Lane:
             packed = self.feed.pack(window)
         with clock("network"):
             answer = self.network(packed)
+        frame, _, gray = entries[middle]
         with clock("unpack"):
-            return self.feed.unpack(answer, window[middle], np.dtype(self.output or window[middle].dtype))
+            clean = self.feed.unpack(answer, frame, np.dtype(self.output or frame.dtype))
+            if gray is not None:
+                near = [entries[i].gray for i in nearest(middle, len(entries))]
+                put_back(clean, frame, gray, [other for other in near if other is not None])
+            return clean
 
 
-def _entries(frames: Iterable[np.ndarray], info: ModelInfo, clock: Clock) -> Iterator[Entry]:
-    """Each frame, checked, with what alignment needs of it made once."""
+def _entries(frames: Iterable[np.ndarray], info: ModelInfo, clock: Clock, *, guard: bool) -> Iterator[Entry]:
+    """Each frame, checked, with what alignment and guard need of it."""
     like = None
     for index, frame in enumerate(frames):
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype not in WHITE:
@@ -127,7 +144,9 @@ def _entries(frames: Iterable[np.ndarray], info: ModelInfo, clock: Clock) -> Ite
         frame = np.ascontiguousarray(frame)
         with clock("align"):
             picture = flow_picture(frame) if info.align == "dis" else None
-        yield frame, picture
+        with clock("unpack"):
+            gray = brightness(frame) if guard else None
+        yield Entry(frame, picture, gray)
 
 
 def _describe(shape: tuple[int, ...], dtype: np.dtype) -> str:
@@ -147,12 +166,13 @@ def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list
             yield list(ring)
 
 
-def whole_clip(model: Model, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+def whole_clip(model: Model, frames: Sequence[np.ndarray], *, guard: bool = True) -> list[np.ndarray]:
     """What :func:`stream` computes, said plainly: every window is cut out of the whole clip, one after the other.
 
     Args:
         model: A loaded model.
         frames: The whole clip, (H, W, 3) each.
+        guard: As of :func:`stream`.
 
     Returns:
         As many frames, restored.
@@ -162,6 +182,8 @@ def whole_clip(model: Model, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
     for t in range(len(frames)):
         around = range(t - info.frames_before, t + info.frames_after + 1)
         window = [frames[min(max(index, 0), len(frames) - 1)] for index in around]  # K x (H, W, 3)
+        grays = {id(frame): brightness(frame) for frame in window}
+        near = [grays[id(window[i])] for i in nearest(info.frames_before, info.frames)]
         if info.align == "dis":
             pictures = {id(frame): flow_picture(frame) for frame in window}
             window = align_window(make_dis(), window, [pictures[id(f)] for f in window], info.frames_before)
@@ -172,5 +194,8 @@ def whole_clip(model: Model, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
         x = np.pad(x, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")  # (K, H', W', 3)
         y = model.run(np.ascontiguousarray(x.transpose(0, 3, 1, 2))[None])[0]  # (3, s*H', s*W')
         y = y.transpose(1, 2, 0)[: info.scale * height, : info.scale * width].clip(0, 1)  # (s*H, s*W, 3)
-        restored.append(y if white == 1 else np.rint(y * np.float32(white)).astype(frames[t].dtype))
+        clean = np.ascontiguousarray(y if white == 1 else np.rint(y * np.float32(white)).astype(frames[t].dtype))
+        if guard and guards(info):
+            put_back(clean, frames[t], grays[id(frames[t])], near)
+        restored.append(clean)
     return restored

@@ -192,7 +192,7 @@ class Ruler:
         with track(f"{name}, NIQE", sum(lengths), "frames", quiet=self.quiet) as advance:
             for clip, length in zip(data.clips, lengths, strict=True):
                 frames, values = _degraded(clip, length, seen), []
-                for index, frame in enumerate(frames if model is None else stream(model, frames)):
+                for index, frame in enumerate(frames if model is None else stream(model, frames, guard=False)):
                     try:
                         values.append(niqe(frame, self.pristine))
                     except RestillError as error:

@@ -75,7 +75,7 @@ def windows(
         box = Box(top, left, height, width)
         rainy, clean = source.read(clip, range(start, start + frames), box, (height, width), rng)
         caught.clear()
-        for _ in stream(Model(model.info, model.path, "none", catch), rainy):
+        for _ in stream(Model(model.info, model.path, "none", catch), rainy, guard=False):
             pass
         centre = min(model.info.frames_before, frames - 1)
         yield caught[centre], clean[centre].transpose(2, 0, 1)[None].astype(np.float32) / 255

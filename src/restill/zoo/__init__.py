@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -12,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from restill.errors import RestillError
 
 FOLDER = Path(__file__).parent
-# the students that a task's own command uses: the better one; where that falls behind the clip; and for single pictures
+# the students that 'restill derain' uses: for clips, for clips with --fast, for single pictures
 DEFAULTS = {"derain": "rill-m", "derain-fast": "rill-s", "derain-picture": "rill-p"}
+EASY_NAMES = {"fast": "rill-s", "best": "rill-xl", "permissive": "rill-m-permissive"}  # each stands for a student
+ANY_USE = ("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0")  # licences for work too
 
 
 class Score(BaseModel):
@@ -85,6 +88,16 @@ class Card(BaseModel):
     quantized: str = ""
     scores: tuple[Score, ...] = ()
 
+    @property
+    def any_use(self) -> bool:
+        """Whether its licence allows use at work, and not research alone."""
+        return self.licence in ANY_USE
+
+    @property
+    def default_for(self) -> tuple[str, ...]:
+        """Those of :data:`DEFAULTS` that it is."""
+        return tuple(task for task, name in DEFAULTS.items() if name == self.name)
+
 
 class _CardFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -124,33 +137,36 @@ def card(name: str) -> Card:
     Raises:
         RestillError: There is no such student.
     """
-    if name not in _names():
+    known = _known(name)
+    if known is None:
         raise _unknown(name)
-    return read_card(FOLDER / name / "card.toml")
+    return read_card(FOLDER / known / "card.toml")
 
 
 def find(model: str | os.PathLike[str]) -> Path:
     """Where a model's ONNX file is.
 
     Args:
-        model: A name of the zoo, or a path that ends in ``.onnx`` or exists.
+        model: A name of the zoo, one of :data:`EASY_NAMES`, or a path that ends in ``.onnx`` or exists.
 
     Raises:
         RestillError: There is no such student, or no such file.
     """
     path = Path(model)
-    if str(model) in _names():
-        return FOLDER / str(model) / "model.onnx"
+    if (known := _known(str(model))) is not None:
+        return FOLDER / known / "model.onnx"
     if path.is_file():
         return path
     if path.suffix == ".onnx" or path.parent != Path():
-        raise RestillError(f"the model file '{path}' is not there; give an .onnx file that is, or a name of the zoo")
+        raise RestillError(
+            f"the model file '{path}' is not there; give the path of an .onnx file, or a name of 'restill models'"
+        )
     raise _unknown(str(model))
 
 
 def safe_precisions(model: str | os.PathLike[str]) -> tuple[str, ...]:
     """What a student's card calls safe; of a file that has no card, "f32" alone."""
-    return card(str(model)).safe_precisions if str(model) in _names() else ("f32",)
+    return card(str(model)).safe_precisions if _known(str(model)) is not None else ("f32",)
 
 
 def default(task: str) -> str:
@@ -169,6 +185,17 @@ def _names() -> list[str]:
     return sorted(path.parent.name for path in FOLDER.glob("*/card.toml"))
 
 
+def _known(name: str) -> str | None:
+    """The student that a name or an easy name stands for; None if there is none."""
+    name = EASY_NAMES.get(name, name)
+    return name if name in _names() else None
+
+
 def _unknown(name: str) -> RestillError:
-    names = ", ".join(_names()) or "none yet"
-    return RestillError(f"model '{name}' is not known; the models are: {names}; or give the path of an .onnx file")
+    names = _names()
+    near = get_close_matches(name.lower(), [*names, *EASY_NAMES], n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return RestillError(
+        f"model '{name}' is not known; the models are: {', '.join(names) or 'none yet'}; or give the path of an .onnx "
+        f"file.{hint}"
+    )
