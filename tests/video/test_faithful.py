@@ -75,7 +75,8 @@ def test_formats(tmp_path, suffix, codec, form, to):
     src = write_clip(tmp_path / f"in{suffix}", codec=codec, pix_fmt=form, pts=range(6))
     out = through(src, to)
     assert worst_psnr(src, out) >= LEAST
-    assert [round(float(t), 3) for t in times(out)] == [round(float(t), 3) for t in times(src)]
+    began = times(src)[0] if suffix == ".ts" else 0  # its clock begins anywhere
+    assert [round(float(t), 3) for t in times(out)] == [round(float(t - began), 3) for t in times(src)]
     assert probe(out).bit_depth >= min(10, probe(src).bit_depth)
 
 

@@ -13,7 +13,6 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Discard
 
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
@@ -32,6 +31,7 @@ from restill.video.probe import (
     reason,
     restrain,
 )
+from restill.video.timing import FrameTimes, Timeline
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class VideoSource:
             check_header(path, self.container, self.stream, limits)
             restrain(self.stream, limits)
             self.stream.thread_type = "AUTO"
-            self._packets = self.container.demux()
+            self._packets = self._placed()
             self.early: list[av.Packet] = []  # of the other streams, before the first frame
             self._on_packet: Callable[[av.Packet], object] = self.early.append
             self._decoded = self._decode()
@@ -86,8 +86,8 @@ class VideoSource:
         info, began = self.info, None
         self._listen(on_packet)
         converter = Converter(info.color, info.coded_height, deep=info.bit_depth > 8)
-        step = max(1, round(1 / (info.fps * info.time_base))) if info.fps else 1
-        last, count = None, 0
+        times = FrameTimes(max(1, round(1 / (info.fps * info.time_base))) if info.fps else 1)
+        count = 0
         for frame in clock.over("decode", chain([self._first], self._rest())):
             self.limits.check_size(info.path, frame.width, frame.height)
             if (frame.width, frame.height) != (info.coded_width, info.coded_height):
@@ -95,12 +95,7 @@ class VideoSource:
                     f"'{info.path}' changes its size from {info.coded_width}x{info.coded_height} to "
                     f"{frame.width}x{frame.height} at frame {count + 1}; split it there first"
                 )
-            pts = frame.pts if frame.pts is not None else frame.dts
-            if pts is None:
-                pts = 0 if last is None else last + step
-            if last is not None and pts <= last:  # broken times: no player shows two frames at once
-                pts = last + 1
-            last, count = pts, count + 1
+            pts, count = times.time(frame.pts, frame.dts, frame.duration or 0), count + 1
             began = pts if began is None else began
             self.limits.check_length(info.path, count, float((pts - began) * info.time_base))
             if count <= start:
@@ -115,7 +110,6 @@ class VideoSource:
         Raises:
             RestillError: The file is damaged.
         """
-        self.stream.discard = Discard.all
         try:
             yield from self.early
             for packet in self._packets:
@@ -125,15 +119,22 @@ class VideoSource:
             raise RestillError(f"'{self.info.path}' is damaged: {reason(error)}") from error
 
     def _listen(self, on_packet: Callable[[av.Packet], None] | None) -> None:
-        """From now on give the packets of the other streams to a function, or skip them."""
+        """From now on give the packets of the other streams to a function, or skip them.
+
+        They are read all the same, since their times tell where the file's clock starts again.
+        """
         self._on_packet = on_packet or _skip
-        if on_packet is None:
-            for stream in self.container.streams:
-                if stream is not self.stream:
-                    stream.discard = Discard.all
         for packet in self.early:
             self._on_packet(packet)
         self.early = []
+
+    def _placed(self) -> Iterator[av.Packet]:
+        """All packets, with their times in the output; an empty one at the end of each stream."""
+        timeline = Timeline.of(self.container, self.stream)
+        for packet in self.container.demux():
+            if packet.size or packet.dts is not None:
+                timeline.place(packet)
+            yield packet if packet.stream is self.stream else _without_header(packet)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets:
@@ -155,6 +156,20 @@ class VideoSource:
 
 def _skip(packet: av.Packet) -> None:
     """Nobody wants it."""
+
+
+def _without_header(packet: av.Packet) -> av.Packet:
+    """A packet without a new header for its codec, as joined FLV has it;
+    lists all tracks twice."""
+    if not packet.has_sidedata("new_extradata"):
+        return packet
+    copy = av.Packet(bytes(packet))
+    copy.stream, copy.time_base = packet.stream, packet.time_base
+    copy.pts, copy.dts, copy.duration, copy.is_keyframe = packet.pts, packet.dts, packet.duration, packet.is_keyframe
+    for side in packet.iter_sidedata():
+        if side.data_type != "new_extradata":
+            copy.set_sidedata(side)
+    return copy
 
 
 class PictureSource:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from restill.errors import RestillError
@@ -107,6 +106,7 @@ _CONTAINERS = (
     "yuv4mpegpipe,dv,wtv,rm,swf,apng,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,mjpeg,vc1,dirac,avs,ivr,nsv,wav,mp3,"
     "aac,flac,tty"
 )
+_FURTHER = {"probesize": str(64 << 20), "analyzeduration": "600000000"}  # bytes, microseconds
 _STREAMS = 64  # more in a file are left unlimited while FFmpeg looks what they are; their frames are not
 
 
@@ -172,17 +172,20 @@ def open_video(path: Path, limits: Limits = USUAL) -> InputContainer:
     """
     limits.check_file(path)
     limit: Any = _decoder_limit(limits)
-    opened = partial(
-        av.open,
-        f"file:{path}",
-        options={"protocol_whitelist": "file", "format_whitelist": _CONTAINERS},
-        metadata_errors="replace",
-    )
+
+    def opened(stream_options: Any = None, **more: str) -> InputContainer:
+        options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS, **more}
+        return av.open(f"file:{path}", options=options, stream_options=stream_options, metadata_errors="replace")
+
     try:
         try:
-            container = opened(stream_options=[limit] * _STREAMS)
-        except ValueError:  # a format whose streams come up as it is read, such as MPEG's: limited once they are opened
-            container = opened()
+            container = opened([limit] * _STREAMS)
+        except ValueError:  # a format that lists no streams, such as MPEG-PS: they are limited once they are opened
+            container = opened(**_FURTHER)
+        else:
+            if not all(map(_is_known, container.streams)):  # a first key frame or sound that comes late
+                container.close()
+                container = opened([limit] * _STREAMS, **_FURTHER)
     except (FFmpegError, OSError) as error:
         raise RestillError(f"'{path}' cannot be read as a video: {reason(error)}") from error
     if container.format.name == "tty":  # FFmpeg draws text files as video
@@ -222,8 +225,8 @@ def check_header(path: Path, container: InputContainer, stream: VideoStream, lim
     width, height = stream.codec_context.width, stream.codec_context.height
     if limits.pixels is not None and not width * height:  # what the decoder's own limit leaves behind
         raise RestillError(
-            f"'{path}' does not say how large its frames are, or they are far above the limit of {limits.pixels:,} "
-            "pixels (--max-pixels)"
+            f"'{path}' does not say how large its frames are: its first 64 MB hold no key frame, or the frames are far "
+            f"above the limit of {limits.pixels:,} pixels (--max-pixels)"
         )
     limits.check_size(path, width, height)
     limits.check_length(path, stream.frames or None, _duration(container, stream))
@@ -252,7 +255,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         coded_height=height,
         frames=stream.frames or None,
         duration=_duration(container, stream),
-        fps=stream.average_rate or stream.guessed_rate,
+        fps=_rate(stream),
         time_base=stream.time_base or Fraction(1, 1000),
         codec=context.name,
         codec_family=context.codec.canonical_name,
@@ -269,6 +272,13 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         chapters=list(container.chapters()),
         metadata=dict(container.metadata),
     )
+
+
+def _is_known(stream: Stream) -> bool:
+    """Whether FFmpeg has found out what it needs of a stream's packets."""
+    context: Any = stream.codec_context
+    known = {"video": "width", "audio": "sample_rate"}.get(stream.type)
+    return context is None or known is None or getattr(context, known) > 0
 
 
 def restrain(stream: VideoStream, limits: Limits) -> None:
@@ -303,6 +313,12 @@ def first_frame(path: Path, frames: Iterator[Any]) -> av.VideoFrame:
 
 def _listed(container: InputContainer) -> str:
     return ", ".join(sorted({stream.type for stream in container.streams}))
+
+
+def _rate(stream: VideoStream) -> Fraction | None:
+    """Frames a second on average. Some demuxers, such as raw DV's, give the unit of the times for it."""
+    average, guessed = stream.average_rate, stream.guessed_rate
+    return guessed if guessed and (not average or average > 2 * guessed) else average
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> float | None:
