@@ -13,6 +13,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
@@ -50,7 +51,16 @@ class Ticket:
 
 
 class VideoSource:
-    """A video file opened for reading; frames come upright, packets of the other streams as they are."""
+    """A video file opened for reading; frames come upright, packets of the other streams as they are.
+
+    Attributes:
+        info: What it holds.
+        limits: What it may have at most.
+        container: The open file.
+        stream: The picture's.
+        start: When the first frame is shown, in the unit of ``info.time_base``.
+        early: The packets of the other streams that came before the first frame.
+    """
 
     def __init__(self, path: Path, limits: Limits = USUAL) -> None:
         self.limits = limits
@@ -60,11 +70,12 @@ class VideoSource:
             check_header(path, self.container, self.stream, limits)
             restrain(self.stream, limits)
             self.stream.thread_type = "AUTO"
-            self._packets = self._placed()
-            self.early: list[av.Packet] = []  # of the other streams, before the first frame
+            self._packets = read_packets(self.container, self.stream)
+            self.early: list[av.Packet] = []
             self._on_packet: Callable[[av.Packet], object] = self.early.append
             self._decoded = self._decode()
             self._first = first_frame(path, self._decoded)
+            self.start = next((time for time in (self._first.pts, self._first.dts) if time is not None), 0)
             self.info = describe(path, self.container, self.stream, self._first)
         except BaseException:
             self.container.close()
@@ -128,14 +139,6 @@ class VideoSource:
             self._on_packet(packet)
         self.early = []
 
-    def _placed(self) -> Iterator[av.Packet]:
-        """All packets, with their times in the output; an empty one at the end of each stream."""
-        timeline = Timeline.of(self.container, self.stream)
-        for packet in self.container.demux():
-            if packet.size or packet.dts is not None:
-                timeline.place(packet)
-            yield packet if packet.stream is self.stream else _without_header(packet)
-
     def _decode(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets:
             if packet.stream is self.stream:
@@ -156,6 +159,15 @@ class VideoSource:
 
 def _skip(packet: av.Packet) -> None:
     """Nobody wants it."""
+
+
+def read_packets(container: InputContainer, picture: VideoStream) -> Iterator[av.Packet]:
+    """All packets of an open file, with their times in the output; an empty one at the end of each stream."""
+    timeline = Timeline.of(container, picture)
+    for packet in container.demux():
+        if packet.size or packet.dts is not None:
+            timeline.place(packet)
+        yield packet if packet.stream is picture else _without_header(packet)
 
 
 def _without_header(packet: av.Packet) -> av.Packet:

@@ -21,7 +21,7 @@ from av.stream import Stream
 from restill.errors import RestillError
 from restill.video import sound
 from restill.video.copying import COPY, described, is_cover, is_video, others
-from restill.video.decode import Source, Ticket, VideoSource
+from restill.video.decode import Source, Ticket, VideoSource, read_packets
 from restill.video.encoder import PictureEncoder
 from restill.video.mux import Failure, Muxer, is_of_the_disk, told, why
 from restill.video.probe import first_stream, open_video
@@ -60,7 +60,7 @@ def plan(final: Path, source: Source, settings: EncodeSettings) -> Plan:
         return _Trial(final, source, settings, source.container, source.stream, samples).plan()
     with open_video(source.info.path, source.limits) as container:
         picture = first_stream(source.info.path, container)
-        samples = _samples(container, picture, container.demux())
+        samples = _samples(container, picture, read_packets(container, picture))
         return _Trial(final, source, settings, container, picture, samples).plan()
 
 
@@ -153,7 +153,7 @@ class _Trial:
             muxer = Muxer(made, self._suffix, info, encoder, self._container, self._picture, ways)
             try:
                 muxer.start(*stored.shape[:2], deep=stored.dtype == np.uint16)
-                start = (self._picture.start_time if self._picture else None) or 0
+                start = self._source.start if isinstance(self._source, VideoSource) else 0
                 for packet in (*encoder.encode(stored, Ticket(start, 1, "")), *encoder.flush()):
                     muxer.write_picture(packet)
                 for index in ways:
