@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Protocol
 
 from rich.console import Console
@@ -88,6 +89,18 @@ def _format(shown: dict[str, float | str]) -> str:
     return " ".join(
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items()
     )
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first of many names, and how many more there are: "a, b, c and 4 more"."""
+    rest = len(names) - most
+    return f"{', '.join(names[:most])} and {rest} more" if rest > 0 else ", ".join(names)
+
+
+@cache
+def say_once(line: str) -> None:
+    """:func:`say`, the first time that this process has the line to say."""
+    say(line)
 
 
 def say(line: str, *, quiet: bool = False) -> None:

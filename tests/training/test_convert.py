@@ -19,7 +19,8 @@ from restill.networks import NETWORKS, create, network_class
 from restill.networks.published import Published
 from restill.networks.spynet import SPyNet, load_spynet
 from restill.training.checkpoint import load_network
-from restill.training.convert import convert, match_keys, read_weights
+from restill.training.convert import convert, match_keys
+from restill.training.weights_file import read_places
 
 torch.set_num_threads(1)
 WIDTH = {"channels": 8}
@@ -59,7 +60,7 @@ def test_every_weight_arrives_and_the_checkpoint_is_ours(foreign, tmp_path):
     )
     done = convert(source, "rill-s", options=WIDTH)
     assert done.output == tmp_path / "rill-s.safetensors"
-    assert done.found == "state_dict"  # params holds nothing
+    assert done.place.path == "state_dict"  # params holds nothing
     assert done.match.ignored == ["blocks.0.counter"]
     assert done.match.renamed["blocks.1.cb.bias"] == "body.1.b.bias"
     network, info = load_network(done.output)
@@ -87,17 +88,97 @@ def test_half_precision_and_both_formats(name, foreign, tmp_path):
     assert torch.equal(network.first.weight, half["conv_in.weight"].float())
 
 
-def test_the_smoothed_weights_are_taken_and_key_chooses_others(tmp_path):
-    one, two = ({"w": torch.full((1,), value)} for value in (1.0, 2.0))
-    source = save({"params": one, "params_ema": two, "other": one}, tmp_path / "x.pt")
-    assert read_weights(source) == (two, "params_ema")
-    assert read_weights(source, "other") == (one, "other")
-    with pytest.raises(RestillError, match=r"under 'step'.*params, params_ema, other"):
-        read_weights(source, "step")
-    with pytest.raises(RestillError, match=r"at its top or under params_ema.* its keys: epoch, weird"):
-        read_weights(save({"epoch": 1, "weird": one}, tmp_path / "y.pt"))
-    with pytest.raises(RestillError, match="its keys: none"):
-        read_weights(save([one], tmp_path / "z.pt"))
+RAW, EMA = 1.0, 2.0
+LAYOUTS = {
+    "the file itself": ({}, RAW),
+    "params": ({"params": RAW, "params_ema": EMA}, EMA),
+    "timm": ({"state_dict": RAW, "state_dict_ema": EMA}, EMA),
+    "model_ema": ({"model": RAW, "model_ema": EMA, "optimizer": {"state": {0: {"exp_avg": torch.zeros(2)}}}}, EMA),
+    "ema": ({"ema": EMA, "model": RAW, "epoch": 3}, EMA),
+    "ema_model": ({"ema_model": EMA, "generator": RAW}, EMA),
+    "nested": ({"state": {"ema": {"module": EMA}, "net": RAW}}, EMA),
+    "an unusual name": ({"the_weights": RAW, "step": torch.zeros(())}, RAW),
+}
+PREFIXES = (
+    "",
+    "module.",
+    "module.module.",
+    "_orig_mod.",
+    "module._orig_mod.",
+    "model.",
+    "net_g.",
+    "generator.",
+    "a.b.c.",
+)
+
+
+def laid_out(layout: dict, weights: dict[str, torch.Tensor], prefix: str) -> dict:
+    """A file's content: numbers of a layout become weights times that number."""
+    return {
+        key: laid_out(value, weights, prefix)
+        if isinstance(value, dict)
+        else {f"{prefix}{name}": value * weight for name, weight in weights.items()}
+        if isinstance(value, float)
+        else value
+        for key, value in layout.items()
+    }
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_averaged_weights_are_taken_wherever_they_are_and_prefixes_dropped(layout, prefix, tmp_path):
+    shape, expected = LAYOUTS[layout]
+    weights = create("rill-s", **WIDTH).state_dict()
+    content = laid_out(shape, weights, prefix) if shape else laid_out({"x": RAW}, weights, prefix)["x"]
+    done = convert(save(content, tmp_path / "x.pth"), "rill-s", options=WIDTH)
+    network, _ = load_network(done.output)
+    assert all(torch.equal(value, expected * weights[key]) for key, value in network.state_dict().items())
+    assert ("averages over training steps" in str(done)) == (expected == EMA)
+    assert ("choose with --key" in str(done)) == (expected == EMA)
+    assert (f"'{prefix}' dropped" in str(done)) == bool(prefix)
+    if expected == EMA:
+        raw = convert(tmp_path / "x.pth", "rill-s", options=WIDTH, key=done.others[0], overwrite=True)
+        network, _ = load_network(raw.output)
+        assert torch.equal(network.first.weight, weights["first.weight"])
+
+
+def test_two_networks_in_one_dict(tmp_path):
+    weights = create("rill-s", **WIDTH).state_dict()
+    names = {"generator.": 1.0, "generator_ema.": 2.0}
+    content = {f"{prefix}{key}": times * value for prefix, times in names.items() for key, value in weights.items()}
+    done = convert(save(content | {"step_counter": torch.zeros(())}, tmp_path / "x.pth"), "rill-s", options=WIDTH)
+    assert torch.equal(load_network(done.output)[0].first.weight, 2 * weights["first.weight"])
+    assert f"{len(weights) + 1} left out, whose names do not begin so: generator.first.weight" in str(done)
+
+
+def test_a_key_that_leads_nowhere(tmp_path):
+    source = save({"params": {"w": torch.zeros(1)}, "step": 3}, tmp_path / "x.pt")
+    assert [place.name for place in read_places(source)] == ["params"]
+    with pytest.raises(RestillError, match=r"no dict of tensors under 'step'.* its keys: params, step"):
+        read_places(source, "step")
+    with pytest.raises(RestillError, match=r"no dict of tensors in it$"):
+        read_places(save([{"w": torch.zeros(1)}], tmp_path / "z.pt"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda w: w * torch.nan, "first.weight' holds NaN or infinite"),
+        (lambda w: w + torch.inf, "first.weight' holds NaN or infinite"),
+        pytest.param(
+            lambda w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8),
+            r"first.weight' is quantized \(qint8\)",
+            marks=pytest.mark.filterwarnings("ignore"),
+        ),
+        (lambda w: w.to(torch.int8), r"first.weight' is quantized \(int8\)"),
+    ],
+)
+def test_numbers_that_are_no_weights(spoil, words, tmp_path):
+    weights = create("rill-s", **WIDTH).state_dict()
+    weights["first.weight"] = spoil(weights["first.weight"])
+    with pytest.raises(RestillError, match=words):
+        convert(save(weights, tmp_path / "x.pth"), "rill-s", options=WIDTH)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.pth"]
 
 
 def test_what_does_not_fit_is_named_and_nothing_is_written(foreign, tmp_path):

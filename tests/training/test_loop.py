@@ -189,7 +189,7 @@ def test_runs_of_one_process_may_differ_in_precision(clips, tmp_path):
 
 
 def test_distinct_samples_come_again(clips, tmp_path):
-    data = recipe(clips, tmp_path).data.model_copy(update={"distinct": 3})
+    data = recipe(clips, tmp_path).data.model_copy(update={"distinct": 3, "cache": False})
     samples = experiment._samples(data, ["one"], 12, seed=1, context=1, plain=False)
     assert len(samples) == 12
     assert all(torch.equal(samples[i]["degraded"], samples[i + 3]["degraded"]) for i in range(9))
@@ -197,6 +197,29 @@ def test_distinct_samples_come_again(clips, tmp_path):
     assert samples[4] is samples[7]
     again = train(recipe(clips, tmp_path, steps=2, data=data.model_dump()), quiet=True)
     assert again.steps == 2
+
+
+CHANGES = [
+    *({"crop": 48}, {"centres": 1}, {"rain": "heavy"}, {"dry": 0.5}, {"align": "none"}, {"augment": False}),
+    *({"degradation": "noise"}, {"removes": "streaks"}, {"edges": "replicate"}, {"scale": (0.9, 1.0)}, {"turns": True}),
+    {"position": "topleft"},
+]
+
+
+def test_samples_are_kept_by_all_that_decides_them(clips, tmp_path):
+    """Whatever changes a sample has a folder of its own; what does not, such as the number of workers, shares one."""
+
+    def folder(names=("one",), seed=1, context=1, **changes):
+        data = recipe(clips, tmp_path).data.model_dump() | {"distinct": 3} | changes
+        made = parse_recipe(recipe(clips, tmp_path).model_dump(mode="json") | {"data": data}, "test").data
+        return experiment._samples(made, list(names), 12, seed=seed, context=context, plain=False).store.folder
+
+    usual = folder()
+    assert folder(workers=3, distinct=5, held_out=["one"], never=[]) == usual
+    others = [folder(**change) for change in CHANGES]
+    others += [folder(seed=2), folder(context=2), folder(names=("two",)), folder(names=("one", "two"))]
+    others += [folder(unpaired={"root": str(clips)})]
+    assert len({usual, *others}) == len(others) + 1
 
 
 def test_a_share_of_the_samples_is_dry(clips, tmp_path):

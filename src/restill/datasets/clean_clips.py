@@ -17,7 +17,7 @@ from restill.datasets.files import cache_folder
 from restill.degradations.degradation import Degradation
 from restill.degradations.rain import RainSettings
 from restill.errors import RestillError
-from restill.progress import track
+from restill.progress import say_once, some, track
 from restill.video import read_frames
 
 MAX_FRAMES = 300
@@ -89,10 +89,24 @@ def find_clips(root: Path) -> dict[str, Path]:
     """
     if not root.is_dir():
         raise RestillError(f"{root}: no such folder; it should hold clips, as NAME/00001.png ... or NAME.mp4")
-    entries = sorted(p for p in root.iterdir() if not p.name.startswith("."))
-    found = {p.stem if p.is_file() else p.name: p for p in entries if p.is_dir() or p.suffix.lower() in VIDEO_SUFFIXES}
+    found: dict[str, Path] = {}
+    left_out = []
+    for path in sorted(p for p in root.iterdir() if not p.name.startswith(".")):
+        name = path.name if path.is_dir() else path.stem
+        if not path.exists():
+            left_out.append(f"{path.name} (a link that leads nowhere)")
+        elif not path.is_dir() and path.suffix.lower() not in VIDEO_SUFFIXES:
+            left_out.append(f"{path.name} (neither a video nor a folder)")
+        elif path.is_dir() and not any(path.iterdir()):
+            left_out.append(f"{path.name}/ (empty)")
+        elif name in found:
+            left_out.append(f"{path.name} (named as {found[name].name}{'/' * found[name].is_dir()} is)")
+        else:
+            found[name] = path
     if not found:
         raise RestillError(f"{root}: holds no clips; it should hold NAME/00001.png ... or NAME.mp4")
+    if left_out:
+        say_once(f"{root}: not used: {some(left_out)}")
     return found
 
 

@@ -18,7 +18,7 @@ from restill.datasets.files import cache_folder, natural
 from restill.degradations.degradation import Degradation
 from restill.degradations.rain import RainSettings
 from restill.errors import RestillError
-from restill.progress import track
+from restill.progress import say_once, some, track
 from restill.video.pictures import SUFFIXES, is_picture, read_picture, to_8_bits
 
 
@@ -74,10 +74,14 @@ def find_photos(root: Path) -> list[str]:
     """
     if not root.is_dir():
         raise RestillError(f"{root}: no such folder; it should hold pictures, in folders or not")
-    paths = [path.relative_to(root) for path in root.rglob("*") if is_picture(path)]
-    found = [path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts)]
+    files = [path for path in root.rglob("*") if not path.is_dir()]
+    shown = [path for path in files if not any(part.startswith(".") for part in path.relative_to(root).parts)]
+    found = [path.relative_to(root).as_posix() for path in shown if is_picture(path)]
     if not found:
         raise RestillError(f"{root}: holds no pictures; it should hold {', '.join(SUFFIXES)} files, in folders or not")
+    others = sorted(path.relative_to(root).as_posix() for path in shown if not is_picture(path))
+    if others:
+        say_once(f"{root}: not used, since they are not {', '.join(SUFFIXES)} files: {some(others)}")
     return sorted(found, key=natural)
 
 

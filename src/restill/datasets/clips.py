@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from restill.alignment import align_window, flow_picture, make_dis
 from restill.errors import RestillError
+from restill.progress import say_once, some
 
 
 class Box(NamedTuple):
@@ -91,6 +92,10 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         edges: "context": the frames before the first center and after the last are the clip's; "replicate": a
             sample is L frames of the clip, its first and last stand for what is before and after.
         margin: Pixels around the degraded crop that flow may look at; cut off afterwards.
+        what: What to call the clips in messages.
+
+    Raises:
+        RestillError: No clip is long and large enough.
     """
 
     def __init__(
@@ -109,6 +114,7 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         position: Literal["random", "topleft"] = "random",
         edges: Literal["context", "replicate"] = "context",
         margin: int = 32,
+        what: str = "clips",
     ) -> None:
         self.source, self.length, self.seed = source, length, seed
         self.crop, self.centres, self.context, self.align = crop, centres, context, align
@@ -121,15 +127,24 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         self.margin = max(-(-around // self.shrinks), margin if align == "dis" else 0) * self.shrinks
         self.edges = edges
         self.frames = centres if edges == "replicate" else centres + 2 * context
-        self.usable = [i for i in range(len(source.names)) if self._fits(source.shape(i))]
+        reasons = [self._reason(source.shape(i)) for i in range(len(source.names))]
+        self.usable = [i for i, reason in enumerate(reasons) if not reason]
+        left_out = [f"{name} {reason}" for name, reason in zip(source.names, reasons, strict=True) if reason]
+        needed = f"{self.frames} frames of at least {crop}x{crop} pixels are needed"
         if not self.usable:
             raise RestillError(
-                f"no clip has {self.frames} frames of at least {crop}x{crop} pixels: "
-                "use smaller data.crop or data.centres, or longer clips"
+                f"none of the {what} can be used ({some(left_out)}): {needed}; use smaller data.crop or data.centres, "
+                "or longer clips"
             )
+        if left_out:
+            say_once(f"{len(left_out)} of {len(reasons)} {what} are not used: {some(left_out)}; {needed}")
 
-    def _fits(self, shape: tuple[int, int, int]) -> bool:
-        return shape[0] >= self.frames and min(shape[1:]) >= self.crop
+    def _reason(self, shape: tuple[int, int, int]) -> str:
+        """Why a clip of (frames, height, width) cannot be used; empty if it can."""
+        frames, height, width = shape
+        if frames < self.frames:
+            return f"has {frames} frame{'s' * (frames != 1)}"
+        return f"is {width}x{height}" if min(height, width) < self.crop else ""
 
     def __len__(self) -> int:
         return self.length

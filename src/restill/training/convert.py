@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import pickle
-import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +10,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from restill.errors import RestillError
@@ -21,8 +17,8 @@ from restill.networks import create
 from restill.networks.published import Published
 from restill.networks.spynet import SPyNet, save_spynet
 from restill.training.checkpoint import save_network
+from restill.training.weights_file import Place, read_places
 
-USUAL_KEYS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "netP", "netG")
 SPYNET = "spynet"  # no network to train, so not in NETWORKS
 SHOWN = 3  # keys of a kind that a message names
 
@@ -57,19 +53,29 @@ class Converted:
 
     Attributes:
         output: The checkpoint.
-        found: The key that the weights were under; empty if they were the file itself.
+        place: Where in the file the weights were.
         match: Which key became which.
+        others: Other places in the file whose weights fit too.
     """
 
     output: Path
-    found: str
+    place: Place
     match: Match
+    others: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """What was taken, renamed and ignored."""
         names, ignored = self.match.renamed, self.match.ignored
         renamed = [f"{theirs} is {ours}" for theirs, ours in names.items() if theirs != ours]
-        lines = [f"{len(names)} weights taken" + (f" from '{self.found}'" if self.found else "")]
+        place = self.place
+        averaged = ", which are averages over training steps (EMA)" if place.averaged else ""
+        lines = [f"{len(names)} weights taken" + (f" from '{place.path}'" if place.path else "") + averaged]
+        if place.prefix:
+            lines.append(f"'{place.prefix}' dropped from the start of their names")
+        if place.outside:
+            lines.append(f"{len(place.outside)} left out, whose names do not begin so: {_some(list(place.outside))}")
+        if self.others:
+            lines.append(f"weights that fit are also at {_some(list(self.others))}; choose with --key")
         if renamed:
             lines.append(f"{len(renamed)} renamed: {_some(renamed)}")
         if ignored:
@@ -94,12 +100,12 @@ def convert(
             without, or if they all are ours already, they stay as they are.
         output: The .safetensors file; ``NETWORK.safetensors`` beside the source if not given.
         options: The network's, such as ``channels``.
-        key: Where in the file the weights are; by default the file itself or the first of :data:`USUAL_KEYS`.
+        key: Where in the file the weights are; by default the place whose weights fit, averaged ones (EMA) first.
         overwrite: Replace the output if it exists.
 
     Raises:
-        RestillError: The file cannot be read or holds more than tensors, the weights do not fit (nothing is written
-            then), or the output is there already or cannot be written.
+        RestillError: The file cannot be read or holds more than tensors, the weights do not fit, are not finite or are
+            quantized (nothing is written then), or the output is there already or cannot be written.
     """
     source, options = Path(source), options or {}
     output = Path(output) if output is not None else source.with_name(f"{network}.safetensors")
@@ -108,12 +114,14 @@ def convert(
         raise RestillError(f"the output '{output}' must end in .safetensors")
     if output.exists() and not overwrite:
         raise RestillError(f"{output}: is there already; give another -o or --overwrite")
-    weights, found = read_weights(source, key)
-    match = match_keys(weights, ghost)
+    place, match, others = _choose(read_places(source, key), ghost)
     if not match.fits:
-        raise RestillError(f"{source}: does not fit network '{network}': {_misfit(match, ghost)}")
+        where = f", in '{place.name}'" if place.name else ""
+        raise RestillError(f"{source}: does not fit network '{network}'{where}: {_misfit(match, ghost)}")
     own = ghost.state_dict()
-    fitted = {ours: weights[key].to(own[ours].dtype, copy=True) for key, ours in match.renamed.items()}
+    for key, ours in match.renamed.items():
+        _check_numbers(source, place.prefix + key, place.weights[key], own[ours])
+    fitted = {ours: place.weights[key].to(own[ours].dtype, copy=True) for key, ours in match.renamed.items()}
     ghost.load_state_dict(fitted, assign=True)
     try:
         if isinstance(ghost, SPyNet):
@@ -123,30 +131,7 @@ def convert(
             save_network(output, ghost, info)
     except (OSError, SafetensorError) as error:
         raise RestillError(f"{output}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
-    return Converted(output, found, match)
-
-
-def read_weights(path: Path, key: str | None = None) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a file, without a leading ``module.`` in their names.
-
-    Args:
-        path: As the ``source`` of :func:`convert`.
-        key: Where in the file they are.
-
-    Returns:
-        The tensors by name, and the key that they were under.
-
-    Raises:
-        RestillError: The file cannot be read without running code, or no tensors are where they should be.
-    """
-    content = _read(path)
-    for place in (key,) if key is not None else ("", *USUAL_KEYS):
-        found = content if place == "" else content.get(place) if isinstance(content, Mapping) else None
-        if isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values()):
-            return {str(name).removeprefix("module."): value for name, value in found.items()}, place
-    keys = _some([str(name) for name in content], 8) if isinstance(content, Mapping) else "none"
-    wanted = f"under '{key}'" if key is not None else f"at its top or under {', '.join(USUAL_KEYS)}"
-    raise RestillError(f"{path}: there is no dict of tensors {wanted}; choose with --key among its keys: {keys}")
+    return Converted(output, place, match, others)
 
 
 def match_keys(weights: Mapping[str, Tensor], network: nn.Module) -> Match:
@@ -176,32 +161,36 @@ def match_keys(weights: Mapping[str, Tensor], network: nn.Module) -> Match:
     return match
 
 
+def _choose(places: list[Place], network: nn.Module) -> tuple[Place, Match, tuple[str, ...]]:
+    """The first place that fits, and the names of the others that do; else the one that comes nearest."""
+    least = len(network.state_dict())
+    matches = [(place, match_keys(place.weights, network)) for place in places if len(place.weights) >= least]
+    fitting = [(place, match) for place, match in matches if match.fits]
+    if fitting:
+        place, match = fitting[0]
+        return place, match, tuple(other.name or "the file itself" for other, _ in fitting[1:])
+    whole = [(place, match_keys(place.weights, network)) for place in places if not place.prefix]
+    near = max([*matches, *whole], key=lambda found: len(found[1].renamed) - len(found[1].misshapen))
+    return *near, ()
+
+
+def _check_numbers(source: Path, key: str, value: Tensor, own: Tensor) -> None:
+    """A weight must be a finite number of the kind that the network has."""
+    if value.is_quantized or (own.is_floating_point() and not value.is_floating_point()):
+        raise RestillError(
+            f"{source}: '{key}' is quantized ({str(value.dtype).removeprefix('torch.')}); give the weights from before "
+            "the network was quantized, as floats"
+        )
+    if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        raise RestillError(f"{source}: '{key}' holds NaN or infinite numbers, so the network's training had failed")
+
+
 def _ghost(network: str, options: dict[str, Any]) -> nn.Module:
     """The network's names and shapes, without numbers."""
     if network == SPYNET and options:
         raise RestillError(f"network '{SPYNET}' has no options, but these were given: {', '.join(options)}")
     with torch.device("meta"):
         return SPyNet() if network == SPYNET else create(network, **options)
-
-
-def _read(path: Path) -> Any:
-    """What is in a file; tensors, numbers, text, lists and dicts are all that is ever made from it."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about how the file was made
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise RestillError(f"{path}: no such file") from error
-    except Exception as error:  # a broken pickle fails in many ways
-        unsafe = re.search(r"GLOBAL ([\w.]+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
-        if unsafe is None:
-            raise RestillError(f"{path}: cannot be read as a checkpoint (.pth, .pt, .ckpt, .safetensors)") from error
-        raise RestillError(
-            f"{path}: holds a Python object ({unsafe[1]}) beside its tensors, and what could run code is not loaded; "
-            "ask for a file of the state dict alone"
-        ) from error
 
 
 def _misfit(match: Match, network: nn.Module) -> str:

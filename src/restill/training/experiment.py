@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, SequentialSampler, Subset
 from restill.datasets import TO_TRAIN_ON, leaks, open_paired, open_source
 from restill.datasets.clean_clips import find_clips
 from restill.datasets.clips import ClipSamples, to_float
-from restill.datasets.kept import Kept
+from restill.datasets.kept import Kept, SampleStore
 from restill.datasets.unpaired import WithUnpaired
 from restill.degradations import read_degradation
 from restill.distillation import create_method
@@ -36,6 +36,12 @@ from restill.training.process import left_as_found, seed_all
 from restill.training.recipe import DataPart, NetworkPart, Recipe, Run, load_recipe
 from restill.training.recipe_data import ClipsPart, UnpairedPart
 from restill.training.signals import ignore_signals
+
+# fields of a recipe's data that do not change a sample; what the clips are, the stamps of their files say
+NOT_IN_SAMPLES: Any = {
+    **dict.fromkeys(("root", "clips", "held_out", "distinct", "workers", "cache", "damaged", "never", "aligner"), True),
+    "unpaired": {"root": True},
+}
 
 
 @left_as_found()
@@ -169,7 +175,7 @@ def _network(part: NetworkPart) -> tuple[torch.nn.Module, dict[str, Any]]:
 
 
 def _samples(data: DataPart, clips: list[str] | None, length: int, seed: int, context: int, plain: bool) -> Any:
-    def cut(source: Any, seed: int, crop: int) -> ClipSamples:
+    def cut(source: Any, seed: int, crop: int, what: str) -> ClipSamples:
         return ClipSamples(
             source,
             length,
@@ -183,20 +189,26 @@ def _samples(data: DataPart, clips: list[str] | None, length: int, seed: int, co
             turns=data.turns and not plain,
             position="random" if plain else data.position,
             edges=data.edges,
+            what=what,
         )
 
-    def kept(samples: Any) -> Any:
-        return samples if data.distinct is None else Kept(samples, data.distinct)
+    def kept(samples: Any, *sources: Any) -> Any:
+        if data.distinct is None:
+            return samples
+        stamps = [source.pictures(clip).stamp for source in sources for clip in range(len(source.names))]
+        made_by = (data.model_dump(mode="json", exclude=NOT_IN_SAMPLES), seed, context, stamps)
+        return Kept(samples, data.distinct, SampleStore(made_by) if data.cache else None)
 
-    paired = cut(_source(data, clips, data.rain, dry=0.0 if plain else data.dry), seed, data.crop)
+    what = "held-out clips" if plain else "clips to train on"
+    paired = cut(_source(data, clips, data.rain, dry=0.0 if plain else data.dry), seed, data.crop, what)
     if plain:
         return paired
     if data.unpaired is None:
-        return kept(paired)
+        return kept(paired, paired.source)
     source = _unpaired(data.unpaired)
     crop = data.crop // paired.shrinks * getattr(source, "scale", 1)  # degraded frames of one size
     # a seed of its own: from the same clips it must not cut the same crops
-    return kept(WithUnpaired(paired, cut(source, seed + 2, crop)))
+    return kept(WithUnpaired(paired, cut(source, seed + 2, crop, "unpaired clips")), paired.source, source)
 
 
 def _source(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: bool = False, dry: float = 0.0) -> Any:

@@ -126,8 +126,13 @@ class DataPart(ClipsPart):
     distinct: int | None = Field(
         default=None,
         ge=1,
-        description="make so many samples, keep them in each worker's memory and go through them again; a new "
-        "one for every place in every batch if not given",
+        description="make so many samples, keep them and go through them again; a new one for every place in every "
+        "batch if not given",
+    )
+    cache: bool = Field(
+        default=True,
+        description="keep the samples of 'distinct' on the disk for further runs, in the cache folder (10 GB at most); "
+        "if false, in each worker's memory",
     )
     workers: int = Field(default=1, ge=0, description="processes that make samples")
     damaged: Literal["stop", "skip"] = Field(
