@@ -25,10 +25,93 @@ def test_a_tap_reads_outputs_and_inputs_and_leaves_nothing_behind():
     before = list(net.state_dict())
     with Tap(net, "1") as out, Tap(net, "2:input") as into, Tap(net, "") as whole:
         y = net(torch.rand(1, 3, 9, 9))
-    assert out.value is into.value
-    assert whole.value is y
+    assert torch.equal(out.value, into.value)
+    assert torch.equal(whole.value, y)
     assert list(net.state_dict()) == before
     assert not any(module._forward_hooks for module in net.modules())
+
+
+class Layers(nn.Module):
+    """A convolution, then an activation, then a convolution that is called by keyword, all of it several times."""
+
+    def __init__(self, activation: nn.Module, runs: int = 1) -> None:
+        super().__init__()
+        self.first, self.act, self.last = nn.Conv2d(3, 3, 3, padding=1), activation, nn.Conv2d(3, 3, 1)
+        self.runs = runs
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(self.runs):
+            x = self.last(input=self.act(self.first(x)))
+        return x
+
+
+IN_PLACE = {
+    "relu": lambda inplace: nn.ReLU(inplace),
+    "leaky": lambda inplace: nn.LeakyReLU(0.1, inplace),
+    "elu": lambda inplace: nn.ELU(inplace=inplace),
+    "hardtanh": lambda inplace: nn.Hardtanh(0.1, 0.2, inplace),
+    "a view is changed": lambda inplace: Scaled(inplace),
+}
+
+
+class Scaled(nn.Module):
+    def __init__(self, inplace: bool) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x if self.inplace else x.clone()
+        x[:, :1].mul_(3)
+        return x
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("kind", IN_PLACE)
+@pytest.mark.parametrize("path", ["first", "act", "act:input", "last:input", "last", ""])
+def test_an_operation_in_place_changes_no_feature(kind: str, path: str, grad: bool):
+    made = []
+    for inplace in (False, True):
+        torch.manual_seed(0)
+        net = Layers(IN_PLACE[kind](inplace))
+        with torch.set_grad_enabled(grad), Tap(net, path) as tap:
+            torch.manual_seed(1)
+            net(torch.rand(1, 3, 8, 8))
+        made.append(tap.value)
+        if grad:
+            tap.value.square().sum().backward()
+            made.append(net.first.weight.grad)
+    half = len(made) // 2
+    for plain, in_place in zip(made[:half], made[half:], strict=True):
+        assert torch.allclose(plain, in_place, rtol=1e-5)
+
+
+def test_a_module_that_runs_several_times_needs_a_run():
+    net = Layers(nn.ReLU(), runs=3).eval()
+    x = torch.rand(1, 3, 8, 8)
+    every = []
+    handle = net.first.register_forward_hook(lambda module, args, output: every.append((args[0], output)))
+    net(x)
+    handle.remove()
+    for run, index in (("0", 0), ("1", 1), ("2", 2), ("last", 2)):
+        with Tap(net, f"first@{run}") as out, Tap(net, f"first@{run}:input") as into:
+            net(x)
+            net(x)  # each pass counts anew
+        assert torch.equal(into.value, every[index][0])
+        assert torch.equal(out.value, every[index][1])
+    for path, words in (
+        (
+            "first:input",
+            r"3 times in one pass; .*'first@0:input' \(the first\) to 'first@2:input', or 'first@last:input'",
+        ),
+        ("first@3", "ran that module 3 times only"),
+    ):
+        with Tap(net, path) as tap:
+            net(x)
+        with pytest.raises(RestillError, match=words):
+            _ = tap.value
+    for path in ("first@", "first@-1", "first@one", 3, None):
+        with pytest.raises(RestillError, match="must be a module path"):
+            Tap(net, path)
 
 
 def test_a_wrong_path_names_what_is_there():
@@ -37,7 +120,7 @@ def test_a_wrong_path_names_what_is_there():
         Tap(net, "body.7")
     with pytest.raises(RestillError, match=r"there is no 'haed' in it, only: first, body, head; did you mean head"):
         Tap(net, "haed:input")
-    with pytest.raises(RestillError, match="must end in ':input'"):
+    with pytest.raises(RestillError, match="must be a module path"):
         Tap(net, "head:output")
 
 

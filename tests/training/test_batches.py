@@ -105,18 +105,18 @@ def test_a_wrong_side_is_one_sentence_before_the_first_step(change, side, method
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("spoil", [name for name in GIVES if name])
+@pytest.mark.parametrize("spoil", [name for name in GIVES if name not in ("", "clip")])
 def test_a_picture_of_another_shape_is_one_sentence_before_the_first_step(spoil, method):
     student = Net(spoil)
     before = [p.clone() for p in student.parameters()]
-    with pytest.raises(RestillError, match=r"the student Net gives \(.*\) for a window \(4, 1, 3, 16, 16\)"):
+    with pytest.raises(RestillError, match=r"the student Net (gives \(.*\) for a window|fails on .* it gives \()"):
         distil(pictures(), method, student, 2)
     assert all(torch.equal(p, b) for p, b in zip(student.parameters(), before, strict=True))
 
 
-@pytest.mark.parametrize("spoil", [name for name in GIVES if name])
+@pytest.mark.parametrize("spoil", [name for name in GIVES if name not in ("", "clip")])
 def test_a_teacher_that_is_compared_must_give_such_a_picture_too(spoil):
-    with pytest.raises(RestillError, match="the teacher's pictures are"):
+    with pytest.raises(RestillError, match=r"the teacher's pictures are|the teacher Net fails on .* it gives"):
         restill.distill(Net(spoil), Net(), "output", data=[pictures()], steps=2, **RUN)
 
 

@@ -32,6 +32,11 @@ METHODS = {
     "dckd": "restill.distillation.dckd:DCKD",
 }
 
+_NO_METHOD = (
+    "method must be a name of 'restill methods' or a class of your own (a subclass of "
+    "restill.distillation.paired.Paired), not {}"
+)
+
 __all__ = ["METHODS", "create_method", "method_class"]
 
 
@@ -41,11 +46,13 @@ def method_class(name: str) -> type[Method]:
     Raises:
         RestillError: There is no such method.
     """
+    if not isinstance(name, str):
+        raise RestillError(_NO_METHOD.format(f"{name!r}"))
     return look_up(METHODS, "method", name)
 
 
 def create_method(
-    name: str,
+    name: str | type[Method],
     teacher: nn.Module | None,
     student: nn.Module,
     context: int,
@@ -58,7 +65,9 @@ def create_method(
     """A method around a teacher and a student.
 
     Args:
-        name: One of :data:`METHODS`.
+        name: One of :data:`METHODS`; or a class of one's own, a subclass of
+            :class:`restill.distillation.paired.Paired`, of :class:`restill.distillation.supervised.Supervised` (no
+            teacher), or of :class:`restill.distillation.method.Method` with a constructor of the same form.
         teacher: Will be frozen; None for a method without one.
         student: Will be trained.
         context: Frames at either end of each clip that are only context: the larger of the two networks' own.
@@ -72,17 +81,21 @@ def create_method(
     Raises:
         RestillError: The name, an option or a path is not right, or a teacher is missing or too many.
     """
-    cls: Any = method_class(name)
+    cls: Any = name if isinstance(name, type) else method_class(name)
     checked = _check(cls, options)
     student_paths = {"student_feature": student_feature, "student_head": student_head}
     if cls.has_teacher != (teacher is not None):
-        raise RestillError(f"method '{name}' {'needs a' if cls.has_teacher else 'takes no'} teacher")
+        raise RestillError(f"method '{cls.name}' {'needs a' if cls.has_teacher else 'takes no'} teacher")
     if teacher is None:
         return cls(student, context, checked, **student_paths)
     return cls(teacher, student, context, checked, teacher_feature, **student_paths)
 
 
 def _check(cls: type[Method], options: dict[str, Any]) -> MethodOptions:
+    from restill.distillation.method import Method
+
+    if not issubclass(cls, Method):
+        raise RestillError(_NO_METHOD.format(f"the class {cls.__name__}"))
     try:
         return cls.Options(**options)
     except ValidationError as error:

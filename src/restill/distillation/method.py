@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
@@ -28,13 +28,13 @@ class Method(nn.Module):
     resumed run is a parameter or a buffer. Only ``student`` is ever shipped.
 
     Attributes:
-        name: What recipes call it.
+        name: What recipes call it; of a class of one's own the class's name if left out.
         paper: Where it comes from.
         needs: What the networks must offer, in words.
         has_teacher: Its constructor is (teacher, student, context, options, paths), else (student, context, ...).
         student: The network that is trained.
         teacher: The network it learns from: frozen, always in eval mode; None when there is none.
-        default_weights: Weight of each named loss; a recipe may override them.
+        default_weights: Weight of each named loss, 1 where none is given; a recipe may override them.
         warmup: Steps before it distils at all.
         shown_clean: Which of "teacher" and "student" are shown clean frames.
         trains_others: Losses that are for what the method trains beside the student.
@@ -44,7 +44,7 @@ class Method(nn.Module):
     paper: ClassVar[str]
     needs: ClassVar[str]
     has_teacher: ClassVar[bool] = True
-    Options: ClassVar[type[MethodOptions]]
+    Options: ClassVar[type[MethodOptions]] = MethodOptions
 
     student: nn.Module
     teacher: nn.Module | None
@@ -54,8 +54,14 @@ class Method(nn.Module):
     shown_clean: frozenset[str] = frozenset()
     trains_others: ClassVar[frozenset[str]] = frozenset()
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not hasattr(cls, "name"):
+            cls.name = cls.__name__
+
     def __init__(self, student: nn.Module, teacher: nn.Module | None = None) -> None:
         super().__init__()
+        self.default_weights = dict(getattr(type(self), "default_weights", {}))
         self.student = student
         self.teacher = teacher
         if teacher is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from restill.distillation.taps import find_module
+from restill.distillation.taps import find_module, module_path
 from restill.errors import RestillError
 from restill.networks.spec import NetworkSpec
 
@@ -51,7 +51,7 @@ def find_places(
         places |= dict.fromkeys(roles, _paths(given))
     for paths in places.values():
         for path in paths:
-            find_module(network, path.partition(":")[0])
+            find_module(network, module_path(path))
     return places
 
 

@@ -16,6 +16,7 @@ from restill.distillation.places import ROLES, Places, find_places
 from restill.distillation.taps import Tap, find_module
 from restill.errors import RestillError
 from restill.losses.pyramid import pyramid
+from restill.networks.adapter import class_name
 from restill.networks.spec import NetworkSpec
 
 ScaleSource = Literal["features", "frames"]
@@ -106,7 +107,7 @@ class Tapped:
             if not self.places.get(role):
                 what = f"{self.side}_feature" if role == "feature" else f"{self.side}_feature={{'{role}': ...}}"
                 raise RestillError(
-                    f"the {self.side} {type(self.network).__name__} has no spec that says where {ROLES[role]} "
+                    f"the {self.side} {class_name(self.network)} has no spec that says where {ROLES[role]} "
                     f"is found; give {what}, module paths such as 'body.5' or 'head:input'"
                 )
 
@@ -138,7 +139,7 @@ class Tapped:
                 f"the {self.side}'s feature at '{path}' is {tuple(value.shape)}; "
                 "it must be (B, C, H, W) or (B, C, T, H, W)"
             )
-        return value
+        return value if value.is_complex() or torch.is_autocast_enabled(value.device.type) else value.float()
 
     def scales(self, windows: Tensor, levels: int, source: ScaleSource) -> tuple[list[Tensor], list[Tensor]]:
         """Pictures and features of every scale, finest first.
@@ -169,13 +170,15 @@ class Tapped:
         head = find_module(self.network, self.head)
         centres = pyramid(windows[:, self.before], levels)  # (N, C, H, W), ...
         pictures = [seen.picture]
+        weight = next(head.parameters(), features[0])
         for f, centre in zip(features[1:], centres[1:], strict=True):
+            f = f.to(weight.dtype)
             out = head(f.unsqueeze(2))[:, :, 0] if has_time else head(f)  # (N, C, ~sH/2, ~sW/2)
             if self.residual:
                 scale = seen.picture.shape[-1] // windows.shape[-1]
                 base = interpolate(centre, scale_factor=scale, mode=self.upsample) if scale > 1 else centre
                 out = out[..., : base.shape[-2], : base.shape[-1]] + base
-            pictures.append(out)
+            pictures.append(out.float())
         return pictures
 
 

@@ -41,6 +41,8 @@ from restill.distillation.slkd_options import SLKDOptions
 from restill.distillation.windows import Batch, clean_windows
 from restill.errors import RestillError
 from restill.losses.divergence import Direction, kl, picture_kl
+from restill.networks.adapter import Adapter
+from restill.networks.adapter import adapt as adapt_network
 from restill.networks.saved import load_network
 
 Pairs = list[tuple[Tensor, Tensor]]  # the student's and the teacher's features of each level
@@ -162,6 +164,9 @@ class SLKD(Paired[SLKDOptions]):
         self.teacher_b = load_network(o.teacher_b)[0] if isinstance(o.teacher_b, Path) else o.teacher_b
         self.teacher_b_net = self.teacher_net
         if self.teacher_b is not None:
+            self.teacher_b = adapt_network(self.teacher_b, "teacher_b", context)
+            if isinstance(self.teacher_b, Adapter) and isinstance(teacher, Adapter) and teacher.example is not None:
+                self.teacher_b.fit(teacher.example)
             self.teacher_b.requires_grad_(False)
             self.teacher_b.eval()
             self.teacher_b_net = self._second_teacher(self.teacher_b, teacher_feature)

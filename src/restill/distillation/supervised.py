@@ -14,6 +14,7 @@ from restill.distillation.scales import Seen, Tapped, pad_to_multiple
 from restill.distillation.windows import Batch, centre_targets, centre_windows, clean_windows
 from restill.errors import RestillError
 from restill.losses.reconstruction import Kind, scale_losses
+from restill.networks.adapter import Adapter, as_for_use, class_name
 
 PROBE = 32  # pixels: the least side of the window that tells how many channels a feature has
 
@@ -107,21 +108,26 @@ class Supervised(Method, Generic[AnyOptions]):
 
     def _probe(self, net: Tapped, role: str) -> list[int]:
         """Channels at each place of a role, found by running the network once on a small window."""
+        window = self._small_window(net)
+        with as_for_use(net.network):  # no statistics change
+            try:
+                return [f.shape[1] for f in net.maps(net.run(window), role)]
+            except RestillError:
+                raise
+            except Exception as error:  # whatever the network raises
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                raise RestillError(
+                    f"the {net.side} {class_name(net.network)} fails on a window {tuple(window.shape)} "
+                    f"(B, frames, channels, H, W) of {self.context} frames of context: {reason}"
+                ) from error
+
+    def _small_window(self, net: Tapped) -> Tensor:
+        """The window that a network of one's own was fitted to; for one of the house's a small one."""
+        if isinstance(net.network, Adapter) and net.network.example is not None:
+            return pad_to_multiple(net.network.example, self.size_multiple)
         some = next(net.network.parameters(), torch.empty(0))
         side = -(-PROBE // self.size_multiple) * self.size_multiple
-        window = torch.zeros(1, net.before + 1 + net.after, 3, side, side, device=some.device, dtype=some.dtype)
-        was_training = net.network.training
-        net.network.eval()  # no statistics change
-        try:
-            with torch.no_grad():
-                return [f.shape[1] for f in net.maps(net.run(window), role)]
-        except RuntimeError as error:
-            raise RestillError(
-                f"the {net.side} {type(net.network).__name__} fails on a window {tuple(window.shape)} "
-                f"(B, frames, channels, H, W) of {self.context} frames of context: {str(error).splitlines()[0]}"
-            ) from error
-        finally:
-            net.network.train(was_training)
+        return torch.zeros(1, net.before + 1 + net.after, 3, side, side, device=some.device, dtype=some.dtype)
 
 
 def weighted_sum(values: list[Tensor], weights: tuple[float, ...]) -> Tensor:

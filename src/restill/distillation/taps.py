@@ -1,7 +1,8 @@
-"""Features out of a network that knows nothing of it: a tap on a module path, by a forward hook."""
+"""Features of any network, by a forward hook on a module path; the network is not changed."""
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from types import TracebackType
 from typing import Any
@@ -9,10 +10,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from restill.errors import RestillError
+from restill.networks.adapter import class_name, unwrapped
+
+_PATH = re.compile(r"(?P<name>[^@:]*)(@(?P<run>\d+|last))?(:(?P<what>input))?")
 
 
 class Tap:
     """What a module gives, or what goes into it, while the tap is open.
+
+    A copy of the tensor stands in for it where a later operation in place (``nn.ReLU(inplace=True)``) changes it.
 
     >>> import torch
     >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 3))
@@ -24,46 +30,95 @@ class Tap:
     Args:
         network: Any module; it is not changed.
         path: A module path as :meth:`torch.nn.Module.get_submodule` takes it, for that module's output;
-            ``path:input`` for its first input; "" for the network itself.
+            ``path:input`` for its first input; "" for the network itself. ``path@0`` is the first run of a module
+            that runs several times in one pass, ``path@1`` the second, ``path@last`` the last; ``path@0:input`` is
+            what went into the first.
 
     Raises:
-        RestillError: There is no module at the path.
+        RestillError: The path has another form, or there is no module at it.
     """
 
     def __init__(self, network: nn.Module, path: str) -> None:
         self.path = path
-        name, colon, what = path.partition(":")
-        if colon and what != "input":
-            raise RestillError(f"tap '{path}' must end in ':input' or in the module's name alone")
-        self._input = what == "input"
-        self._module = find_module(network, name)
-        self._value: Tensor | None = None
-        self._handle: Any = None
+        self._network = network
+        self._module = find_module(network, module_path(path))
+        parts = _PATH.fullmatch(path)
+        assert parts is not None  # noqa: S101 - module_path has checked it
+        self._input, self._run = parts["what"] == "input", parts["run"]
+        self._values: list[tuple[Any, Any, int | None]] = []  # what was found, its copy, how often it had been changed
+        self._runs = 0
+        self._handles: list[Any] = []
 
     def __enter__(self) -> Tap:
-        self._value = None
-        self._handle = self._module.register_forward_hook(self._keep)
+        self._begin()
+        self._handles = [self._network.register_forward_pre_hook(lambda *_: self._begin())]  # each pass counts anew
+        if self._input:
+            handle = self._module.register_forward_pre_hook(
+                lambda module, args, kwargs: self._keep(next(iter((*args, *kwargs.values())), None)), with_kwargs=True
+            )
+        else:
+            handle = self._module.register_forward_hook(lambda module, args, output: self._keep(output))
+        self._handles.append(handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._handle.remove()
+        for handle in self._handles:
+            handle.remove()
 
-    def _keep(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        self._value = inputs[0] if self._input else output
+    def _begin(self) -> None:
+        self._values, self._runs = [], 0
+
+    def _keep(self, found: Any) -> None:
+        if self._run in (None, "last", str(self._runs)):
+            self._values = [(found, found.clone(), _version(found)) if isinstance(found, Tensor) else (found, None, 0)]
+        self._runs += 1
 
     @property
     def value(self) -> Tensor:
-        """The tensor of the last time the module ran.
+        """The tensor that was found.
 
         Raises:
-            RestillError: The module has not run, or gives something that is not one tensor.
+            RestillError: The module has not run, or not that often; it ran several times and the path does not say
+                which run is meant; or what was found is not one tensor.
         """
-        if not isinstance(self._value, Tensor):
-            found = "nothing: the network did not run that module" if self._value is None else type(self._value)
-            raise RestillError(f"tap '{self.path}' must find one tensor, but found {found}")
-        return self._value
+        if not self._values:
+            why = "did not run that module" if self._runs == 0 else f"ran that module {self._runs} times only"
+            raise RestillError(f"tap '{self.path}' must find one tensor, but found nothing: the network {why}")
+        if self._run is None and self._runs > 1:
+            name, _, what = self.path.partition(":")
+            first, last, any_run = (f"'{name}@{run}{':' * bool(what)}{what}'" for run in (0, self._runs - 1, "last"))
+            raise RestillError(
+                f"the network runs the module of tap '{self.path}' {self._runs} times in one pass; say which run is "
+                f"meant: {first} (the first) to {last}, or {any_run}"
+            )
+        found, copy, version = self._values[0]
+        if not isinstance(found, Tensor):
+            raise RestillError(
+                f"tap '{self.path}' must find one tensor, but found a value of type {type(found).__name__}"
+            )
+        return copy if version is None or found._version != version else found
+
+
+def _version(tensor: Tensor) -> int | None:
+    """How often a tensor has been changed in place; None in inference mode, where that is not counted."""
+    return None if tensor.is_inference() else tensor._version
+
+
+def module_path(path: str) -> str:
+    """The module path alone of a tap's path: without ``@run`` and ``:input``.
+
+    Raises:
+        RestillError: It is not text, or has another form.
+    """
+    parts = _PATH.fullmatch(path) if isinstance(path, str) else None
+    if parts is None:
+        raise RestillError(
+            f"tap {path!r} must be a module path, such as 'body.5'; it may end in '@0', '@1' ... or '@last' (which run "
+            "of a module that runs several times) and in ':input'"
+        )
+    return parts["name"]
 
 
 class Graft:
@@ -82,12 +137,12 @@ class Graft:
         tensors: What each module path is to give.
 
     Raises:
-        RestillError: There is no module at a path, or the path ends in ``:input``.
+        RestillError: There is no module at a path, or the path ends in ``:input`` or ``@run``.
     """
 
     def __init__(self, network: nn.Module, tensors: dict[str, Tensor]) -> None:
         for path in tensors:
-            if ":" in path:
+            if module_path(path) != path:
                 raise RestillError(f"features can only be put in a module's place, not at '{path}'; name the module")
         self._tensors = {find_module(network, path): tensor for path, tensor in tensors.items()}
         self._handles: list[Any] = []
@@ -111,6 +166,9 @@ def find_module(network: nn.Module, path: str) -> nn.Module:
     Raises:
         RestillError: There is none; the sentence names the nearest paths and what stands where the path breaks off.
     """
+    if not path:
+        return network
+    network = unwrapped(network)
     try:
         return network.get_submodule(path)
     except AttributeError:
@@ -129,5 +187,5 @@ def find_module(network: nn.Module, path: str) -> nn.Module:
     near = get_close_matches(path, [name for name, _ in network.named_modules() if name], n=3)
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
     raise RestillError(
-        f"{type(network).__name__} has no module '{path}': there is no '{missing}' {where}, only: {children}{meant}"
+        f"{class_name(network)} has no module '{path}': there is no '{missing}' {where}, only: {children}{meant}"
     )

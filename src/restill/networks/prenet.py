@@ -70,10 +70,10 @@ class PReNet(nn.Module):
         paper="PReNet, CVPR 2019",
         frames_before=0,
         frames_after=0,
-        feature="head:input",
+        feature="head@last:input",
         head="head",
         residual=True,
-        levels=("body.0", "body.2", "body.4"),
+        levels=("body.0@last", "body.2@last", "body.4@last"),
     )
     published: ClassVar[Published] = Published(
         "csdwren/PReNet: PReNet, of any number of iterations",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from restill.errors import RestillError
 from restill.networks import create
+from restill.networks.adapter import unwrapped
 
 STUDENT = "student.safetensors"
 MOST_BYTES = 4 << 30  # of a network's file
@@ -26,10 +28,49 @@ def save_network(path: Path, network: nn.Module, info: dict[str, Any]) -> None:
         network: Its state dict is written.
         info: ``network``, ``options``, ``align``, ``name``: see :func:`load_network`.
     """
-    tensors = {key: value.detach().contiguous() for key, value in network.state_dict().items()}
+    tensors, same = saveable(unwrapped(network).state_dict())
     partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"restill": json.dumps(info)})
+    save_file(tensors, partial, metadata={"restill": json.dumps(info), **same})
     partial.replace(path)
+
+
+def saveable(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """A state dict as safetensors takes it: each tensor once, with memory of its own.
+
+    Args:
+        state: Of any module.
+
+    Returns:
+        The tensors, and for each one that was left out, since it is another under a second name, that other's name, as
+        :func:`safetensors.torch.load_model` expects it.
+
+    Raises:
+        RestillError: It holds something that is no plain tensor.
+    """
+    tensors: dict[str, Tensor] = {}
+    same: dict[str, str] = {}
+    seen: dict[tuple[Any, ...], str] = {}
+    memory: set[int] = set()
+    for key, value in state.items():
+        if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_quantized or value.is_meta:
+            what, kept_out = f"a value of type {type(value).__name__}", "remove get_extra_state from its module"
+            if isinstance(value, Tensor):
+                what = "a quantized tensor" if value.is_quantized else f"a {value.layout} tensor on {value.device}"
+                kept_out = "make it a dense tensor, or keep it out by register_buffer(..., persistent=False)"
+            raise RestillError(
+                f"the state dict holds at '{key}' {what}, which a .safetensors file cannot hold; {kept_out}"
+            )
+        value = value.detach()
+        place = (value.data_ptr(), value.shape, value.stride(), value.dtype) if value.numel() else (key,)
+        if place in seen:
+            same[key] = seen[place]
+            continue
+        seen[place] = key
+        storage = value.untyped_storage().data_ptr()
+        tensors[key] = value.clone() if storage in memory else value
+        tensors[key] = tensors[key].contiguous()
+        memory.add(storage)
+    return tensors, same
 
 
 def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -56,10 +97,7 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
             info = json.loads((file.metadata() or {})["restill"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         if info["network"] is None:
-            raise RestillError(
-                f"{path}: holds the weights of a network that Restill does not have; build it yourself and load them "
-                "with safetensors.torch.load_model"
-            )
+            raise RestillError(_own(path, info))
         with torch.device("meta"):  # takes no memory, whatever the header says of the network
             shapes = {
                 key: value.shape for key, value in create(info["network"], **info["options"]).state_dict().items()
@@ -76,3 +114,15 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     except RuntimeError as error:
         raise RestillError(f"{path}: its weights do not fit network '{info['network']}'") from error
     return network.eval(), info
+
+
+def _own(path: Path, info: dict[str, Any]) -> str:
+    """What to do with the weights of a network of one's own."""
+    told = {key: info[key] for key in ("context", "picture", "align") if info.get(key) not in (None, 0, "none")}
+    more = "".join(f", {key}={value!r}" for key, value in told.items())
+    return (
+        f"{path}: holds the weights of a network that you built yourself ({info.get('class', 'a PyTorch module')}), "
+        "which Restill cannot build; in Python, build it as net, call "
+        f"safetensors.torch.load_model(net, {str(path)!r}), then restill.export(net, 'mine.onnx'{more}) "
+        f"or restill.evaluate(net, ...{more})"
+    )

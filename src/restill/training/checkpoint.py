@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import nn
 
 from restill.errors import RestillError
-from restill.networks.saved import STUDENT, load_network, save_network
+from restill.networks.adapter import unwrapped
+from restill.networks.saved import STUDENT, load_network, save_network, saveable
 from restill.progress import say
 from restill.training.process import random_state, set_random_state
 from restill.video.journal import sync
@@ -26,6 +27,7 @@ from restill.video.journal import sync
 __all__ = [
     "STATE",
     "STUDENT",
+    "check_saves",
     "checkpoints",
     "load_network",
     "load_state",
@@ -74,7 +76,7 @@ def save_state(
     try:
         partial.mkdir(parents=True)
         metadata = {**(header or {}), "step": str(step)}
-        save_file({k: v.detach().contiguous() for k, v in state.items()}, partial / STATE, metadata=metadata)
+        save_file(saveable(state)[0], partial / STATE, metadata=metadata)
         save_network(partial / STUDENT, student, info)
         for file in partial.iterdir():
             sync(file)
@@ -90,6 +92,19 @@ def save_state(
     for old in checkpoints(folder)[:-2]:
         shutil.rmtree(old)
     return target
+
+
+def check_saves(method: nn.Module, student: nn.Module) -> None:
+    """Try, before the first step, whether everything can be saved; nothing is written.
+
+    Raises:
+        RestillError: It cannot.
+    """
+    for state in (saveable(unwrapped(student).state_dict())[0], _own(method)):
+        try:
+            save({key: value[:0] if value.dim() else value for key, value in state.items()})
+        except Exception as error:  # safetensors raises several kinds, for types that it does not have
+            raise RestillError(f"the student's weights cannot be saved as .safetensors: {error}") from error
 
 
 def load_state(checkpoint: Path, method: nn.Module, optimizer: torch.optim.Optimizer) -> int:
@@ -164,8 +179,8 @@ def newest_readable(folder: Path) -> Path | None:
 
 
 def _own(method: nn.Module) -> dict[str, torch.Tensor]:
-    """The method's state without the frozen teacher's, which never changes."""
-    return {key: value for key, value in method.state_dict().items() if not key.startswith("teacher.")}
+    """The method's state without the frozen teacher's, which never changes; each shared tensor once."""
+    return saveable({key: value for key, value in method.state_dict().items() if not key.startswith("teacher.")})[0]
 
 
 def _slots(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, torch.Tensor]]:

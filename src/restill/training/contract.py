@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from restill.distillation.method import Batch, Method
 from restill.errors import RestillError
+from restill.networks.adapter import class_name, unwrapped
 from restill.progress import say
 from restill.training.checkpoint import checkpoints
 
@@ -40,7 +41,7 @@ def pictures_checked(method: Method) -> Iterator[Callable[[Batch], None]]:
 
     def check(module: nn.Module, given: tuple[Any, ...], picture: Any) -> None:
         if expected and given and isinstance(picture, Tensor):
-            _check_picture(type(method.student).__name__, given[0], picture, expected["channels"], expected["scale"])
+            _check_picture(class_name(method.student), given[0], picture, expected["channels"], expected["scale"])
 
     handle = network.register_forward_hook(check)
     try:
@@ -106,7 +107,7 @@ def name_shared(method: Method) -> None:
     if method.teacher is None:
         return
     frozen = {id(parameter) for parameter in method.teacher.parameters()}
-    names = dict(method.student.named_parameters())
+    names = dict(unwrapped(method.student).named_parameters())
     shared = [name for name, parameter in names.items() if id(parameter) in frozen]
     if not shared:
         return

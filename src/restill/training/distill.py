@@ -5,29 +5,33 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from restill.distillation import create_method
 from restill.errors import RestillError
-from restill.networks import NETWORKS, create
+from restill.networks import NETWORKS, NetworkSpec, create
+from restill.networks.adapter import Adapter, Picture, adapt, class_name
 from restill.progress import say
 from restill.training.batches import as_batch
-from restill.training.checkpoint import load_network, newest_readable, read_header
+from restill.training.checkpoint import check_saves, load_network, newest_readable, read_header
 from restill.training.contract import name_shared
-from restill.training.experiment import feed_from, no_test_pictures
-from restill.training.feed import Again, Feed, check_loader
+from restill.training.experiment import feed_from, first_sample, no_test_pictures, validate
+from restill.training.feed import Again, Feed, Place, check_loader
 from restill.training.loop import TrainResult, check_run, fit
-from restill.training.process import left_as_found, seed_all
+from restill.training.process import left_as_found, random_state, seed_all, set_random_state
 from restill.training.recipe import DataPart, Run, describe
 from restill.training.settings import seed_of
 
 if TYPE_CHECKING:
+    from restill.distillation.method import Method
     from restill.distillation.places import Places
 
 Network = nn.Module | str | Path
@@ -38,14 +42,17 @@ Data = Mapping[str, Any] | Iterable[Any]
 def distill(
     teacher: Network | None,
     student: Network,
-    method: str = "cstd",
+    method: str | type[Method] = "cstd",
     *,
     data: Data,
     steps: int,
     teacher_feature: Places | None = None,
     student_feature: Places | None = None,
     student_head: str | None = None,
+    teacher_picture: Picture | None = None,
+    student_picture: Picture | None = None,
     context: int | None = None,
+    validation: Mapping[str, Any] | Iterable[Any] | None = None,
     batch: int = 4,
     options: Mapping[str, Any] | None = None,
     output: str | Path | None = None,
@@ -58,10 +65,12 @@ def distill(
     """Train a student to do what its teacher does.
 
     Args:
-        teacher: Any PyTorch module that maps a window (B, K, C, H, W), RGB in [0, 1], to a picture (B, C, sH, sW);
-            or a name of ``restill networks``, or a checkpoint. It is frozen. None for a method that takes none.
+        teacher: Any PyTorch module that maps a picture (B, C, H, W) or a window of frames (B, K, C, H, W), values in
+            [0, 1], to a picture (B, C, sH, sW), a clip, or a list or dict of them; or a name of ``restill networks``,
+            or a checkpoint. It is frozen. None for a method that takes none.
         student: The same. It is trained in place.
-        method: A name of ``restill methods``.
+        method: A name of ``restill methods``, or a class of your own: a subclass of
+            :class:`restill.distillation.paired.Paired`.
         data: Batches, again and again until the steps are done: a ``DataLoader`` or any iterable that can be gone
             through more than once. A batch is a dict of ``degraded`` (B, T, C, H, W) and ``clean`` (B, T, C, sH, sW),
             float in [0, 1] or uint8, or a pair of both; without the T axis they are pictures. ``T`` is the frames to
@@ -71,8 +80,15 @@ def distill(
             "head:input" for what goes in), a list of them, or a dict from role to either; its spec's if not given.
         student_feature: The same of the student.
         student_head: Path of the module that makes the picture of the student's feature.
+        teacher_picture: Which output of the teacher is its picture, where it gives several: an index or a key; by
+            default the first of the largest.
+        student_picture: The same of the student.
         context: Frames on either side of the frame that is restored, of whichever network sees more; by default what
             the networks' specs say, or 0 if neither has one.
+        validation: Batches of your own that the student is validated on, in the form of ``data``; or a dict of
+            ``batches`` and ``every`` (steps). Where ``data`` is a dict with ``held_out`` clips: ``every`` and
+            ``samples``. The mean PSNR is logged as ``validation_psnr_rgb_crops``: RGB in [0, 1], cut to that range,
+            not rounded.
         batch: Samples in a batch, where ``data`` is a dict.
         options: The method's own, see its page.
         output: Folder for the log, TensorBoard, checkpoints and the student; nothing is written without it.
@@ -81,7 +97,7 @@ def distill(
         allow_test_images: Where ``data`` is a dict: train even on pictures that are known as test pictures.
         quiet: No progress.
         run: Other fields of a recipe: ``seed``, ``weights``, ``optimizer={"lr": 1e-4}``, ``schedule``, ``precision``,
-            ``threads``, ``log_every``, ``save_every``, ``validation``.
+            ``threads``, ``log_every``, ``save_every``.
 
     Returns:
         The student, in eval mode.
@@ -97,16 +113,28 @@ def distill(
         ... )
     """
     folder = None if output is None else Path(output)
-    plan = _plan(folder, steps, {"seed": _seed(folder, resume), **run})
+    every, held_out = _validation(validation)
+    plan = _plan(folder, steps, {"seed": _seed(folder, resume), **run, **every})
     seed_all(plan.seed)
     teacher_net = None if teacher is None else _network(teacher, "teacher")[0]
     student_net, info = _network(student, "student")
     if context is None:
         context = _context(teacher_net, student_net)
+    part, again = _data(data) if isinstance(data, Mapping) else None, None
+    if part is not None:
+        example = first_sample(part, plan, context)  # (1, T, C, H, W)
+    else:
+        first, again = _first(data, plan.seed)
+        example = as_batch(first, context, clean_context=False)["degraded"]  # (B, T, C, H, W)
+    pictures = {"teacher": teacher_picture, "student": student_picture}
+    nets = [
+        None if net is None else _fitted(net, role, context, pictures[role], example)
+        for net, role in ((teacher_net, "teacher"), (student_net, "student"))
+    ]
     made = create_method(
         method,
-        teacher_net,
-        student_net,
+        nets[0],
+        nets[1],  # type: ignore[arg-type]
         context,
         teacher_feature=teacher_feature,
         student_feature=student_feature,
@@ -116,17 +144,22 @@ def distill(
     name_shared(made)
     check_run(made, plan, "restill.distill")
     align, note_pictures, fields = "none", None, {}
-    if isinstance(data, Mapping):
-        part = _data(data)
+    if part is not None:
         feed, _ = feed_from(part, plan, batch, made)
         note_pictures = no_test_pictures(part, allow=allow_test_images, quiet=quiet)
         align, fields = part.align, {"data": part.model_dump(mode="json"), "batch": batch}
     else:
-        again = Again(data, plan.seed)
-        check_loader(data, int(os.environ.get("WORLD_SIZE", "1")))
         prepare = partial(as_batch, context=context, clean_context=bool(made.shown_clean))
-        feed = Feed(lambda _, place: again.batches(place), prepare, place=lambda: again.place)
+        own: Any = again
+        feed = Feed(lambda _, place: own.batches(place), prepare, place=lambda: own.place)
+    if held_out is not None:
+        crops = [as_batch(given, context, clean_context=bool(made.shown_clean)) for given in held_out]
+        feed = replace(feed, validate=partial(validate, made, crops))
     info = {**info, "align": align, "name": plan.name}
+    if info["network"] is None:
+        info |= {"class": class_name(student_net), "context": context, "picture": student_picture}
+    if folder is not None:
+        check_saves(made, made.student)
     chosen: Any = getattr(made, "options", None)
     settings = {
         "method": made.name,
@@ -135,6 +168,8 @@ def distill(
         "teacher_feature": teacher_feature,
         "student_feature": student_feature,
         "student_head": student_head,
+        "teacher_picture": teacher_picture,
+        "student_picture": student_picture,
         **fields,
     }
     result = fit(
@@ -175,6 +210,44 @@ def _seed(folder: Path | None, resume: bool) -> int:
     return int(torch.randint(2**31, ())) if written is None else written
 
 
+def _first(data: Any, seed: int) -> tuple[Any, Again]:
+    """The first batch, and all of them; the random numbers stay as they are."""
+    try:
+        iterator = iter(data)
+    except TypeError as error:
+        raise RestillError(
+            f"data must be batches (a DataLoader or a list of them) or a dict of a recipe's fields, not {data!r:.80}"
+        ) from error
+    check_loader(data, int(os.environ.get("WORLD_SIZE", "1")))
+    again, state = Again(data, seed), random_state()
+    batches: Any = again.batches(Place())
+    first = next(batches)
+    batches.close()
+    set_random_state(state)
+    # an iterator gives each batch once
+    return first, Again(chain([first], iterator), seed) if iterator is data else again
+
+
+def _fitted(network: nn.Module, role: str, context: int, picture: Picture | None, example: Tensor) -> nn.Module:
+    """The network behind the interface of the house, tried on windows of the first batch's size."""
+    net = adapt(network, role, context, picture)
+    if isinstance(net, Adapter):
+        net.fit(example[:, : 2 * context + 1])
+    elif example.shape[2] != 3:
+        raise RestillError(f"the {role} {class_name(net)} takes RGB, but the batches have {example.shape[2]} channels")
+    return net
+
+
+def _validation(given: Any) -> tuple[dict[str, Any], Iterable[Any] | None]:
+    """The fields of a recipe's ``validation``, and batches of one's own."""
+    if given is None:
+        return {}, None
+    if isinstance(given, Mapping) and "degraded" not in given:
+        fields = dict(given)
+        return {"validation": fields}, fields.pop("batches", None)
+    return {}, [given] if isinstance(given, Mapping) else given
+
+
 def _plan(folder: Path | None, steps: int, fields: dict[str, Any]) -> Run:
     place = {} if folder is None else {"output": folder.parent, "name": folder.name}
     try:
@@ -192,8 +265,9 @@ def _data(fields: Mapping[str, Any]) -> DataPart:
 
 def _network(given: Network, side: str) -> tuple[nn.Module, dict[str, Any]]:
     """A module as it is, a name's fresh network, or a checkpoint's; and what its checkpoints say of it."""
-    if isinstance(given, nn.Module):
-        return given, {"network": None, "options": {}}
+    if not isinstance(given, str | Path):
+        adapt(given, side)  # refuses what is no module
+        return given, {"network": _registered(given), "options": {}}
     if str(given) in NETWORKS:
         return create(str(given)), {"network": str(given), "options": {}}
     if not Path(given).exists():
@@ -203,7 +277,19 @@ def _network(given: Network, side: str) -> tuple[nn.Module, dict[str, Any]]:
     return load_network(given)
 
 
+def _registered(network: nn.Module) -> str | None:
+    """The name of a network of Restill's with its default options; None of any other."""
+    code = f"{type(network).__module__}:{type(network).__name__}"
+    for name in (name for name, place in NETWORKS.items() if place == code):
+        with torch.device("meta"):
+            usual = create(name).state_dict()
+        own = network.state_dict()
+        if {key: value.shape for key, value in usual.items()} == {key: value.shape for key, value in own.items()}:
+            return name
+    return None
+
+
 def _context(*networks: nn.Module | None) -> int:
     """The most frames on either side that a network's spec asks for."""
-    specs = [spec for network in networks if (spec := getattr(network, "spec", None)) is not None]
+    specs = [spec for network in networks if isinstance(spec := getattr(network, "spec", None), NetworkSpec)]
     return max((max(spec.frames_before, spec.frames_after) for spec in specs), default=0)

@@ -311,6 +311,12 @@ def _worker(_: int) -> None:
     cv2.setNumThreads(1)
 
 
+def first_sample(data: DataPart, run: Run, context: int) -> Tensor:
+    """The degraded frames of a run's first sample, (1, T, 3, H, W), float32 in [0, 1]."""
+    sample = _samples(data, _training_clips(data), 1, run.seed, context, plain=False)[0]
+    return to_float(sample)["degraded"][None]
+
+
 def _held_out(data: DataPart, run: Run, context: int) -> list[dict[str, Tensor]]:
     if not data.held_out:
         return []

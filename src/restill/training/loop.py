@@ -22,6 +22,7 @@ from torch import Tensor
 
 from restill.distillation.method import Method
 from restill.errors import RestillError
+from restill.networks.adapter import class_name
 from restill.progress import track
 from restill.training.batches import Batch
 from restill.training.checkpoint import (
@@ -168,7 +169,7 @@ def check_run(method: Method, run: Run, where: str) -> None:
         known = ", ".join(method.default_weights)
         raise RestillError(f"{where}: field 'weights' names {min(unknown)!r}; the losses are: {known}")
     if not any(parameter.requires_grad for parameter in method.student.parameters()):
-        raise RestillError(f"{where}: the student {type(method.student).__name__} has no weights that can be trained")
+        raise RestillError(f"{where}: the student {class_name(method.student)} has no weights that can be trained")
     if method.warmup >= run.steps:
         raise RestillError(
             f"{where}: nothing would be distilled in {run.steps} steps, since method '{method.name}' starts after "

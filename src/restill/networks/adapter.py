@@ -1,0 +1,345 @@
+"""Any PyTorch module as a network of the house: windows (B, K, C, H, W) in, the picture (B, C, sH, sW) out.
+
+People's modules take a picture or a clip, give a tensor, a list or a dict, and have a type of their own. What a module
+takes and gives is found by trying it once, on a window of the size that it will see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import fields, is_dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+from restill.errors import RestillError
+from restill.networks.spec import NetworkSpec
+from restill.progress import say
+
+Picture = int | str  # which of several outputs: an index, a key, or both: "stages.0"
+_OTHER = {"teacher": "teacher_picture=", "student": "student_picture="}
+
+
+class Adapter(nn.Module):
+    """A module of one's own behind the interface of every network.
+
+    Args:
+        net: The module. It stays as it is: its layers keep their paths and its state dict keeps its keys.
+        role: What errors call it: "teacher", "student", "network".
+        context: Frames on either side of the center in the windows to come.
+        picture: Which of its outputs is the picture; by default the first of the largest.
+
+    Attributes:
+        frames: How many frames it is shown; 0 says that it takes a picture (B, C, H, W). None before :meth:`fit`.
+        example: The window (1, K, C, H, W) that it was fitted to; None before.
+        scale: Output size over input size.
+        spec: Facts for export and the runtime; None in distillation.
+    """
+
+    spec: NetworkSpec | None = None
+
+    def __init__(self, net: nn.Module, role: str = "network", context: int = 0, picture: Picture | None = None) -> None:
+        super().__init__()
+        self.net = net
+        self.role = role
+        self.context = context
+        self.picture = picture
+        self.frames: int | None = None
+        self.example: Tensor | None = None
+        self.scale = 1
+        self._place = Place("", 0, 0)
+        self._said = False
+
+    def forward(self, window: Tensor) -> Tensor:
+        """The restored center frame, float32.
+
+        Args:
+            window: (B, 2 * context + 1, C, H, W), float32 in [0, 1].
+
+        Returns:
+            (B, C, s*H, s*W).
+
+        Raises:
+            RestillError: The module fails on it, or gives no picture.
+        """
+        if self.frames is None:
+            self.fit(window)
+        frames = self.frames or 0
+        try:
+            return self._run(self.net, window, frames)
+        except _Unfit as error:
+            raise RestillError(self._sentence(window, [(frames, error)])) from error.cause
+
+    def fit(self, window: Tensor) -> None:
+        """Find out what the module takes: all of the frames, fewer, or the center one as a picture (B, C, H, W).
+
+        A module that takes several frames but does not look at the center one would restore the wrong frame, so it is
+        tried with fewer. Nothing of the module changes.
+
+        Args:
+            window: (B, 2 * context + 1, C, H, W) as they will come; the first of them is tried.
+
+        Raises:
+            RestillError: It fails on all of them.
+        """
+        window = window[:1].detach()
+        failed: list[tuple[int, _Unfit]] = []
+        blind = None
+        with as_for_use(self.net) as net:
+            for frames in (*range(window.shape[1], 0, -2), 0):
+                try:
+                    picture = self._run(net, window, frames)
+                    if frames <= 1 or self._sees_center(net, window, picture, frames):
+                        self.frames = frames
+                        break
+                    blind = blind or frames
+                except _Unfit as error:
+                    failed.append((frames, error))
+            else:
+                self.frames = blind
+            if self.frames is None:
+                raise RestillError(self._sentence(window, failed)) from failed[0][1].cause
+            self._run(net, window, self.frames)  # what was noted last is of this form
+            if net is not self.net:
+                self._run(self.net, window, self.frames)  # lazy layers get their shapes
+        self.example = window
+
+    def fixed(self) -> nn.Module:
+        """A copy in eval mode and float32 that does the same without looking at sizes, to be exported."""
+        return _Fixed(deepcopy(self.net).float().eval(), self.frames or 0, self._place)
+
+    def _sees_center(self, net: nn.Module, window: Tensor, picture: Tensor, frames: int) -> bool:
+        other = window.clone()
+        other[:, window.shape[1] // 2] = 1 - other[:, window.shape[1] // 2]
+        return not torch.equal(self._run(net, other, frames), picture)
+
+    def _run(self, net: nn.Module, window: Tensor, frames: int) -> Tensor:
+        """The picture, as the module gives it when it is shown so many frames.
+
+        Raises:
+            _Unfit: It fails, or gives none.
+        """
+        weight = next((p for p in net.parameters() if p.is_floating_point()), window)
+        try:
+            output = net(_shown(window, frames).to(weight.device, weight.dtype))
+        except RestillError:
+            raise
+        except Exception as error:  # whatever a module raises: assertions, shapes, errors of other libraries
+            raise _Unfit(f"{type(error).__name__}: {_first_line(error)}", error) from error
+        self._place = self._find(output, window, frames)
+        picture = _take(output, self._place)
+        self.scale = picture.shape[-1] // window.shape[-1]
+        return picture.float()
+
+    def _find(self, output: Any, window: Tensor, frames: int) -> Place:
+        """Where the picture is in what the module gave.
+
+        Raises:
+            _Unfit: Nowhere.
+        """
+        found = dict(leaves(output))
+        pictures = {key: place for key, value in found.items() if (place := _as_picture(key, value, window))}
+        given = ", ".join(f"{key} {_shape(value, len(window))}".strip() for key, value in found.items())
+        if self.picture is not None and found.keys() != {""}:
+            key = _key(self.picture, found)
+            if key is None:
+                raise _Unfit(f"it has no output {self.picture!r}; its outputs are: {given or 'no tensor'}")
+            if key not in pictures:
+                raise _Unfit(
+                    f"its output {self.picture!r} is {_shape(found[key], len(window))}, which is no {_wanted(window)}"
+                )
+            return pictures[key]
+        if not pictures:
+            raise _Unfit(
+                f"it gives {given or f'a value of type {type(output).__name__}'}, which is no {_wanted(window)}"
+            )
+        if self._place.key in pictures:
+            return pictures[self._place.key]
+        key = max(pictures, key=lambda name: found[name].shape[-1])
+        if len(pictures) > 1 and not self._said:
+            self._said = True
+            say(
+                f"note: the {self.role} {class_name(self)} gives several pictures: {given}; Restill takes {key!r}; "
+                f"{_OTHER.get(self.role, 'picture=')} chooses another"
+            )
+        return pictures[key]
+
+    def _sentence(self, window: Tensor, failed: Sequence[tuple[int, _Unfit]]) -> str:
+        """What was tried, and how it failed; the same reason only once."""
+        c, h, w = window.shape[-3:]
+        tried: dict[str, list[str]] = {}
+        ran = [(frames, error) for frames, error in failed if error.cause is None]  # but gave no picture
+        for frames, error in ran or failed:
+            shape = f"windows (B, frames, C, H, W) = (B, {frames}, {c}, {h}, {w})"
+            shape = shape if frames else f"pictures (B, C, H, W) = (B, {c}, {h}, {w})"
+            tried.setdefault(error.reason, []).append(shape)
+        parts = "; ".join(f"on {' and '.join(shapes)}: {reason}" for reason, shapes in tried.items())
+        context = f"with {self.context} frames of context on either side, " if self.context else ""
+        return f"{context}the {self.role} {class_name(self)} fails {parts}"
+
+
+class _Fixed(nn.Module):
+    def __init__(self, net: nn.Module, frames: int, place: Place) -> None:
+        super().__init__()
+        self.net, self.frames, self.place = net, frames, place
+
+    def forward(self, window: Tensor) -> Tensor:
+        return _take(self.net(_shown(window, self.frames)), self.place)
+
+
+class _Unfit(Exception):
+    """Why a module does not take a window, or gives no picture of it."""
+
+    def __init__(self, reason: str, cause: Exception | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.cause = reason, cause
+
+
+class Place(NamedTuple):
+    """Where a picture is in what a module gives: at which key, and for a clip at which place of which axis."""
+
+    key: str
+    axis: int
+    at: int
+
+
+def adapt(network: nn.Module, role: str = "network", context: int = 0, picture: Picture | None = None) -> nn.Module:
+    """The network itself where it is one of the house's, in float32; else an :class:`Adapter` around it.
+
+    Raises:
+        RestillError: It is no module that can be tapped, frozen and run.
+    """
+    if isinstance(network, Adapter):
+        return network
+    if isinstance(network, torch.jit.ScriptModule):
+        raise RestillError(
+            f"the {role} is a TorchScript module, whose layers cannot be reached; give the PyTorch module that it was "
+            "made from"
+        )
+    if not isinstance(network, nn.Module):
+        raise RestillError(f"the {role} {_no_module(network)}")
+    if isinstance(getattr(network, "spec", None), NetworkSpec) and _dtype(network) == torch.float32:
+        return network
+    return Adapter(network, role, context, picture)
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The module inside an :class:`Adapter`; any other as it is."""
+    return network.net if isinstance(network, Adapter) else network
+
+
+def class_name(network: nn.Module) -> str:
+    """The name of a network's class, for sentences."""
+    return type(unwrapped(network)).__name__
+
+
+@contextmanager
+def as_for_use(network: nn.Module) -> Iterator[nn.Module]:
+    """The network in eval mode, without gradients; afterwards it and the random numbers are as they were.
+
+    Of a module with lazy layers, which a first run would give their shapes, a copy.
+    """
+    lazy = any(isinstance(p, UninitializedParameter | UninitializedBuffer) for p in network.parameters())
+    network = deepcopy(network) if lazy else network
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            yield network
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def leaves(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of a nested output, with where it is: "" for a tensor, "0", "out", "stages.0"."""
+    if isinstance(output, Tensor):
+        yield path, output
+        return
+    if isinstance(output, Mapping):
+        parts = {str(key): value for key, value in output.items()}
+    elif isinstance(output, tuple) and hasattr(output, "_fields"):
+        parts = dict(zip(output._fields, output, strict=True))  # type: ignore[attr-defined]
+    elif isinstance(output, Sequence) and not isinstance(output, str | bytes):
+        parts = {str(index): value for index, value in enumerate(output)}
+    elif is_dataclass(output) and not isinstance(output, type):
+        parts = {field.name: getattr(output, field.name) for field in fields(output)}
+    else:
+        return
+    for name, value in parts.items():
+        yield from leaves(value, f"{path}.{name}" if path else name)
+
+
+def _key(picture: Picture, found: Mapping[str, Tensor]) -> str | None:
+    """The path that a user's index or key means; indices may count from the end, and count named outputs too."""
+    if not isinstance(picture, str):
+        top = list(dict.fromkeys(key.split(".")[0] for key in found))
+        if not -len(top) <= picture < len(top):
+            return None
+        picture = top[picture]
+    return picture if picture in found else None
+
+
+def _as_picture(key: str, value: Tensor, window: Tensor) -> Place | None:
+    """Where the picture (B, C, s*H, s*W) is in a tensor: it, or a clip's center frame; None where it is neither."""
+    batch, _, channels, height, width = window.shape
+    place = Place(key, 0, 0)
+    if value.dim() == 5:
+        axis = 1 if value.shape[2] == channels else 2  # (B, T, C, H, W), or (B, C, T, H, W)
+        length = value.shape[axis]
+        place = Place(key, axis, length // 2)
+    picture = _cut(value, place)
+    if not picture.is_floating_point() or picture.dim() != 4 or picture.shape[:2] != (batch, channels):
+        return None
+    scale = picture.shape[-1] // width
+    return place if scale >= 1 and picture.shape[-2:] == (scale * height, scale * width) else None
+
+
+def _take(output: Any, place: Place) -> Tensor:
+    return _cut(dict(leaves(output))[place.key], place)
+
+
+def _cut(value: Tensor, place: Place) -> Tensor:
+    return value.select(place.axis, place.at) if place.axis else value
+
+
+def _shown(window: Tensor, frames: int) -> Tensor:
+    """The middle of a window: so many frames; with 0 the center one as a picture."""
+    middle = window.shape[1] // 2
+    return window[:, middle - frames // 2 : middle + frames // 2 + 1] if frames else window[:, middle]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or ["it gives no reason"])[0]
+
+
+def _wanted(window: Tensor) -> str:
+    _, _, channels, height, width = window.shape
+    return f"picture (B, {channels}, {height}, {width}), nor one a whole number of times as large"
+
+
+def _shape(value: Tensor, batch: int) -> str:
+    if not value.dim():
+        return "a single number"
+    first = "B" if value.shape[0] == batch else str(value.shape[0])
+    return f"({', '.join([first, *map(str, value.shape[1:])])})"
+
+
+def _dtype(network: nn.Module) -> torch.dtype:
+    """The type of a module's weights; float32 where it has none."""
+    return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+
+
+def _no_module(given: Any) -> str:
+    """What to do about a thing that is no module."""
+    if isinstance(given, type):
+        return f"is the class {given.__name__}; make a network of it first: {given.__name__}(...)"
+    if isinstance(given, Mapping):
+        return "is a dict, such as a state dict; build the module and load it: network.load_state_dict(...)"
+    if callable(given):
+        return f"is a function, '{getattr(given, '__name__', type(given).__name__)}'; put it into a torch.nn.Module"
+    return f"must be a PyTorch module, a name of `restill networks` or a checkpoint, not {type(given).__name__}"
