@@ -10,7 +10,8 @@ from pathlib import Path
 from restill.errors import RestillError
 from restill.progress import say
 from restill.video import EncodeSettings
-from restill.video.pictures import is_picture
+from restill.video.picture_names import holds_picture
+from restill.video.pictures import result_suffix
 from restill.video.probe import VideoInfo
 from restill.video.settings import SUFFIXES
 
@@ -26,8 +27,7 @@ def default_output(src: str | os.PathLike[str], word: str) -> Path:
     src = Path(src)
     if src.is_dir():
         return src.absolute().with_name(f"{src.absolute().name}-{word}")
-    writes = is_picture(src) or src.suffix.lower() in SUFFIXES
-    return src.with_name(f"{src.stem}.{word}{src.suffix if writes else '.mkv'}")
+    return src.with_name(f"{src.stem}.{word}{_suffix(src)}")
 
 
 def outputs(sources: Sequence[Path], output: str | None, word: str) -> list[tuple[Path, Path]]:
@@ -68,8 +68,14 @@ def outputs(sources: Sequence[Path], output: str | None, word: str) -> list[tupl
 
 def result_name(source: Path) -> str:
     """A result's name in a folder of results: the source's, with an ending that Restill writes."""
-    writes = source.is_dir() or is_picture(source) or source.suffix.lower() in SUFFIXES
-    return source.absolute().name if writes else f"{source.stem}.mkv"
+    return source.absolute().name if source.is_dir() else f"{source.stem}{_suffix(source)}"
+
+
+def _suffix(source: Path) -> str:
+    """The ending of a file's result."""
+    if holds_picture(source):
+        return result_suffix(source)
+    return source.suffix if source.suffix.lower() in SUFFIXES else ".mkv"
 
 
 def check_space(info: VideoInfo, dst: Path, settings: EncodeSettings, scale: int, done: int, *, quiet: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -17,9 +16,9 @@ from av.video.stream import VideoStream
 
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
-from restill.video import pictures
 from restill.video.color import Converter
 from restill.video.limits import USUAL, Limits
+from restill.video.picture_source import PictureSource
 from restill.video.probe import (
     DEFAULT_FPS,
     check_header,
@@ -28,26 +27,11 @@ from restill.video.probe import (
     first_stream,
     kind_of,
     open_video,
-    probe_pictures,
     reason,
     restrain,
 )
+from restill.video.ticket import Ticket
 from restill.video.timing import FrameTimes, Timeline
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """What a frame carries from the input to the output beside its pixels.
-
-    Attributes:
-        pts: Time of presentation, in the source's time base.
-        duration: How long it is shown, in the same unit; 0 when nobody knows.
-        name: The stem of its file, for a folder of frames.
-    """
-
-    pts: int
-    duration: int
-    name: str
 
 
 class VideoSource:
@@ -113,7 +97,7 @@ class VideoSource:
                 continue
             with clock("color"):
                 picture = info.orientation.upright(converter.to_rgb(frame))
-            yield picture, Ticket(pts, frame.duration or 0, f"{count:06d}")
+            yield picture, Ticket(pts, frame.duration or 0, f"{count:06d}.png")
 
     def other_packets(self) -> Iterator[av.Packet]:
         """The packets of the other streams, in the order of the file; nothing is decoded.
@@ -184,37 +168,6 @@ def _without_header(packet: av.Packet) -> av.Packet:
     return copy
 
 
-class PictureSource:
-    """A folder of frames or one picture, as a source of frames."""
-
-    def __init__(self, path: Path, kind: str, fps: Fraction = DEFAULT_FPS, limits: Limits = USUAL) -> None:
-        self._files = pictures.list_pictures(path) if kind == "folder" else [path]
-        self.info, self.limits = probe_pictures(path, kind, self._files, fps, limits), limits
-
-    def frames(
-        self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
-    ) -> Iterator[tuple[np.ndarray, Ticket]]:
-        """Every picture from ``start`` on with its ticket; its time is its number. A clock is told what "decode" takes.
-
-        Raises:
-            RestillError: A picture cannot be read, or differs from the first in size or depth.
-        """
-        info = self.info
-        for number, file in enumerate(self._files[start:], start):
-            with clock("decode"):
-                frame = pictures.read_picture(file, self.limits)
-            depth = 16 if frame.dtype == np.uint16 else 8
-            if frame.shape[:2] != (info.height, info.width) or depth != info.bit_depth:
-                raise RestillError(
-                    f"'{file}' is {frame.shape[1]}x{frame.shape[0]} with {depth} bits, the first frame of its folder "
-                    f"{info.width}x{info.height} with {info.bit_depth}; a folder of frames holds one clip"
-                )
-            yield frame, Ticket(number, 1, file.stem)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 Source = VideoSource | PictureSource
 
 
@@ -230,8 +183,7 @@ def open_source(path: str | Path, fps: Fraction = DEFAULT_FPS, limits: Limits = 
         RestillError: It is missing, cannot be read, has no picture in it, or is over a limit.
     """
     path = Path(path)
-    kind = kind_of(path)
-    return VideoSource(path, limits) if kind == "video" else PictureSource(path, kind, fps, limits)
+    return VideoSource(path, limits) if kind_of(path) == "video" else PictureSource(path, fps, limits)
 
 
 def read_frames(path: str | Path, limits: Limits = USUAL) -> Iterator[np.ndarray]:

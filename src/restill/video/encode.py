@@ -15,15 +15,15 @@ from restill.video.journal import beside, sync
 
 
 class FolderSink:
-    """A folder of PNG frames, named as the input's frames or by number; ``temporary`` as for a video."""
+    """A folder of pictures, named by their tickets; ``temporary`` as for a video."""
 
     def __init__(self, final: Path, temporary: Path | None = None) -> None:
         self.final, self.temporary = final, temporary or _temporary(final)
 
-    def write(self, frame: np.ndarray, ticket: Ticket) -> None:
-        """Write one frame (H, W, 3)."""
+    def write(self, frame: np.ndarray, ticket: Ticket) -> tuple[str, ...]:
+        """Write one frame (H, W, 3); sentences on what its file cannot keep."""
         self.temporary.mkdir(exist_ok=True)
-        pictures.write_picture(self.temporary / f"{ticket.name}.png", frame)
+        return pictures.write_picture(self.temporary / ticket.name, frame, ticket.extras)
 
     def take(self, file: Path) -> None:
         """A frame that was written before; the file stays where it is, too."""
@@ -53,14 +53,23 @@ class PictureSink:
 
     def __init__(self, final: Path, source: Source) -> None:
         self.final, self.temporary = final, _temporary(final)
-        self._source, self._written = source.info.path, False
+        self._source, self._written = source.info, False
+        pictures.check_written(final)
+        if (source.info.frames or 0) > 1:
+            raise self._too_many()
 
-    def write(self, frame: np.ndarray, ticket: Ticket) -> None:
-        """Write the frame (H, W, 3); there may be only one."""
+    def write(self, frame: np.ndarray, ticket: Ticket) -> tuple[str, ...]:
+        """Write the frame (H, W, 3), of which there may be only one; sentences on what its file cannot keep."""
         if self._written:
-            raise RestillError(f"'{self.final}' holds one picture and '{self._source}' more; name a folder or a video")
+            raise self._too_many()
         self._written = True
-        pictures.write_picture(self.temporary, frame)
+        return pictures.write_picture(self.temporary, frame, ticket.extras)
+
+    def _too_many(self) -> RestillError:
+        info = self._source
+        return RestillError(
+            f"'{self.final}' holds one picture and '{info.path}' {info.frames or 'more'}; name a folder or a video"
+        )
 
     def close(self) -> None:
         """Give the picture its final name."""

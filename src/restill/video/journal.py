@@ -14,13 +14,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from restill.errors import RestillError
+from restill.video.picture_names import list_pictures
 
 try:
     import fcntl
@@ -197,13 +198,15 @@ def _remove(path: Path) -> None:
 
 
 def mark(path: Path) -> str:
-    """Tells a file, or a folder of frames, from what it was before or will be: by size, time and samples of it."""
+    """Tell a file, or the pictures of a folder, from what they were before: by size, time and samples of a file."""
     digest = hashlib.sha256()
     if path.is_dir():
-        for entry in sorted(path.rglob("*")):
-            status = entry.stat()
-            line = f"{entry.relative_to(path)}\0{status.st_size}\0{status.st_mtime_ns}\0"
-            digest.update(line.encode("utf-8", "surrogateescape"))
+        for entry in list_pictures(path):
+            state = "missing"  # a link that leads nowhere
+            with suppress(OSError):
+                status = entry.stat()
+                state = f"{status.st_size}\0{status.st_mtime_ns}"
+            digest.update(f"{entry.relative_to(path)}\0{state}\0".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
     status = path.stat()
     digest.update(f"{status.st_size}\0{status.st_mtime_ns}".encode())

@@ -61,3 +61,12 @@ def from_matrix(matrix: tuple[int, ...] | None) -> Orientation:
     if b and c and not a and not d:
         return Orientation(True, c < 0, b < 0)
     return Orientation()
+
+
+def from_exif(value: int) -> Orientation:
+    """Read the orientation in EXIF data.
+
+    Args:
+        value: 1 (upright) to 8, as EXIF 2.3 numbers them.
+    """
+    return Orientation(value > 4, value in (2, 3, 6, 7), value in (3, 4, 7, 8))

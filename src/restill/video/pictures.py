@@ -1,85 +1,41 @@
-"""Single pictures and folders of them, through OpenCV: RGB out, RGB in, 8 or 16 bits."""
+"""Picture files: written here, by Pillow, and PNG and 16 bits by OpenCV; read by :mod:`picture_reading`."""
 
 from __future__ import annotations
 
 import io
-import re
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import imagesize
 import numpy as np
+from PIL import Image
 
 from restill.errors import RestillError
-from restill.video.limits import USUAL, Limits
+from restill.video.limits import Limits
+from restill.video.picture_extras import FORMATS, NOTHING, Extras, save_options, small_file, that_fit
+from restill.video.picture_names import SUFFIXES, WRITTEN, is_picture, list_pictures, written_suffix
+from restill.video.picture_reading import read_header, read_picture
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # what is wrong with a file is said in a sentence
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+__all__ = ["SUFFIXES", "is_picture", "list_pictures", "read_picture", "to_8_bits", "write_picture"]
+
 _DEEP = (".png", ".tif", ".tiff")
-_OPTIONS = {
-    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
-    ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # over 100 is lossless
-    ".png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
-}
-_OPTIONS[".jpeg"] = _OPTIONS[".jpg"]
+_PIXEL_CHUNKS = (b"IHDR", b"IDAT", b"IEND")
 
 
-def is_picture(path: Path) -> bool:
-    """Whether the name is that of a picture."""
-    return path.suffix.lower() in SUFFIXES
+def result_suffix(path: Path) -> str:
+    """The ending of a picture file's result.
 
-
-def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sorts frame2 before frame10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", path.name.lower())]
-
-
-def list_pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder, in natural order; if it has none, those of its only folder that has.
-
-    Raises:
-        RestillError: There are none, or several folders in it have some.
+    A file of several pictures becomes a ``.mp4`` where it says how long each is shown; else, for the pages of a TIFF,
+    a folder: no ending. Any other becomes what :func:`written_suffix` says.
     """
-    found = _pictures(folder)
-    if not found:
-        inside = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and _pictures(entry)]
-        if len(inside) > 1:
-            names = ", ".join(f"'{entry.name}'" for entry in inside)
-            raise RestillError(f"'{folder}' holds several folders of pictures; give one of them: {names}")
-        if not inside:
-            raise RestillError(f"'{folder}' holds no pictures; a folder of frames has {', '.join(SUFFIXES)} files")
-        found = _pictures(inside[0])
-    return sorted(found, key=natural_key)
-
-
-def _pictures(folder: Path) -> list[Path]:
-    # a leading dot marks what copying tools and file managers leave behind
-    return [entry for entry in folder.iterdir() if is_picture(entry) and not entry.name.startswith(".")]
-
-
-def read_picture(path: Path, limits: Limits = USUAL) -> np.ndarray:
-    """A picture as (H, W, 3) RGB, uint8 or uint16, upright; gray becomes three channels and alpha is dropped.
-
-    Raises:
-        RestillError: The file is missing, is no picture, or is over a limit.
-    """
-    try:
-        limits.check_file(path)
-        data = path.read_bytes()
-    except OSError as error:
-        raise RestillError(f"'{path}' cannot be read: {error.strerror}") from error
-    width, height = imagesize.get(io.BytesIO(data))  # of the header; -1 where there is none that it knows
-    limits.check_size(path, max(width, 0), max(height, 0))
-    picture = None
-    if data:
-        try:
-            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-        except cv2.error:
-            picture = None
-    if picture is None or picture.dtype not in (np.uint8, np.uint16):
-        raise RestillError(f"'{path}' cannot be read as a picture of 8 or 16 bits a channel")
-    limits.check_size(path, picture.shape[1], picture.shape[0])
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    with suppress(RestillError):  # it is said where the file is read
+        header = read_header(path, Limits(pixels=None))
+        if len(header.pages) > 1:
+            return ".mp4" if header.timed else ""
+    return written_suffix(path)
 
 
 def to_8_bits(frame: np.ndarray) -> np.ndarray:
@@ -91,22 +47,63 @@ def to_8_bits(frame: np.ndarray) -> np.ndarray:
     return frame if frame.dtype == np.uint8 else ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def write_picture(path: Path, frame: np.ndarray, suffix: str | None = None) -> None:
+def write_picture(path: Path, frame: np.ndarray, extras: Extras = NOTHING) -> tuple[str, ...]:
     """Write (H, W, 3) RGB, uint8 or uint16; a format of 8 bits gets the rounded upper half of 16.
 
     Args:
-        path: Where to.
+        path: Where to; its suffix chooses the format.
         frame: The picture.
-        suffix: The format, when the name does not end in it.
+        extras: What the file holds beside it, as far as its format can.
+
+    Returns:
+        A sentence on each thing that the format cannot keep.
 
     Raises:
-        RestillError: The file cannot be written.
+        RestillError: The file cannot be written, or not in this format.
     """
-    suffix = (suffix or path.suffix).lower()
-    if suffix not in _DEEP:
-        frame = to_8_bits(frame)
-    _, data = cv2.imencode(suffix, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _OPTIONS.get(suffix, []))
+    suffix = path.suffix.lower()
+    lost: tuple[str, ...] = ()
+    if frame.dtype == np.uint16 and suffix not in _DEEP:
+        frame, lost = to_8_bits(frame), ("16 bits a channel are cut to 8",)
+    deep_tiff = frame.dtype == np.uint16 and suffix != ".png"  # by OpenCV, which writes pixels only
+    fitting, unfit = that_fit("" if deep_tiff else suffix, replace(extras, lost=()))
+    data = _encoded(frame, suffix, fitting)
     try:
-        path.write_bytes(data.tobytes())
+        path.write_bytes(data)
     except OSError as error:
         raise RestillError(f"'{path}' cannot be written: {error.strerror}") from error
+    return (*lost, *unfit)
+
+
+def check_written(path: Path) -> None:
+    """Refuse a picture's name whose format is read only.
+
+    Raises:
+        RestillError: It is.
+    """
+    if path.suffix.lower() not in WRITTEN:
+        raise RestillError(f"'{path}' cannot be written: Restill makes no {path.suffix}; write a .jpg or a .png")
+
+
+def _encoded(frame: np.ndarray, suffix: str, extras: Extras) -> bytes:
+    if suffix == ".png" or frame.dtype == np.uint16:
+        options = [cv2.IMWRITE_PNG_COMPRESSION, 3] if suffix == ".png" else []
+        _, array = cv2.imencode(suffix, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options)
+        data = array.tobytes()
+        if not extras.parts():
+            return data
+        head = 33  # the signature and IHDR
+        kinds = ((kind, chunk) for kind, chunk in _chunks(small_file(suffix, extras)) if kind not in _PIXEL_CHUNKS)
+        return data[:head] + b"".join(chunk for _, chunk in kinds) + data[head:]
+    kind, memory = FORMATS.get(suffix, "JPEG"), io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(frame)).save(memory, kind, **save_options(suffix, extras))
+    return memory.getvalue()
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks of a PNG file: kind and all bytes."""
+    at = 8
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        yield kind, data[at : at + 12 + size]
+        at += 12 + size

@@ -16,12 +16,14 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from restill.errors import RestillError
-from restill.video import color, orientation, pictures
+from restill.video import color, orientation, picture_names
 from restill.video.color import ColorTags
 from restill.video.copying import is_cover
 from restill.video.limits import USUAL, Limits
 from restill.video.orientation import Orientation
+from restill.video.picture_reading import read_pages, read_picture
 from restill.video.sidedata import sides
+from restill.video.survey import Survey, survey
 
 DEFAULT_FPS = Fraction(25)
 
@@ -32,7 +34,7 @@ class VideoInfo:
 
     Attributes:
         path: The file or folder.
-        kind: "video", "folder" or "picture".
+        kind: "video", "folder", "picture", or "animation": one picture file that holds several.
         width: Pixels across, as displayed.
         height: Lines, as displayed.
         coded_width: Pixels across, as stored (differs when the picture is turned by a quarter).
@@ -46,6 +48,7 @@ class VideoInfo:
         pix_fmt: FFmpeg's name of the pixel format.
         bit_depth: Bits a channel.
         chroma: "420", "422" or "444".
+        alone: Each frame is a picture of its own, which has nothing in common with its neighbors.
         lost: Sentences on what no output can keep of the picture, such as its transparency.
         sides: The side data of the first frame, see :mod:`restill.video.sidedata`.
         matrix: The display matrix, nine integers, or None.
@@ -73,6 +76,7 @@ class VideoInfo:
     codec_family: str = ""
     chroma: str = "444"
     sides: dict[str, bytes] = field(default_factory=dict)
+    alone: bool = False
     lost: tuple[str, ...] = ()
     matrix: tuple[int, ...] | None = None
     orientation: Orientation = field(default_factory=Orientation)
@@ -119,8 +123,7 @@ def probe(path: str | Path, limits: Limits = USUAL) -> VideoInfo:
     path = Path(path)
     kind = kind_of(path)
     if kind != "video":
-        files = pictures.list_pictures(path) if kind == "folder" else [path]
-        return probe_pictures(path, kind, files, DEFAULT_FPS, limits)
+        return probe_pictures(survey(path, limits), DEFAULT_FPS, limits)
     with open_video(path, limits) as container:
         stream = first_stream(path, container)
         check_header(path, container, stream, limits)
@@ -129,36 +132,58 @@ def probe(path: str | Path, limits: Limits = USUAL) -> VideoInfo:
 
 
 def kind_of(path: Path) -> str:
-    """ "video", "folder" or "picture".
+    """ "video", "folder" or "picture" (which may hold several).
 
     Raises:
-        RestillError: There is nothing at the path.
+        RestillError: There is nothing at the path, or a camera's raw file.
     """
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:  # a name that no file can have
+        raise RestillError(f"'{path}' cannot be read: {error.strerror}") from error
+    if not there:
         raise RestillError(f"'{path}' does not exist; give a video, a folder of frames or a picture")
     if path.is_dir():
         return "folder"
-    return "picture" if pictures.is_picture(path) else "video"
+    if path.suffix.lower() in picture_names.RAW:
+        raise RestillError(f"'{path}' is a camera's raw file, which is not read; make a JPEG or a TIFF of it first")
+    return "picture" if picture_names.holds_picture(path) else "video"
 
 
-def probe_pictures(path: Path, kind: str, files: list[Path], fps: Fraction, limits: Limits = USUAL) -> VideoInfo:
-    """Describe pictures from the first of them."""
-    limits.check_length(path, len(files), float(len(files) / fps))
-    first = pictures.read_picture(files[0], limits)
+def probe_pictures(found: Survey, fps: Fraction, limits: Limits = USUAL) -> VideoInfo:
+    """Describe pictures: by their headers, and by the pixels of the first.
+
+    Args:
+        found: The pictures.
+        fps: Frames a second, where no file says.
+        limits: What they may have at most.
+
+    Raises:
+        RestillError: The first cannot be decoded, or there are too many.
+    """
+    count = len(found.sizes)
+    seconds = float(count / fps)
+    time_base = 1 / fps
+    if found.timed:
+        lengths = [page.milliseconds for page in read_pages(found.path, limits)]
+        seconds, time_base = sum(lengths) / 1000, Fraction(1, 1000)
+        fps = Fraction(count / seconds).limit_denominator(1001)
+    limits.check_length(found.path, count, seconds)
+    first = read_picture(found.files[0], limits)
     height, width = first.shape[:2]
     depth = 16 if first.dtype == np.uint16 else 8
     return VideoInfo(
-        path=path,
-        kind=kind,
+        path=found.path,
+        kind=found.kind,
         width=width,
         height=height,
         coded_width=width,
         coded_height=height,
-        frames=len(files),
-        duration=float(len(files) / fps),
+        frames=count,
+        duration=seconds,
         fps=fps,
-        time_base=1 / fps,
-        codec=files[0].suffix.lower().lstrip("."),
+        time_base=time_base,
+        codec=found.files[0].suffix.lower().lstrip("."),
         pix_fmt="rgb24" if depth == 8 else "rgb48le",
         bit_depth=depth,
     )

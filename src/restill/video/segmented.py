@@ -218,21 +218,22 @@ def _seconds(packet: av.Packet, unknown: float = 0.0) -> float:
 
 
 class FolderSegmentSink:
-    """A folder of PNG frames, made in folders of some frames each; what is done stays."""
+    """A folder of pictures, made in folders of some each; what is done stays."""
 
     def __init__(self, final: Path, source: Source, journal: Parts) -> None:
         self.final, self._journal = final, journal
         self._full = segment_frames(source.info.height, source.info.width)
         self._number, self._frames = len(journal.parts), 0
 
-    def write(self, frame: np.ndarray, ticket: Ticket) -> None:
-        """Write one frame (H, W, 3)."""
+    def write(self, frame: np.ndarray, ticket: Ticket) -> tuple[str, ...]:
+        """Write one frame (H, W, 3); sentences on what its file cannot keep."""
         folder = self._journal.unfinished(self._number)
         folder.mkdir(exist_ok=True)
-        pictures.write_picture(folder / f"{ticket.name}.png", frame)
+        unkept = pictures.write_picture(folder / ticket.name, frame, ticket.extras)
         self._frames += 1
         if self._frames == self._full:
             self._end(folder)
+        return unkept
 
     def close(self) -> None:
         """Give the frames their final place; other files that are there already stay."""
@@ -277,7 +278,8 @@ def open_sink(
     """
     if final.is_dir() or not final.suffix:
         if source.info.kind == "picture":
-            return PictureSink(final / f"{source.info.path.stem}.png", source)
+            path = source.info.path
+            return PictureSink(final / f"{path.stem}{pictures.written_suffix(path)}", source)
         return FolderSink(final) if parts is None else FolderSegmentSink(final, source, parts)
     if pictures.is_picture(final):
         return PictureSink(final, source)

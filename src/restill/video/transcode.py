@@ -27,6 +27,7 @@ from restill.errors import RestillError
 from restill.video.decode import Source, Ticket, open_source
 from restill.video.journal import Journal
 from restill.video.limits import USUAL, Limits
+from restill.video.losses import Losses
 from restill.video.mux import is_of_the_disk
 from restill.video.probe import reason
 from restill.video.segmented import SegmentSink, Sink, open_sink
@@ -148,11 +149,13 @@ def transcode(
         path = src.info.path
         check_output(path, dst, overwrite)
         sink = open_sink(dst, src, settings, job.journal if job else None)
+        losses = Losses()
         try:
-            frames = _run(src, sink, process, on_frame, job)
+            frames = _run(src, sink, process, on_frame, job, losses)
             if not dst.is_dir():
                 check_output(path, dst, overwrite)  # something may have come there meanwhile
             sink.close()
+            losses.say()
         except BaseException as error:
             sink.abandon()
             if isinstance(error, FFmpegError | OSError):
@@ -187,6 +190,7 @@ def _run(
     process: Process,
     on_frame: Callable[[], object] | None,
     job: Job | None,
+    losses: Losses,
 ) -> int:
     done = job.done if job else 0
     again = min(done, job.context) if job else 0  # frames that are restored once more, to begin like the others
@@ -209,7 +213,7 @@ def _run(
 
     def encode() -> None:
         for frame, ticket in cleaned:
-            sink.write(frame, ticket)
+            losses.add(ticket, sink.write(frame, ticket))
             copy()
         copy()
 
@@ -233,7 +237,7 @@ def _run(
         for frame in process(iter(decoded)):
             if not tickets:
                 raise RestillError(f"more frames came out than the {frames} of '{source.info.path}' that went in")
-            shape = shape or frame.shape
+            shape = frame.shape if source.info.alone else shape or frame.shape
             if (
                 frame.shape != shape
                 or frame.ndim != 3

@@ -1,0 +1,98 @@
+"""A folder of pictures, one picture, or a file of several, as a source of frames."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from restill.clock import NO_CLOCK, Clock
+from restill.errors import RestillError
+from restill.video.limits import USUAL, Limits
+from restill.video.picture_names import result_names, written_suffix
+from restill.video.picture_reading import Page, read_first, read_pages
+from restill.video.probe import DEFAULT_FPS, VideoInfo, probe_pictures
+from restill.video.survey import Survey, survey
+from restill.video.ticket import Ticket
+
+
+class PictureSource:
+    """Pictures as frames, with their times.
+
+    Args:
+        path: A folder or a picture file.
+        fps: Frames a second, where no file says.
+        limits: What the source may have at most.
+
+    Attributes:
+        info: What is in it.
+        survey: The files.
+    """
+
+    def __init__(self, path: Path, fps: Fraction = DEFAULT_FPS, limits: Limits = USUAL) -> None:
+        self.survey: Survey = survey(path, limits)
+        self.info: VideoInfo = probe_pictures(self.survey, fps, limits)
+        self.limits = limits
+
+    def see_as_photographs(self) -> None:
+        """From now on each picture is one of its own: sizes may differ, and results keep the names of their files."""
+        width, height = max(self.survey.sizes, key=lambda size: size[0] * size[1])
+        self.info = replace(self.info, alone=True, width=width, height=height, coded_width=width, coded_height=height)
+
+    def frames(
+        self, on_packet: Callable[[Any], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
+    ) -> Iterator[tuple[np.ndarray, Ticket]]:
+        """Every picture from ``start`` on with its ticket; a clock is told what "decode" takes.
+
+        Files of the folder that are not read are named in a warning.
+
+        Raises:
+            RestillError: A picture cannot be read, or differs from the first in size or depth.
+        """
+        for note in self.survey.notes:
+            warnings.warn(note, UserWarning, stacklevel=2)
+        info, names = self.info, self._names()
+        time = 0.0 if self.survey.timed else float(start)
+        for number, page in enumerate(clock.over("decode", self._pages(0 if self.survey.timed else start))):
+            number += 0 if self.survey.timed else start
+            length = page.milliseconds if self.survey.timed else 1
+            if number >= start:
+                self._check(number, page)
+                pts = round(time)
+                file = self.survey.files[number if info.kind == "folder" else 0].name
+                yield page.pixels, Ticket(pts, round(time + length) - pts, names[number], file, page.extras)
+            time += length
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _names(self) -> list[str]:
+        if self.info.kind == "animation":
+            return [f"{number + 1:06d}.png" for number in range(len(self.survey.sizes))]
+        files = self.survey.files
+        suffixes = [written_suffix(file) if self.info.alone else ".png" for file in files]
+        return result_names(files, suffixes)
+
+    def _pages(self, start: int) -> Iterator[Page]:
+        if self.info.kind == "animation":
+            yield from read_pages(self.survey.path, self.limits, start)
+            return
+        for file in self.survey.files[start:]:
+            yield read_first(file, self.limits)
+
+    def _check(self, number: int, page: Page) -> None:
+        """Frames of a clip are alike."""
+        info, (height, width) = self.info, page.pixels.shape[:2]
+        depth = 16 if page.pixels.dtype == np.uint16 else 8
+        if info.alone or ((height, width) == (info.height, info.width) and depth == info.bit_depth):
+            return
+        name = self.survey.files[number] if info.kind == "folder" else f"picture {number + 1} of {info.path}"
+        raise RestillError(
+            f"'{name}' is {width}x{height} with {depth} bits, the first frame of its folder {info.width}x{info.height} "
+            f"with {info.bit_depth}; the frames of a clip are alike; --pictures restores each for itself"
+        )
