@@ -18,7 +18,7 @@ import numpy as np
 # Flow is estimated on a small picture, at half size or less: benchmarks/flow.py says what the choices here cost and
 # bring.
 FLOW_LINES = 240  # of that picture, or up to a half more
-_BRIGHT_STREAKS = np.ones((1, 3), np.uint8)  # what is bright and narrower than this goes: it does not move as the scene
+BRIGHT_STREAKS = np.ones((1, 3), np.uint8)  # what is bright and narrower than this goes: it does not move as the scene
 LEAST_SIDE = 32  # OpenCV 5.0 writes beyond its memory where a wide picture is lower, and the process ends
 
 
@@ -57,7 +57,7 @@ def flow_picture(frame: np.ndarray) -> np.ndarray:
     shrink = max(2, round(min(height, width) / FLOW_LINES))
     size = (max(LEAST_SIDE, -(-width // shrink)), max(LEAST_SIDE, -(-height // shrink)))
     small = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
-    return cv2.morphologyEx(small, cv2.MORPH_OPEN, _BRIGHT_STREAKS)
+    return cv2.morphologyEx(small, cv2.MORPH_OPEN, BRIGHT_STREAKS)
 
 
 def dis_flow(dis: Any, reference: np.ndarray, neighbour: np.ndarray) -> np.ndarray:

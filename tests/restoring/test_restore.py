@@ -283,7 +283,7 @@ def test_backend_by_length(tmp_path, monkeypatch, capsys, frames, asked, taken):
 )
 def test_the_student_suits_the_source_and_the_machine(monkeypatch, frames, fps, seconds, taken):
     monkeypatch.setattr(zoo, "default", lambda task: task)
-    info = SimpleNamespace(expected_frames=frames, fps=fps and Fraction(fps))
+    info = SimpleNamespace(expected_frames=frames, fps=fps and Fraction(fps), alone=False)
 
     def load(name: str) -> Model:
         loaded = model()

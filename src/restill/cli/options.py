@@ -54,6 +54,16 @@ class RestoringOptions:
             rich_help_panel=FILES,
         ),
     ] = "25"
+    alone: Annotated[
+        bool | None,
+        typer.Option(
+            "--pictures/--clip",
+            metavar="",
+            help="What the pictures of a folder are: photographs, each restored for itself, or the frames of a clip. "
+            "By default Restill looks: photographs differ in size, or neighbors have nothing in common.",
+            rich_help_panel=FILES,
+        ),
+    ] = None
     compare: Annotated[
         str | None,
         typer.Option(
@@ -173,7 +183,7 @@ class RestoringOptions:
 
     def running(self) -> dict[str, Any]:
         """The other arguments of :func:`restill.restore`, by name."""
-        names = ("compare", "overwrite", "backend", "precision", "threads", "tile", "untrusted", "quiet")
+        names = ("alone", "compare", "overwrite", "backend", "precision", "threads", "tile", "untrusted", "quiet")
         return {name: getattr(self, name) for name in names}
 
 

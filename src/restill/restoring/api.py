@@ -27,6 +27,7 @@ def restore(
     precision: str | None = None,
     threads: int | None = None,
     tile: int | None = None,
+    alone: bool | None = None,
     overwrite: bool = False,
     limits: Limits = USUAL,
     untrusted: bool = False,
@@ -53,6 +54,9 @@ def restore(
         threads: Threads of the network; by default those of the machine.
         tile: Side in pixels of the tiles that frames are cut into, 0 for none; by default only large frames are cut,
             as :func:`restill.load_model` says.
+        alone: Whether the pictures of a folder, or of a file of several, are photographs and each is restored for
+            itself (True), or a clip (False); by default they are photographs where they differ in size, or where
+            neighbors have nothing in common.
         overwrite: Whether an output that exists may be replaced.
         limits: What the source may have at most.
         untrusted: The source may be made to do harm: everything is done in a process of its own with little memory,
@@ -77,6 +81,7 @@ def restore(
         precision=precision,
         threads=threads,
         tile=tile,
+        alone=alone,
         overwrite=overwrite,
         limits=limits,
         quiet=quiet,

@@ -28,7 +28,8 @@ def choose(request: Request, info: VideoInfo) -> Model:
         RestillError: The model or the backend is unknown or not installed.
     """
     backend, precision = request.backend, request.precision
-    pixels = (info.expected_frames or MUCH) * info.width * info.height
+    frames = 1 if info.alone else info.expected_frames or MUCH
+    pixels = frames * info.width * info.height
     if backend == "auto" and precision in (None, "auto") and pixels < MUCH:
         backend, precision = "onnxruntime", None
     pick = partial(load, request, info, backend=backend, precision=precision)
@@ -59,7 +60,7 @@ def lanes(info: VideoInfo, threads: int | None) -> int:
         info: The source.
         threads: Of the network; None for those of the machine.
     """
-    if info.expected_frames == 1 or info.width * info.height > MOST_PIXELS:
+    if info.alone or info.expected_frames == 1 or info.width * info.height > MOST_PIXELS:
         return 1
     return min(threads or default_threads(), MOST_LANES)
 
@@ -71,7 +72,7 @@ def default_student(info: VideoInfo, load: Callable[[str], Model]) -> Model:
         info: The source.
         load: Loads a student by name.
     """
-    if info.expected_frames == 1:
+    if info.alone or info.expected_frames == 1:
         return load(zoo.default("derain-picture"))
     better = load(zoo.default("derain"))
     if better.seconds is None or info.fps is None or better.seconds * info.fps <= 1:

@@ -30,6 +30,7 @@ class Request:
     precision: str | None = None
     threads: int | None = None
     tile: int | None = None
+    alone: bool | None = None
     overwrite: bool = False
     limits: Limits = USUAL
     quiet: bool = False

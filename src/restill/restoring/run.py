@@ -21,6 +21,7 @@ from restill.version import __version__
 from restill.video import Summary, transcode
 from restill.video.decode import Source, open_source
 from restill.video.journal import Journal, mark, opened
+from restill.video.photographs import decide
 from restill.video.pictures import is_picture
 from restill.video.segments import frames_done
 from restill.video.transcode import Job, check_output
@@ -36,6 +37,8 @@ def run(request: Request, on_frame: Callable[[], object] | None = None) -> Summa
     src, dst = request.src, request.dst
     with closing(open_source(src, request.settings.frame_rate, request.limits)) as source:
         check_output(src, dst, request.overwrite)
+        if line := decide(source, request.alone, to_folder=dst.is_dir() or not dst.suffix):
+            say(line, quiet=request.quiet)
         if isinstance(request.model, Model):
             return _restore(request, source, request.model, None, on_frame)
         if source.info.kind == "picture" or is_picture(dst):
@@ -73,7 +76,7 @@ def _restore(
     """Send every frame through the model, with progress."""
 
     def process(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        return stream(model, frames)
+        return each_alone(model, frames) if source.info.alone else stream(model, frames)
 
     shown = process if request.compare is None else compared(process, request.compare)
     start = job.done if job else 0
@@ -90,10 +93,16 @@ def _restore(
         )
 
 
+def each_alone(model: Model, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Restore each frame as if it were the only one; sizes may differ."""
+    for frame in frames:
+        yield from stream(model, [frame])
+
+
 def _what(request: Request) -> dict[str, Any]:
     """What decides the output's frames, for the journal."""
     model, settings = request.model_name, request.settings
-    asked = {name: getattr(request, name) for name in ("compare", "backend", "precision", "threads", "tile")}
+    asked = {name: getattr(request, name) for name in ("compare", "backend", "precision", "threads", "tile", "alone")}
     return {
         "source": str(request.src),
         "input": mark(request.src),
