@@ -19,7 +19,7 @@ LEVELS = (
     {"bench", "restoring", "training", "evaluation", "web", "cluster"},
     {"runtime", "video", "zoo", "distillation", "datasets"},
     {"networks", "losses", "degradations", "alignment"},
-    {"errors", "progress", "registry", "clock", "version"},
+    {"errors", "progress", "registry", "clock", "busy", "version"},
 )
 # Journey 1 has only the base install; importing the heavy extras there, even inside a function, would break it.
 LIGHT = (
@@ -27,6 +27,7 @@ LIGHT = (
     "bench",
     "restoring",
     "clock",
+    "busy",
     "version",
     "runtime",
     "video",

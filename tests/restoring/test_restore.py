@@ -19,9 +19,10 @@ from restill import zoo
 from restill.cli import app
 from restill.errors import RestillError
 from restill.restoring.api import restore
-from restill.restoring.choose import default_student
+from restill.restoring.choose import choose
 from restill.restoring.compare import compared, join
 from restill.restoring.outputs import default_output, outputs
+from restill.restoring.request import Request
 from restill.runtime import Model, ModelInfo
 from restill.video import EncodeSettings, probe, read_frames
 from restill.video.journal import opened
@@ -270,27 +271,64 @@ def test_backend_by_length(tmp_path, monkeypatch, capsys, frames, asked, taken):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("backend", ["auto", "onnxruntime"])
 @pytest.mark.parametrize(
-    ("frames", "fps", "seconds", "taken"),
+    ("frames", "asked", "taken", "says"),
     [
-        (1, None, None, "derain-picture"),
-        (40, 25, None, "derain"),  # not tried
-        (900, 25, 0.030, "derain"),
-        (900, 25, 0.050, "derain-fast"),
-        (900, 60, 0.030, "derain-fast"),
-        (900, None, 0.050, "derain"),
+        (1, {}, "derain-picture", "the default for pictures"),
+        (1, {"fast": True}, "derain-picture", "the default for pictures"),
+        (9000, {}, "derain", "the default for clips"),
+        (None, {}, "derain", "the default for clips"),
+        (9000, {"fast": True}, "derain-fast", "the quick one, because of --fast"),
+        (9000, {"model": "other"}, "other", "the one you named"),
     ],
 )
-def test_the_student_suits_the_source_and_the_machine(monkeypatch, frames, fps, seconds, taken):
-    monkeypatch.setattr(zoo, "default", lambda task: task)
-    info = SimpleNamespace(expected_frames=frames, fps=fps and Fraction(fps), alone=False)
-
-    def load(name: str) -> Model:
+def test_the_student_depends_on_what_is_asked_and_never_on_speed(
+    monkeypatch, capsys, frames, asked, taken, says, backend
+):
+    def load(name: str, **options) -> Model:
         loaded = model()
         loaded.info = loaded.info.model_copy(update={"name": name})
-        loaded.seconds = seconds
+        loaded.why = "fastest in a trial: 99999.0 ms a frame" if options["backend"] == "auto" else ""
         return loaded
 
-    loaded = default_student(info, load)  # type: ignore[arg-type]
-    assert loaded.info.name == taken
-    assert ("since derain would take" in loaded.why) == (taken == "derain-fast")
+    monkeypatch.setattr(zoo, "default", lambda task: task)
+    monkeypatch.setattr("restill.restoring.choose.load_model", load)
+    info = SimpleNamespace(expected_frames=frames, fps=Fraction(1000), width=640, height=480, alone=False)
+    request = Request(Path("in"), Path("out"), backend=backend, threads=2, **asked)
+    assert choose(request, info).info.name == taken  # type: ignore[arg-type]
+    line = capsys.readouterr().err
+    assert line.startswith(f"{taken} ({says}) on test in f32, 2 threads: ")
+    assert line.count("\n") == 1
+
+
+def test_fast_and_a_model_are_too_much(tmp_path):
+    with pytest.raises(RestillError, match="fast and model both choose the student; leave out one"):
+        restore(tmp_path, tmp_path / "out", "rill-m", fast=True)
+
+
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_the_licence_is_told_once_for_a_command(tmp_path, inputs, monkeypatch):
+    monkeypatch.setattr("restill.restoring.choose.load_model", lambda name, **options: model())
+    sources = [str(moving(tmp_path / f"in{number}", 2)) for number in range(inputs)]
+
+    def told(*options: str) -> str:
+        result = CliRunner().invoke(app, ["derain", *sources, "-o", f"{tmp_path}/out/", "--overwrite", *options])
+        assert result.exit_code == 0, result.output
+        return result.stderr
+
+    says = "for research use, not for work; for work use --model permissive"
+    assert told().count(says) == 1
+    assert told("--fast").count("rill-s") == 1
+    assert says not in told("--quiet")
+    assert says not in told("--model", "permissive")
+    card = zoo.card("rill-m")
+    free = [other.model_copy(update={"licence": "Apache-2.0"}) for other in zoo.cards()]
+    monkeypatch.setattr("restill.zoo.show.cards", lambda: free)
+    assert card.licence == "research use"
+    assert says not in told()
+
+
+def test_help_names_the_defaults():
+    wide = CliRunner().invoke(app, ["derain", "--help"], env={"COLUMNS": "300"}).output
+    assert f"{zoo.default('derain')} for clips and {zoo.default('derain-picture')} for pictures" in wide

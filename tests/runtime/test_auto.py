@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ def trials(monkeypatch) -> list[list[tuple[str, str]]]:
         return [TAKES.get(pair, 0.05) for pair in tried[-1]]
 
     monkeypatch.setattr(auto, "trial", trial)
+    monkeypatch.setattr(auto.Watch, "busy", lambda watch: False)
     monkeypatch.setattr(auto, "installed", lambda: list(backends.BACKENDS))
     return tried
 
@@ -53,7 +56,7 @@ def test_what_the_card_allows(pair, trials, monkeypatch):
     monkeypatch.setattr(zoo, "safe_precisions", lambda model: ("f32", "bf16", "int8"))
     loaded = load_model(pair, backend="auto", threads=1, size=(49, 64))
     assert (loaded.backend, loaded.precision, loaded.path) == ("openvino", "int8", quantized_file(pair))
-    assert loaded.why.startswith("openvino in int8, by a trial at 64x52: 10.0 ms a frame (onnxruntime in f32 30.0, ")
+    assert loaded.why.startswith("fastest in a trial at 64x52: 10.0 ms a frame (onnxruntime in f32 30.0, ")
     assert "\n" not in loaded.why
     assert chosen(pair, backend="onnxruntime", precision="auto") == ("onnxruntime", "f32")
     assert chosen(pair, backend="openvino", precision="auto") == ("openvino", "int8")
@@ -79,12 +82,33 @@ def test_one_backend_needs_no_trial(pair, trials, monkeypatch):
 
 def test_kept_and_used_again(pair, trials):
     first = load_model(pair, backend="auto", threads=1).why
-    assert "by a trial" in first
-    assert load_model(pair, backend="auto", threads=1).why == first.replace("a trial", "an earlier trial")
+    assert "in a trial at" in first
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert load_model(pair, backend="auto", threads=1).why == first.replace("a trial", f"a trial of {today}")
     assert len(trials) == 1
     load_model(pair, backend="auto", threads=2)
     load_model(pair, backend="auto", threads=1, size=(240, 320))
     assert len(trials) == 3
+
+
+@pytest.mark.parametrize(("days", "again"), [(0, 1), (29, 1), (31, 2), (-1, 2)])
+def test_an_old_trial_is_repeated(pair, trials, days, again):
+    load_model(pair, backend="auto", threads=1)
+    (kept,) = (cache_folder() / "trials").iterdir()
+    written = json.loads(kept.read_text())
+    written["when"] -= days * 24 * 3600
+    kept.write_text(json.dumps(written))
+    load_model(pair, backend="auto", threads=1)
+    assert len(trials) == again
+
+
+def test_a_trial_on_a_busy_machine_is_used_once(pair, trials, monkeypatch):
+    monkeypatch.setattr(auto.Watch, "busy", lambda watch: True)
+    assert "the machine was busy, so the next job repeats the trial" in load_model(pair, backend="auto", threads=1).why
+    assert not (cache_folder() / "trials").exists()
+    monkeypatch.setattr(auto.Watch, "busy", lambda watch: False)
+    assert "busy" not in load_model(pair, backend="auto", threads=1).why
+    assert len(trials) == 2
 
 
 @pytest.mark.parametrize(
@@ -94,7 +118,7 @@ def test_a_broken_cache_is_ignored(pair, trials, content):
     load_model(pair, backend="auto", threads=1)
     (kept,) = (cache_folder() / "trials").iterdir()
     kept.write_bytes(content)
-    assert "by a trial" in load_model(pair, backend="auto", threads=1).why
+    assert "in a trial at" in load_model(pair, backend="auto", threads=1).why
     assert len(trials) == 2
 
 

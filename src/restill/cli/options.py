@@ -107,6 +107,24 @@ class RestoringOptions:
             rich_help_panel=QUALITY,
         ),
     ] = None
+    rotate: Annotated[
+        int,
+        typer.Option(
+            metavar="DEGREES",
+            help="Turn the picture clockwise by 90, 180 or 270, for a camera mounted sideways: rain must fall down in "
+            "it. OUT is turned as well.",
+            rich_help_panel=QUALITY,
+        ),
+    ] = 0
+    guard: Annotated[
+        bool,
+        typer.Option(
+            "--guard/--no-guard",
+            metavar="",
+            help="Keep burnt-in text, such as a time stamp, as it is in IN.",
+            rich_help_panel=QUALITY,
+        ),
+    ] = True
     preset: Annotated[
         str,
         typer.Option(
@@ -183,7 +201,8 @@ class RestoringOptions:
 
     def running(self) -> dict[str, Any]:
         """The other arguments of :func:`restill.restore`, by name."""
-        names = ("alone", "compare", "overwrite", "backend", "precision", "threads", "tile", "untrusted", "quiet")
+        names = ("alone", "compare", "overwrite", "backend", "precision", "threads", "tile", "rotate", "guard")
+        names += ("untrusted", "quiet")
         return {name: getattr(self, name) for name in names}
 
 

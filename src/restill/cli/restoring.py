@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from restill.cli.options import FILES, QUALITY, JsonFile, Quiet, RestoringOptions, Threads, takes
+from restill.cli.options import FILES, QUALITY, SPEED, JsonFile, Quiet, RestoringOptions, Threads, takes
 from restill.cli.reports import check_folders, json_path, show
 from restill.errors import RestillError
 
@@ -45,15 +45,30 @@ def derain(
     *,
     output: _Output = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Another student, or a .onnx file.", rich_help_panel=QUALITY)
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Another student: a name of 'restill models', 'permissive' for use at work, or a .onnx file. By "
+            "default rill-m for clips and rill-p for pictures.",
+            rich_help_panel=QUALITY,
+        ),
     ] = None,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            metavar="",
+            help="Take the quick student for clips. It removes less of the rain.",
+            rich_help_panel=SPEED,
+        ),
+    ] = False,
     options: RestoringOptions,
 ) -> None:
     """Remove rain from videos, folders of frames or pictures.
 
     If a job is interrupted, run the same command again to go on where it stopped.
     """
-    _restore("derained", sources, output, model, options)
+    _restore("derained", sources, output, model, options, fast=fast)
 
 
 @takes(RestoringOptions)
@@ -78,16 +93,30 @@ def restore(
     _restore("restored", sources, output, model, options)
 
 
-def _restore(word: str, sources: list[Path], output: str | None, model: str | None, options: RestoringOptions) -> None:
+def _restore(
+    word: str,
+    sources: list[Path],
+    output: str | None,
+    model: str | None,
+    options: RestoringOptions,
+    *,
+    fast: bool = False,
+) -> None:
+    from restill import zoo
+    from restill.progress import say
     from restill.restoring.api import restore as run
     from restill.restoring.outputs import outputs
+    from restill.zoo.show import licence_note
 
     warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}", err=True)
     settings, limits = options.settings(), options.limits()
     failed = []
+    clips = "derain-fast" if fast else "derain"
+    if note := licence_note([model] if model else [zoo.default(clips), zoo.default("derain-picture")]):
+        say(note, quiet=options.quiet)
     for source, target in outputs(sources, output, word):
         try:
-            done = run(source, target, model, settings=settings, limits=limits, **options.running())
+            done = run(source, target, model, settings=settings, limits=limits, fast=fast, **options.running())
         except RestillError as error:
             if len(sources) == 1:
                 raise

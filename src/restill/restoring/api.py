@@ -28,6 +28,9 @@ def restore(
     threads: int | None = None,
     tile: int | None = None,
     alone: bool | None = None,
+    fast: bool = False,
+    guard: bool = True,
+    rotate: int = 0,
     overwrite: bool = False,
     limits: Limits = USUAL,
     untrusted: bool = False,
@@ -43,9 +46,8 @@ def restore(
     Args:
         src: What to restore: any file that FFmpeg reads, a folder of frames, or one picture.
         dst: Where to: a video (its extension chooses the container), a picture, or a folder for PNG frames.
-        model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded model; by default a student
-            for rain: the one for pictures, or for clips the better one, unless ``backend`` "auto" has tried it and it
-            falls behind the clip's frame rate: then the faster one.
+        model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded model; by default the
+            student for rain: one for clips, and another one for single pictures.
         compare: "side" writes before and after side by side; "split" the left half before, the right half after.
         settings: How to encode.
         backend: "onnxruntime", "openvino", or "auto": for clips of 100 frames of 640x480 or as many pixels, or of
@@ -57,6 +59,10 @@ def restore(
         alone: Whether the pictures of a folder, or of a file of several, are photographs and each is restored for
             itself (True), or a clip (False); by default they are photographs where they differ in size, or where
             neighbors have nothing in common.
+        fast: Take the quick student for rain, which is less good. Not with ``model``, and not for single pictures.
+        guard: Keep burnt-in text and marks as they are (:mod:`restill.runtime.guard`).
+        rotate: Turn the frames clockwise by 90, 180 or 270 degrees, so that rain falls down in them. The output is
+            turned as well.
         overwrite: Whether an output that exists may be replaced.
         limits: What the source may have at most.
         untrusted: The source may be made to do harm: everything is done in a process of its own with little memory,
@@ -82,6 +88,9 @@ def restore(
         threads=threads,
         tile=tile,
         alone=alone,
+        fast=fast,
+        guard=guard,
+        rotate=rotate,
         overwrite=overwrite,
         limits=limits,
         quiet=quiet,

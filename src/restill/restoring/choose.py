@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import partial
 
 from restill import zoo
 from restill.progress import say
@@ -18,7 +16,7 @@ MUCH = 100 * 640 * 480  # pixels of a clip, from which on a trial of two seconds
 
 
 def choose(request: Request, info: VideoInfo) -> Model:
-    """The model that a request names, or the default student, with a line on why it is this one.
+    """The model that a request names, or the default student, and a line on which, on what, and why.
 
     Args:
         request: What is asked for; its model is a name or None.
@@ -30,14 +28,28 @@ def choose(request: Request, info: VideoInfo) -> Model:
     backend, precision = request.backend, request.precision
     frames = 1 if info.alone else info.expected_frames or MUCH
     pixels = frames * info.width * info.height
-    if backend == "auto" and precision in (None, "auto") and pixels < MUCH:
+    short = backend == "auto" and precision in (None, "auto") and pixels < MUCH
+    if short:
         backend, precision = "onnxruntime", None
-    pick = partial(load, request, info, backend=backend, precision=precision)
-    name = request.model_name
-    model = default_student(info, pick) if name is None else pick(name)
-    if model.why:
-        say(model.why, quiet=request.quiet)
+    name, reason = named(request, info)
+    model = load(request, info, name, backend, precision)
+    why = model.why or ("no trial, because the input is short" if short else "as asked")
+    count = request.threads or default_threads()
+    threads = f"{count} thread{'s' * (count != 1)}"
+    line = f"{model.info.name} ({reason}) on {model.backend} in {model.precision}, {threads}: {why}"
+    say(line, quiet=request.quiet)
     return model
+
+
+def named(request: Request, info: VideoInfo) -> tuple[str | os.PathLike[str], str]:
+    """The model for a source, and why it is this one: by what was asked for and what the source is, never by speed."""
+    if request.model_name is not None:
+        return request.model_name, "the one you named"
+    if info.alone or info.expected_frames == 1:
+        return zoo.default("derain-picture"), "the default for pictures"
+    if request.fast:
+        return zoo.default("derain-fast"), "the quick one, because of --fast"
+    return zoo.default("derain"), "the default for clips"
 
 
 def load(request: Request, info: VideoInfo, name: str | os.PathLike[str], backend: str, precision: str | None) -> Model:
@@ -63,21 +75,3 @@ def lanes(info: VideoInfo, threads: int | None) -> int:
     if info.alone or info.expected_frames == 1 or info.width * info.height > MOST_PIXELS:
         return 1
     return min(threads or default_threads(), MOST_LANES)
-
-
-def default_student(info: VideoInfo, load: Callable[[str], Model]) -> Model:
-    """The student for rain that suits a source and the machine.
-
-    Args:
-        info: The source.
-        load: Loads a student by name.
-    """
-    if info.alone or info.expected_frames == 1:
-        return load(zoo.default("derain-picture"))
-    better = load(zoo.default("derain"))
-    if better.seconds is None or info.fps is None or better.seconds * info.fps <= 1:
-        return better
-    faster = load(zoo.default("derain-fast"))
-    behind = f"{1000 * better.seconds:.0f} ms a frame, where the clip has {float(1000 / info.fps):.0f}"
-    faster.why = f"{faster.info.name}, since {better.info.name} would take {behind}; {faster.why}"
-    return faster

@@ -12,13 +12,15 @@ from restill.runtime import Model
 from restill.video import EncodeSettings
 from restill.video.limits import USUAL, Limits
 
+ROTATIONS = (0, 90, 180, 270)
+
 
 @dataclass(frozen=True)
 class Request:
     """One input, its output, and how to get there; :func:`restill.restore` explains each field.
 
     Raises:
-        RestillError: The layout is unknown.
+        RestillError: The layout or the rotation is unknown, or both a model and the fast one are asked for.
     """
 
     src: Path
@@ -31,6 +33,9 @@ class Request:
     threads: int | None = None
     tile: int | None = None
     alone: bool | None = None
+    fast: bool = False
+    guard: bool = True
+    rotate: int = 0
     overwrite: bool = False
     limits: Limits = USUAL
     quiet: bool = False
@@ -38,6 +43,10 @@ class Request:
     def __post_init__(self) -> None:
         if self.compare is not None and self.compare not in LAYOUTS:
             raise RestillError(f"compare '{self.compare}' is unknown; it is one of {', '.join(LAYOUTS)}")
+        if self.rotate not in ROTATIONS:
+            raise RestillError(f"rotate {self.rotate} is not possible; it is 90, 180 or 270 (degrees clockwise), or 0")
+        if self.fast and self.model is not None:
+            raise RestillError("fast and model both choose the student; leave out one of them")
 
     @property
     def model_name(self) -> str | os.PathLike[str] | None:

@@ -26,6 +26,9 @@ from restill.video.pictures import is_picture
 from restill.video.segments import frames_done
 from restill.video.transcode import Job, check_output
 
+# options of a request that change the output's frames
+_OPTIONS = ("compare", "backend", "precision", "threads", "tile", "alone", "fast", "guard", "rotate")
+
 
 def run(request: Request, on_frame: Callable[[], object] | None = None) -> Summary:
     """Do what a request asks for, in this process; :func:`restill.restore` says what is raised.
@@ -35,7 +38,7 @@ def run(request: Request, on_frame: Callable[[], object] | None = None) -> Summa
         on_frame: Called after each frame.
     """
     src, dst = request.src, request.dst
-    with closing(open_source(src, request.settings.frame_rate, request.limits)) as source:
+    with closing(open_source(src, request.settings.frame_rate, request.limits, rotate=request.rotate)) as source:
         check_output(src, dst, request.overwrite)
         if line := decide(source, request.alone, to_folder=dst.is_dir() or not dst.suffix):
             say(line, quiet=request.quiet)
@@ -76,7 +79,7 @@ def _restore(
     """Send every frame through the model, with progress."""
 
     def process(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        return each_alone(model, frames) if source.info.alone else stream(model, frames)
+        return each_alone(model, frames) if source.info.alone else stream(model, frames, guard=request.guard)
 
     shown = process if request.compare is None else compared(process, request.compare)
     start = job.done if job else 0
@@ -102,7 +105,7 @@ def each_alone(model: Model, frames: Iterator[np.ndarray]) -> Iterator[np.ndarra
 def _what(request: Request) -> dict[str, Any]:
     """What decides the output's frames, for the journal."""
     model, settings = request.model_name, request.settings
-    asked = {name: getattr(request, name) for name in ("compare", "backend", "precision", "threads", "tile", "alone")}
+    asked = {name: getattr(request, name) for name in _OPTIONS}
     return {
         "source": str(request.src),
         "input": mark(request.src),

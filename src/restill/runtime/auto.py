@@ -1,7 +1,8 @@
-"""Which backend, and which precision: the fastest on this machine, by a trial that is made once and kept.
+"""Which backend and which precision: the fastest on this machine, by a short trial whose result is stored.
 
-What is kept is one small file in the cache folder for each machine, model, size and set of versions. One that cannot be
-read, or is not what was written, is as good as none.
+A result is one small file in the cache folder for each machine, model, size and set of versions. It is used for
+:data:`DAYS`; then the trial is repeated. A trial during which other programs kept the machine busy is used once and not
+stored. A file that cannot be read, or does not hold what was written, is ignored.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -19,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from restill.busy import Watch
 from restill.datasets.files import cache_folder
 from restill.errors import RestillError
 from restill.runtime import backends
@@ -26,6 +29,7 @@ from restill.version import __version__
 
 SECONDS = 2.0  # of a trial, loading included
 LEAST_ROUNDS = 3
+DAYS = 30  # that a stored result is used
 MOST_PIXELS = 1920 * 1080  # larger frames are tried at this size: the order hardly changes, and a trial stays short
 AS_FAST = 1.1  # what takes at most so many times the shortest time is as fast, and then the most exact is taken
 EXACTNESS = ("f32", "bf16", "int8")
@@ -49,11 +53,24 @@ class Candidate(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What was chosen, why, in one line, and the seconds that it takes for a frame, where there was a trial."""
+    """What was chosen, and why in a few words."""
 
     candidate: Candidate
     why: str
-    seconds: float | None = None
+
+
+class Tried(NamedTuple):
+    """What a trial found.
+
+    Attributes:
+        seconds: What each candidate takes for a frame; None for one that does not run.
+        when: When the trial was made.
+        busy: Whether other programs kept the machine busy meanwhile.
+    """
+
+    seconds: list[float | None]
+    when: datetime
+    busy: bool = False
 
 
 def installed() -> list[str]:
@@ -77,19 +94,23 @@ def choose(candidates: Sequence[Candidate], size: tuple[int, int], threads: int,
         RestillError: None of them runs.
     """
     if len(candidates) == 1:
-        return Choice(candidates[0], f"{candidates[0]}: all that is installed and safe for this model")
+        return Choice(candidates[0], "all that is installed and safe for this model")
     size = _limited(size)
     file = _kept_file(candidates, size, threads)
-    seconds, earlier = _kept(file, candidates), True
-    if seconds is None:
-        seconds, earlier = trial(candidates, size, threads, example), False
-        _keep(file, candidates, seconds)
-    best = fastest(candidates, seconds)
-    times = zip(candidates, seconds, strict=True)
-    others = [f"{c} {1000 * s:.1f}" for c, s in times if c is not best and s is not None]
-    place = f"{'an earlier' if earlier else 'a'} trial at {size[1]}x{size[0]}"
-    taken = seconds[candidates.index(best)] or 0.0
-    return Choice(best, f"{best}, by {place}: {1000 * taken:.1f} ms a frame ({', '.join(others)})", taken)
+    tried = _kept(file, candidates)
+    when = "" if tried is None else f" of {tried.when:%Y-%m-%d}"
+    if tried is None:
+        watch, now = Watch(), datetime.now(UTC)
+        tried = Tried(trial(candidates, size, threads, example), now, watch.busy())
+        if not tried.busy:
+            _keep(file, candidates, tried)
+    best = fastest(candidates, tried.seconds)
+    times = [(c, s) for c, s in zip(candidates, tried.seconds, strict=True) if s is not None]
+    best_ms = next(1000 * s for c, s in times if c is best)
+    others = ", ".join(f"{c} {1000 * s:.1f}" for c, s in times if c is not best)
+    again = "; the machine was busy, so the next job repeats the trial" if tried.busy else ""
+    place = f"{size[1]}x{size[0]}"
+    return Choice(best, f"fastest in a trial{when} at {place}: {best_ms:.1f} ms a frame ({others}){again}")
 
 
 def fastest(candidates: Sequence[Candidate], seconds: Sequence[float | None]) -> Candidate:
@@ -175,21 +196,24 @@ def _processor() -> str:
     return f"{platform.machine()} {platform.processor()} {platform.node()}"
 
 
-def _kept(file: Path, candidates: Sequence[Candidate]) -> list[float | None] | None:
-    """Seconds of an earlier trial; None if there is none that makes sense."""
+def _kept(file: Path, candidates: Sequence[Candidate]) -> Tried | None:
+    """An earlier trial; None if there is none that makes sense and is not too old."""
     try:
         written = json.loads(file.read_text(encoding="utf-8"))
-        seconds = [written[str(candidate)] for candidate in candidates]
-    except (OSError, ValueError, KeyError, TypeError):
+        seconds = [written["seconds"][str(candidate)] for candidate in candidates]
+        when = datetime.fromtimestamp(written["when"], UTC)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     sensible = all(s is None or (type(s) is float and 0 < s < 1e4) for s in seconds)
-    return seconds if sensible and any(s is not None for s in seconds) else None
+    fresh = timedelta(0) <= datetime.now(UTC) - when <= timedelta(DAYS)
+    return Tried(seconds, when) if fresh and sensible and any(s is not None for s in seconds) else None
 
 
-def _keep(file: Path, candidates: Sequence[Candidate], seconds: Sequence[float | None]) -> None:
-    """Write a trial down; where that cannot be, the next one is made anew."""
+def _keep(file: Path, candidates: Sequence[Candidate], tried: Tried) -> None:
+    """Write a trial down; where that cannot be, the next job makes another one."""
     partial = file.with_suffix(f".{os.getpid()}.partial")
+    seconds = {str(candidate): taken for candidate, taken in zip(candidates, tried.seconds, strict=True)}
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps({str(c): s for c, s in zip(candidates, seconds, strict=True)}), encoding="utf-8")
+        partial.write_text(json.dumps({"when": tried.when.timestamp(), "seconds": seconds}), encoding="utf-8")
         partial.replace(file)

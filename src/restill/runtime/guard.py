@@ -20,8 +20,8 @@ from restill.runtime.feeds import WHITE
 if TYPE_CHECKING:
     from restill.runtime.model import ModelInfo
 
-SHARE = 0.4  # of what the student changes: a pixel that differs from its neighbors by less than that stays
-SURE = 12  # levels of 255: the most by which a pixel that surely stays differs from its neighbors
+SHARE = 0.35  # of what the student changes: a pixel that differs from its neighbors by less than that stays
+SURE = 10  # levels of 255: the most by which a pixel that surely stays differs from its neighbors
 AROUND, FEWEST = 5, 5  # a pixel counts only where so many pixels of the square of that side around it surely stay
 MOST = 0.1  # share of a frame: where more than that would be put back, the student removes mist, and it is no text
 SEEN = 10  # levels: counted for that share is what the student changes by more

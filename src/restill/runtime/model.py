@@ -80,8 +80,7 @@ class Model:
         path: The file.
         backend: What computes it.
         precision: In what: "f32", "bf16" or "int8".
-        why: One line on what "auto" chose and why; empty where nothing was to choose.
-        seconds: What the network took for a frame in the trial of "auto"; None where there was none.
+        why: In a few words why "auto" chose this backend and precision; empty where there was nothing to choose.
         lanes: So many frames are worked on at a time.
     """
 
@@ -94,7 +93,6 @@ class Model:
         *,
         precision: str | None = None,
         why: str = "",
-        seconds: float | None = None,
         tile: int | None = 0,
         lanes: int = 1,
     ) -> None:
@@ -103,7 +101,6 @@ class Model:
         self.backend = backend
         self.precision = precision or info.precision
         self.why = why
-        self.seconds = seconds
         self.lanes = lanes
         self._compute = compute
         self._whole = compute if info.feed == "floats" else partial(_by_bytes, info, compute)
@@ -170,17 +167,17 @@ def load_model(
     if lanes < 1:
         raise RestillError(f"lanes must be 1 or more, not {lanes}")
     threads = threads or default_threads()
-    info, why, seconds = read_info(path), "", None
+    info, why = read_info(path), ""
     precision = precision or ("auto" if backend == "auto" else info.precision)
     if "auto" in (backend, precision):
         candidates = _candidates(path, info, backend, precision, zoo.safe_precisions(model))
         chosen = auto.choose(candidates, padded(*(size or USUAL_SIZE), info), threads, example)
-        (backend, precision, path), why, seconds = chosen.candidate, chosen.why, chosen.seconds
+        (backend, precision, path), why = chosen.candidate, chosen.why
     else:
         path = in_precision(path, info, precision)
     info = read_info(path)
     compute = backends.BACKENDS[backend](path, threads, precision, lanes)
-    return Model(info, path, backend, compute, precision=precision, why=why, seconds=seconds, tile=tile, lanes=lanes)
+    return Model(info, path, backend, compute, precision=precision, why=why, tile=tile, lanes=lanes)
 
 
 def _in_tiles(info: ModelInfo, path: Path, tile: int | None) -> tuple[float, int]:

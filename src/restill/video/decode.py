@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -18,6 +19,7 @@ from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
 from restill.video.color import Converter
 from restill.video.limits import USUAL, Limits
+from restill.video.orientation import Orientation
 from restill.video.picture_source import PictureSource
 from restill.video.probe import (
     DEFAULT_FPS,
@@ -61,6 +63,7 @@ class VideoSource:
             self._first = first_frame(path, self._decoded)
             self.start = next((time for time in (self._first.pts, self._first.dts) if time is not None), 0)
             self.info = describe(path, self.container, self.stream, self._first)
+            self.orientation = self.info.orientation
         except BaseException:
             self.container.close()
             raise
@@ -96,7 +99,7 @@ class VideoSource:
             if count <= start:
                 continue
             with clock("color"):
-                picture = info.orientation.upright(converter.to_rgb(frame))
+                picture = self.orientation.upright(converter.to_rgb(frame))
             yield picture, Ticket(pts, frame.duration or 0, f"{count:06d}.png")
 
     def other_packets(self) -> Iterator[av.Packet]:
@@ -171,19 +174,41 @@ def _without_header(packet: av.Packet) -> av.Packet:
 Source = VideoSource | PictureSource
 
 
-def open_source(path: str | Path, fps: Fraction = DEFAULT_FPS, limits: Limits = USUAL) -> Source:
+def open_source(path: str | Path, fps: Fraction = DEFAULT_FPS, limits: Limits = USUAL, *, rotate: int = 0) -> Source:
     """Open a video file, a folder of frames or a picture; the caller closes it.
 
     Args:
         path: What to open.
         fps: Frames a second of a folder, which does not say.
         limits: What it may have at most.
+        rotate: Turn its frames clockwise by 0, 90, 180 or 270 degrees, after its display matrix has been applied. They
+            are a source without a display matrix then.
 
     Raises:
         RestillError: It is missing, cannot be read, has no picture in it, or is over a limit.
     """
     path = Path(path)
-    return VideoSource(path, limits) if kind_of(path) == "video" else PictureSource(path, fps, limits)
+    video = kind_of(path) == "video"
+    source = VideoSource(path, limits) if video else PictureSource(path, fps, limits)
+    if rotate:
+        _turn(source, rotate)
+    return source
+
+
+def _turn(source: Source, degrees: int) -> None:
+    """Turn what comes out of a source, and what it says of itself."""
+    info = source.info
+    source.orientation = info.orientation.clockwise(degrees)
+    quarter = source.orientation.transpose
+    source.info = replace(
+        info,
+        width=info.coded_height if quarter else info.coded_width,
+        height=info.coded_width if quarter else info.coded_height,
+        matrix=None,
+        orientation=Orientation(),
+        sample_aspect=1 / info.sample_aspect if info.sample_aspect and quarter else info.sample_aspect,
+        sides={kind: data for kind, data in info.sides.items() if kind != "DISPLAYMATRIX"},
+    )
 
 
 def read_frames(path: str | Path, limits: Limits = USUAL) -> Iterator[np.ndarray]:

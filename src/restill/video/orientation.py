@@ -32,6 +32,13 @@ class Orientation:
             frame = frame.transpose(1, 0, 2)
         return np.ascontiguousarray(frame)
 
+    def clockwise(self, degrees: int) -> Orientation:
+        """This one, and then turned clockwise by 0, 90, 180 or 270 degrees."""
+        turned = self
+        for _ in range(degrees // 90):
+            turned = Orientation(not turned.transpose, not turned.vertical_flip, turned.horizontal_flip)
+        return turned
+
     def _flip(self, frame: np.ndarray) -> np.ndarray:
         return frame[:: -1 if self.vertical_flip else 1, :: -1 if self.horizontal_flip else 1]
 

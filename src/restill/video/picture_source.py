@@ -31,18 +31,22 @@ class PictureSource:
 
     Attributes:
         info: What is in it.
+        orientation: How its pictures are turned.
         survey: The files.
     """
 
     def __init__(self, path: Path, fps: Fraction = DEFAULT_FPS, limits: Limits = USUAL) -> None:
         self.survey: Survey = survey(path, limits)
         self.info: VideoInfo = probe_pictures(self.survey, fps, limits)
+        self.orientation = self.info.orientation
         self.limits = limits
 
     def see_as_photographs(self) -> None:
         """From now on each picture is one of its own: sizes may differ, and results keep the names of their files."""
         width, height = max(self.survey.sizes, key=lambda size: size[0] * size[1])
-        self.info = replace(self.info, alone=True, width=width, height=height, coded_width=width, coded_height=height)
+        self.info = replace(self.info, alone=True, coded_width=width, coded_height=height)
+        width, height = (height, width) if self.orientation.transpose else (width, height)
+        self.info = replace(self.info, width=width, height=height)
 
     def frames(
         self, on_packet: Callable[[Any], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
@@ -65,7 +69,10 @@ class PictureSource:
                 self._check(number, page)
                 pts = round(time)
                 file = self.survey.files[number if info.kind == "folder" else 0].name
-                yield page.pixels, Ticket(pts, round(time + length) - pts, names[number], file, page.extras)
+                yield (
+                    self.orientation.upright(page.pixels),
+                    Ticket(pts, round(time + length) - pts, names[number], file, page.extras),
+                )
             time += length
 
     def close(self) -> None:
@@ -89,10 +96,11 @@ class PictureSource:
         """Frames of a clip are alike."""
         info, (height, width) = self.info, page.pixels.shape[:2]
         depth = 16 if page.pixels.dtype == np.uint16 else 8
-        if info.alone or ((height, width) == (info.height, info.width) and depth == info.bit_depth):
+        if info.alone or ((height, width) == (info.coded_height, info.coded_width) and depth == info.bit_depth):
             return
         name = self.survey.files[number] if info.kind == "folder" else f"picture {number + 1} of {info.path}"
         raise RestillError(
-            f"'{name}' is {width}x{height} with {depth} bits, the first frame of its folder {info.width}x{info.height} "
-            f"with {info.bit_depth}; the frames of a clip are alike; --pictures restores each for itself"
+            f"'{name}' is {width}x{height} with {depth} bits, the first frame of its folder "
+            f"{info.coded_width}x{info.coded_height} with {info.bit_depth}; the frames of a clip are alike; --pictures "
+            "restores each for itself"
         )

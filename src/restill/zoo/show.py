@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from restill.zoo import EASY_NAMES, FOLDER, Card, Score
+from restill.zoo import EASY_NAMES, FOLDER, Card, Score, cards
 
 DEFAULT_WORDS = {"derain": "clips", "derain-fast": "--fast", "derain-picture": "pictures"}
 SPEEDS = ((1_000, "fastest"), (10_000, "fast"), (30_000, "medium"), (50_000, "slow"))  # up to so many MAC per pixel
 SLOWEST = "very slow"
 
 
-def overview(cards: Sequence[Card]) -> RenderableType:
+def overview(students: Sequence[Card]) -> RenderableType:
     """All students, a line each."""
-    if not cards:
+    if not students:
         return "no student comes with this version of Restill; 'restill export' makes one of what you trained"
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))  # 80 columns hold it
     for title in ("model", "default for", "PSNR", "of", "speed", "file", "use"):
         table.add_column(title, no_wrap=True, justify="right" if title in ("PSNR", "file") else "left")
     measured = []
-    for card in cards:
+    for card in students:
         score = own_score(card)
         use = "; ".join(DEFAULT_WORDS.get(task, task) for task in card.default_for)
         quality = (f"{score.psnr:.2f}", score.dataset) if score else ("", "")
@@ -70,6 +70,21 @@ def as_data(card: Card) -> dict[str, Any]:
         "bytes": _bytes(card),
         "easy_names": [name for name, meant in EASY_NAMES.items() if meant == card.name],
     }
+
+
+def licence_note(names: Iterable[str]) -> str:
+    """A sentence on those of some students that may not be used at work; empty if all may.
+
+    Args:
+        names: Names of students; others, such as paths, have no card and are left out.
+    """
+    known = {card.name: card for card in cards()}
+    meant = dict.fromkeys(EASY_NAMES.get(name, name) for name in names)
+    research = [name for name in meant if name in known and not known[name].any_use]
+    if not research:
+        return ""
+    verb = "is" if len(research) == 1 else "are"
+    return f"note: {' and '.join(research)} {verb} for research use, not for work; for work use --model permissive"
 
 
 def own_score(card: Card) -> Score | None:
