@@ -1,4 +1,20 @@
-"""The one exception a user is meant to see."""
+"""The one exception that a user is meant to see, and what turns every other into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+_LONGEST = 300  # characters of a library's own words
+
+# Which extra brings a library that a command may turn out to need.
+_EXTRAS = {
+    **dict.fromkeys(
+        ["torch", "accelerate", "safetensors", "yaml", "skimage", "onnx", "onnxscript", "tensorboard"], "train"
+    ),
+    "openvino": "openvino",
+}
 
 
 class RestillError(Exception):
@@ -9,6 +25,55 @@ class RestillError(Exception):
     """
 
 
+class OutputClosed(RestillError):
+    """Whoever read our standard output has gone, such as ``head``: a command ends then without a word."""
+
+
 def need_extra(module: str, extra: str, what: str) -> RestillError:
     """The sentence for an optional library that is not installed."""
     return RestillError(f"{what} needs '{module}', which is not installed: pip install 'restill[{extra}]'")
+
+
+@contextmanager
+def boundary(what: str) -> Iterator[None]:
+    """Turn whatever is thrown inside into one sentence, with the exception as its cause.
+
+    Args:
+        what: The input or the command that is to blame, as the sentence begins: "'clip.mp4'".
+
+    Raises:
+        RestillError: Anything was thrown but an interruption (KeyboardInterrupt, SystemExit).
+    """
+    try:
+        yield
+    except RestillError:
+        raise
+    except Exception as error:
+        raise sentence(error, what) from error
+
+
+def sentence(error: Exception, what: str) -> RestillError:
+    """What an exception of any library means for an input or a command."""
+    module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if module in _EXTRAS:
+        return need_extra(module, _EXTRAS[module], what)
+    words = " ".join(str(error).split())
+    words = words if len(words) <= _LONGEST else f"{words[:_LONGEST]} ..."
+    if isinstance(error, MemoryError):
+        return RestillError(f"{what} failed: it needs more memory than this machine has free")
+    if reason := getattr(error, "strerror", None):  # of the system or of FFmpeg
+        file = getattr(error, "filename", None)
+        about = f" ('{file}')" if isinstance(file, str) and file and file not in what else ""
+        return RestillError(f"{what} failed: {reason}{about}")
+    kind = type(error).__name__
+    return RestillError(f"{what} failed, which should not happen: {kind}: {words or 'no reason given'} (see --debug)")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the nearest known one, or nothing.
+
+    >>> did_you_mean("ril-m", ["rill-m", "min-median"])
+    "; did you mean 'rill-m'?"
+    """
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""

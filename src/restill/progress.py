@@ -81,6 +81,15 @@ def track(description: str, total: int | None, unit: str, *, start: int = 0, qui
         yield advance
 
 
+def count(number: int, what: str) -> str:
+    """A number and what it counts, in the singular or plural.
+
+    >>> count(1, "frame"), count(2, "frame")
+    ('1 frame', '2 frames')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def _count(total: int | None) -> str:
     return "?" if total is None else str(total)
 

@@ -274,12 +274,9 @@ def test_names_as_long_as_they_can_be(clip, tmp_path):
 
 
 def test_larger_frames_have_shorter_segments():
-    assert [segment_frames(*size) for size in ((48, 64), (720, 1280), (1080, 1920), (4320, 7680))] == [
-        240,
-        240,
-        106,
-        24,
-    ]
+    sizes = ((48, 64), (720, 1280), (1080, 1920), (4320, 7680))
+    assert [segment_frames(*size) for size in sizes] == [240, 240, 106, 24]
+    assert [segment_frames(*size, 0) for size in sizes] == [48, 48, 48, 24]  # the first is there soon
 
 
 def test_options_and_models_are_told_apart(clip, tmp_path, monkeypatch):

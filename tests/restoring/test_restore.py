@@ -12,6 +12,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from doubles import model
 from typer.testing import CliRunner
 
 import restill
@@ -23,31 +24,10 @@ from restill.restoring.choose import choose
 from restill.restoring.compare import compared, join
 from restill.restoring.outputs import default_output, outputs
 from restill.restoring.request import Request
-from restill.runtime import Model, ModelInfo
+from restill.runtime import Model
 from restill.video import EncodeSettings, probe, read_frames
 from restill.video.journal import opened
 from restill.video.pictures import write_picture
-
-
-def model(scale: int = 1, context: int = 1, darker: float = 0.0) -> Model:
-    """A model that gives back the centre frame, darker and enlarged."""
-    info = ModelInfo(
-        name="none",
-        task="derain",
-        network="none",
-        frames_before=context,
-        frames_after=context,
-        scale=scale,
-        size_multiple=4,
-        align="none",
-        parameters=0,
-        macs_per_pixel=0,
-    )
-
-    def compute(window: np.ndarray) -> np.ndarray:
-        return (window[:, context] - darker).repeat(scale, axis=2).repeat(scale, axis=3)
-
-    return Model(info, Path("none.onnx"), "test", compute)
 
 
 def moving(folder: Path, count: int = 7, width: int = 50, height: int = 38, dtype: type = np.uint8) -> Path:

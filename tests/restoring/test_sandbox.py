@@ -68,11 +68,18 @@ def test_a_loaded_model_stays_here(clip, tmp_path):
         restore(clip, tmp_path / "a.mkv", load_model("rill-s"), untrusted=True)
 
 
-@pytest.mark.parametrize(("end", "says"), [("kill -SEGV $$", "SIGSEGV"), ("exit 7", "exit status 7")])
+@pytest.mark.parametrize(
+    ("end", "says"),
+    [
+        ("kill -SEGV $$", r"made the process that read it fail \(SIGSEGV\); it is damaged, or made to do harm"),
+        ("kill -KILL $$", r"something ended the process that read it \(SIGKILL\)"),
+        ("exit 7", "the process that read it ended early, with exit status 7"),
+    ],
+)
 def test_a_crash_is_a_sentence(clip, tmp_path, monkeypatch, end, says):
     stand_in(tmp_path / "child", f"printf ...\n{end}", monkeypatch)
     frames = []
-    with pytest.raises(RestillError, match=rf"made the process that read it fail \({says}\)"):
+    with pytest.raises(RestillError, match=says):
         sandbox.run(run, request(clip, tmp_path), on_frame=lambda: frames.append(1))
     assert len(frames) == 3
 
@@ -88,3 +95,10 @@ def test_too_much_memory_is_a_sentence(clip, tmp_path):
     with pytest.raises(RestillError, match=r"needs more than the 0\.4 GB|made the process that read it fail"):
         sandbox.run(run, request(clip, tmp_path), memory=400_000_000)
     assert not (tmp_path / "a.mkv").exists()
+
+
+def test_a_fault_of_ours_is_not_called_an_attack(clip, tmp_path):
+    with pytest.raises(RestillError, match="failed, which should not happen: TypeError") as raised:
+        sandbox.run(divmod, request(clip, tmp_path))  # type: ignore[arg-type] - it takes no request
+    assert "harm" not in str(raised.value)
+    assert "Traceback" in raised.value.__notes__[0]  # for --debug

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 
-from restill.cli import data, files, judging, restoring, training
-from restill.errors import RestillError, need_extra
+from restill.cli import data, ending, files, judging, restoring, training
+from restill.errors import OutputClosed, RestillError, boundary
 from restill.version import __version__
 
 EXITS = "Exit status: 0 done; 1 an input or the environment is wrong; 2 the command line is wrong; 130 interrupted."
@@ -66,30 +67,24 @@ for _command in (
     app.command(epilog=_EPILOGS.get(_command))(_command)
 app.add_typer(data.data_app, name="data")
 
-# Which extra brings a library that a command turned out to need.
-_EXTRAS = {
-    **dict.fromkeys(
-        ["torch", "accelerate", "safetensors", "yaml", "skimage", "onnx", "onnxscript", "tensorboard"], "train"
-    ),
-    "openvino": "openvino",
-}
-
 
 def main() -> None:
-    """Run the command line; a RestillError becomes one sentence and exit status 1."""
-    debug = "--debug" in sys.argv
+    """Run the command line; whatever goes wrong becomes one sentence and exit status 1."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - it was closed before the start
+    ending.debug = "--debug" in sys.argv
     # --debug may stand anywhere on the line
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    status: int | str | None = 0
     try:
-        try:
-            app(arguments, prog_name="restill")
-        except ModuleNotFoundError as error:
-            name = (error.name or "").partition(".")[0]
-            if name not in _EXTRAS:
-                raise
-            raise need_extra(name, _EXTRAS[name], "this command") from error
+        with boundary(" ".join(["restill", *arguments[:1]])):
+            try:
+                app(arguments, prog_name="restill")
+            except SystemExit as end:
+                status = end.code
+            ending.finish()
+    except OutputClosed:
+        status = ending.CLOSED_PIPE
     except RestillError as error:
-        if debug:
-            raise
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        ending.report(error)
+        status = 1
+    ending.leave(status)

@@ -102,8 +102,8 @@ class RestoringOptions:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Color and bits of OUT: yuv420p plays everywhere; yuv422p, yuv444p and yuv420p10le keep more, but many "
-            "players do not play them. By default what players decode, and in a .mkv all of IN.",
+            help="Color and bits of OUT: yuv420p plays everywhere; yuv422p, yuv444p and yuv420p10le keep more, but "
+            "many players do not play them. By default what players decode, and in a .mkv all of IN.",
             rich_help_panel=QUALITY,
         ),
     ] = None

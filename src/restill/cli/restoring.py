@@ -10,9 +10,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from restill.cli import ending
 from restill.cli.options import FILES, QUALITY, SPEED, JsonFile, Quiet, RestoringOptions, Threads, takes
 from restill.cli.reports import check_folders, json_path, show
 from restill.errors import RestillError
+from restill.progress import count
 
 _Inputs = Annotated[
     list[Path], typer.Argument(metavar="IN...", help="Videos, folders of frames, or pictures; one or more.")
@@ -120,10 +122,11 @@ def _restore(
         except RestillError as error:
             if len(sources) == 1:
                 raise
-            typer.echo(f"error: {error}", err=True)
+            ending.report(error)
             failed.append(source)
         else:
-            typer.echo(f"{done.frames} frames in {done.seconds:.1f} s, {done.fps:.1f} fps: {done.output}")
+            frames = count(done.frames, "frame")
+            ending.tell(f"{frames} in {done.seconds:.1f} s, {done.fps:.1f} fps: {done.output}")
     if failed:
         names = ", ".join(f"'{source}'" for source in failed)
         raise RestillError(f"{len(failed)} of {len(sources)} could not be restored, for the reasons above: {names}")

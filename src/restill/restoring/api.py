@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from restill.errors import RestillError
+from restill.errors import RestillError, boundary
 from restill.restoring import sandbox
 from restill.restoring.compare import Layout
 from restill.restoring.request import Request
@@ -74,29 +74,30 @@ def restore(
         The output, its number of frames, and the seconds it took.
 
     Raises:
-        RestillError: The input, the model, the output or a setting is wrong; the sentence says which. Nothing is
-            left under the output's name then.
+        RestillError: The input, the model, the output or a setting is wrong, or anything else went wrong; the sentence
+            says what. Nothing is left under the output's name then.
     """
-    request = Request(
-        Path(src),
-        Path(dst),
-        model,
-        compare=compare,
-        settings=settings or EncodeSettings(),
-        backend=backend,
-        precision=precision,
-        threads=threads,
-        tile=tile,
-        alone=alone,
-        fast=fast,
-        guard=guard,
-        rotate=rotate,
-        overwrite=overwrite,
-        limits=limits,
-        quiet=quiet,
-    )
-    if not untrusted:
-        return run(request, on_frame)
-    if isinstance(model, Model):
-        raise RestillError("a loaded model cannot work in another process; name it, or leave 'untrusted' out")
-    return sandbox.run(run, request, on_frame)
+    with boundary(f"'{os.fspath(src)}'"):
+        request = Request(
+            Path(src),
+            Path(dst),
+            model,
+            compare=compare,
+            settings=settings or EncodeSettings(),
+            backend=backend,
+            precision=precision,
+            threads=threads,
+            tile=tile,
+            alone=alone,
+            fast=fast,
+            guard=guard,
+            rotate=rotate,
+            overwrite=overwrite,
+            limits=limits,
+            quiet=quiet,
+        )
+        if not untrusted:
+            return run(request, on_frame)
+        if isinstance(model, Model):
+            raise RestillError("a loaded model cannot work in another process; name it, or leave 'untrusted' out")
+        return sandbox.run(run, request, on_frame)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from restill import zoo
-from restill.progress import say, track
+from restill.progress import count, say, track
 from restill.restoring.choose import choose, load
 from restill.restoring.compare import compared
 from restill.restoring.outputs import check_space
@@ -20,10 +21,11 @@ from restill.runtime.model import fingerprint
 from restill.version import __version__
 from restill.video import Summary, transcode
 from restill.video.decode import Source, open_source
-from restill.video.journal import Journal, mark, opened
+from restill.video.journal import Journal, folder_of, mark, opened
 from restill.video.photographs import decide
 from restill.video.pictures import is_picture
-from restill.video.segments import frames_done
+from restill.video.probe import VideoInfo
+from restill.video.segments import frames_done, kept_frames
 from restill.video.transcode import Job, check_output
 
 # options of a request that change the output's frames
@@ -37,17 +39,39 @@ def run(request: Request, on_frame: Callable[[], object] | None = None) -> Summa
         request: What is asked for.
         on_frame: Called after each frame.
     """
-    src, dst = request.src, request.dst
-    with closing(open_source(src, request.settings.frame_rate, request.limits, rotate=request.rotate)) as source:
-        check_output(src, dst, request.overwrite)
-        if line := decide(source, request.alone, to_folder=dst.is_dir() or not dst.suffix):
-            say(line, quiet=request.quiet)
-        if isinstance(request.model, Model):
-            return _restore(request, source, request.model, None, on_frame)
-        if source.info.kind == "picture" or is_picture(dst):
-            return _restore(request, source, choose(request, source.info), None, on_frame)
-        with opened(dst, _what(request)) as journal:
-            return _in_segments(request, source, journal, on_frame)
+    info = None
+    try:
+        limits, rotate = request.limits, request.rotate
+        with closing(open_source(request.src, request.settings.frame_rate, limits, rotate=rotate)) as source:
+            info = source.info
+            return _run(request, source, on_frame)
+    except KeyboardInterrupt:
+        say(_kept(request.dst, info))
+        raise
+
+
+def _run(request: Request, source: Source, on_frame: Callable[[], object] | None) -> Summary:
+    dst = request.dst
+    check_output(request.src, dst, request.overwrite)
+    if line := decide(source, request.alone, to_folder=dst.is_dir() or not dst.suffix):
+        say(line, quiet=request.quiet)
+    if isinstance(request.model, Model):
+        return _restore(request, source, request.model, None, on_frame)
+    if source.info.kind == "picture" or is_picture(request.dst):
+        return _restore(request, source, choose(request, source.info), None, on_frame)
+    with opened(request.dst, _what(request)) as journal:
+        return _in_segments(request, source, journal, on_frame)
+
+
+def _kept(dst: Path, info: VideoInfo | None) -> str:
+    """What Ctrl-C leaves of an output."""
+    frames = 0 if info is None else kept_frames(folder_of(dst), info)
+    if not frames:
+        return f"stopped; nothing of '{dst}' was kept"
+    return (
+        f"stopped; about {count(frames, 'frame')} of '{dst}' are kept: run the same command again to go on "
+        "('restill jobs' lists and clears unfinished jobs)"
+    )
 
 
 def _in_segments(request: Request, source: Source, journal: Journal, on_frame: Callable[[], object] | None) -> Summary:
@@ -63,12 +87,7 @@ def _in_segments(request: Request, source: Source, journal: Journal, on_frame: C
         model = choose(request, source.info)
         journal.choose({"model": model.info.name, "backend": model.backend, "precision": model.precision})
     check_space(source.info, request.dst, request.settings, model.info.scale, done, quiet=request.quiet)
-    try:
-        summary = _restore(request, source, model, Job(journal, done, model.info.frames_before), on_frame)
-    except KeyboardInterrupt:
-        if journal.parts:
-            say("stopped; what is done is kept: the same command goes on, 'restill jobs' shows and clears it")
-        raise
+    summary = _restore(request, source, model, Job(journal, done, model.info.frames_before), on_frame)
     journal.finish()
     return summary
 

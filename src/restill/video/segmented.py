@@ -49,7 +49,7 @@ class SegmentSink:
         self.final, self._source, self._settings, self._clock = final, source, settings, clock
         settings.choose_codec(final, source.info)  # refuses, before anything is done
         self._plan = plan(final, source, settings)
-        self._full = None if parts is None else segment_frames(source.info.height, source.info.width)
+        self._size = source.info.height, source.info.width
         self._parts = _scratch(final) if parts is None else parts
         self._kept = parts is not None
         self._number = len(self._parts.parts)
@@ -80,7 +80,7 @@ class SegmentSink:
         for packet in self._encoder.encode(frame, ticket):
             self._writer.write(packet)
         self._frames += 1
-        if self._frames == self._full:
+        if self._kept and self._frames == segment_frames(*self._size, self._number):
             self._end()
 
     def close(self) -> None:
@@ -222,7 +222,7 @@ class FolderSegmentSink:
 
     def __init__(self, final: Path, source: Source, journal: Parts) -> None:
         self.final, self._journal = final, journal
-        self._full = segment_frames(source.info.height, source.info.width)
+        self._size = source.info.height, source.info.width
         self._number, self._frames = len(journal.parts), 0
 
     def write(self, frame: np.ndarray, ticket: Ticket) -> tuple[str, ...]:
@@ -231,7 +231,7 @@ class FolderSegmentSink:
         folder.mkdir(exist_ok=True)
         unkept = pictures.write_picture(folder / ticket.name, frame, ticket.extras)
         self._frames += 1
-        if self._frames == self._full:
+        if self._frames == segment_frames(*self._size, self._number):
             self._end(folder)
         return unkept
 

@@ -22,17 +22,33 @@ from typing import BinaryIO
 import av
 
 from restill.errors import RestillError
-from restill.video.journal import Parts
+from restill.video.journal import PART, Parts
+from restill.video.probe import VideoInfo
 
 FRAMES, FEWEST, PIXELS = 240, 24, 1280 * 720  # of a segment: so many at this size, fewer of larger frames
+FIRST = 48  # frames of the first segment: an early stop on a slow machine keeps something, too
 _MAGIC = b"restill segment 1\n"
 _PACKET = struct.Struct("<qqqqqBI")  # pts, dts, duration, time base, is a keyframe, bytes
 _NONE = -(2**63)  # a time that is not known
 
 
-def segment_frames(height: int, width: int) -> int:
-    """How many frames a segment has: 240, fewer of frames that are larger than 1280x720, at least 24."""
-    return max(FEWEST, min(FRAMES, FRAMES * PIXELS // (height * width)))
+def segment_frames(height: int, width: int, number: int = 1) -> int:
+    """How many frames a segment has: 240, fewer of frames that are larger than 1280x720, at least 24; the first has 48.
+
+    Args:
+        height: Lines of the source's frames.
+        width: Pixels across.
+        number: Which segment it is, from 0.
+    """
+    full = max(FEWEST, min(FRAMES, FRAMES * PIXELS // (height * width)))
+    return full if number else min(FIRST, full)
+
+
+def kept_frames(journal_folder: Path, info: VideoInfo) -> int:
+    """How many frames the parts of a journal hold, by their number; nothing is read."""
+    parts = sum(path.suffix == PART for path in journal_folder.glob("*"))
+    frames = sum(segment_frames(info.height, info.width, number) for number in range(parts))
+    return min(frames, info.expected_frames or frames)
 
 
 @dataclass(frozen=True)

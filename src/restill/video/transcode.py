@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,16 +154,24 @@ def transcode(
             frames = _run(src, sink, process, on_frame, job, losses)
             if not dst.is_dir():
                 check_output(path, dst, overwrite)  # something may have come there meanwhile
-            sink.close()
+            with _writing(dst, job):
+                sink.close()
             losses.say()
-        except BaseException as error:
+        except BaseException:
             sink.abandon()
-            if isinstance(error, FFmpegError | OSError):
-                goes_on = job is not None and job.journal.parts and is_of_the_disk(error)
-                kept = "; what is done is kept, the same command goes on" if goes_on else ""
-                raise RestillError(f"'{dst}' cannot be written: {reason(error)}{kept}") from error
             raise
     return Summary(sink.final, frames, time.monotonic() - began)
+
+
+@contextmanager
+def _writing(dst: Path, job: Job | None) -> Iterator[None]:
+    """Say of what goes wrong inside that the output cannot be written."""
+    try:
+        yield
+    except (FFmpegError, OSError) as error:
+        goes_on = job is not None and job.journal.parts and is_of_the_disk(error)
+        kept = "; what is done is kept, the same command goes on" if goes_on else ""
+        raise RestillError(f"'{dst}' cannot be written: {reason(error)}{kept}") from error
 
 
 def check_output(src: Path, dst: Path, overwrite: bool) -> None:
@@ -213,9 +221,11 @@ def _run(
 
     def encode() -> None:
         for frame, ticket in cleaned:
-            losses.add(ticket, sink.write(frame, ticket))
+            with _writing(sink.final, job):
+                losses.add(ticket, sink.write(frame, ticket))
+                copy()
+        with _writing(sink.final, job):
             copy()
-        copy()
 
     def guarded(work: Callable[[], None]) -> None:
         try:
