@@ -117,14 +117,14 @@ def own_batches(accelerator: Accelerator, feed: Feed, start: int, place: Place) 
     """
     batches = feed.batches(start, place)
     if isinstance(batches, DataLoader):
-        _check_shares(batches.batch_size or 1, accelerator.num_processes, "of the recipe's field 'batch'")
+        _check_shares(batches.batch_size or 1, accelerator.num_processes, "field 'batch'")
         yield from map(feed.prepare, accelerator.prepare(batches))
         return
     rank, processes = accelerator.process_index, accelerator.num_processes
     for batch in map(feed.prepare, batches):
         rows = len(batch["degraded"])
         if processes > 1:
-            _check_shares(rows, processes, "(give the DataLoader drop_last=True if it is the last of a pass)")
+            _check_shares(rows, processes, "if it is the last of a pass, drop_last=True leaves it out")
             _check_equal(accelerator, batch)
         own = slice(rank * rows // processes, (rank + 1) * rows // processes)
         yield {key: value[own].to(accelerator.device) for key, value in batch.items()}
@@ -154,19 +154,19 @@ def check_loader(data: Any, processes: int) -> None:
     """
     if processes == 1 or not isinstance(data, DataLoader) or not data.batch_size:
         return
-    _check_shares(data.batch_size, processes, "of the DataLoader")
+    _check_shares(data.batch_size, processes, "the DataLoader's batch_size")
     try:
         rest = 0 if data.drop_last else len(data.dataset) % data.batch_size  # type: ignore[arg-type]
     except TypeError:  # an iterable data set has no length
         return
-    _check_shares(rest, processes, "which is the last of each pass: give the DataLoader drop_last=True")
+    _check_shares(rest, processes, "the last batch of each pass; drop_last=True leaves it out")
 
 
-def _check_shares(rows: int, processes: int, which: str) -> None:
+def _check_shares(rows: int, processes: int, hint: str) -> None:
     if rows % processes:
         raise RestillError(
-            f"a batch of {rows} samples {which} cannot be shared out over {processes} processes equally; give a "
-            f"multiple of {processes}"
+            f"a batch of {rows} samples cannot be shared out over {processes} processes equally; give a multiple of "
+            f"{processes} ({hint})"
         )
 
 
