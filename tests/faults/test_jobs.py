@@ -97,6 +97,22 @@ def test_a_job_that_was_cut_off_gives_what_it_would_have_given(clip, tmp_path, s
     assert traces(tmp_path) == []
 
 
+@pytest.mark.usefixtures("short_segments")
+def test_a_clock_that_starts_again_makes_no_difference_to_a_job(tmp_path):
+    one, src = long_clip(tmp_path / "one.ts", frames=40), tmp_path / "two.ts"
+    src.write_bytes(2 * one.read_bytes())
+    plain, whole, resumed = (tmp_path / f"{name}.mkv" for name in ("plain", "whole", "resumed"))
+    transcode(src, plain, darker)
+    run(src, whole)
+    with pytest.raises(Cut):
+        run(src, resumed, cut_at(60, resumed))
+    assert run(src, resumed) >= 24
+    assert content(resumed) == content(whole)
+    assert (content(whole).times, content(whole).others) == (content(plain).times, content(plain).others)
+    assert len(content(whole).times) == 80
+    assert content(whole).times[-1] > 75 * 40, "the second part does not follow the first"
+
+
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1", "prores", "ffv1"])
 @pytest.mark.usefixtures("short_segments")
 def test_every_codec_can_be_put_together(tmp_path, codec):
