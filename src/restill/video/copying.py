@@ -14,7 +14,16 @@ from av.video.stream import VideoStream
 
 from restill.video.sound import Sound
 
-COPY = "copy"
+COPY, ATTACH = "copy", "attach"
+_QUICKTIME = {
+    "deu": "ger",
+    "nld": "dut",
+    "swe": "sve",
+    "ell": "gre",
+    "isl": "ice",
+    "zho": "chi",
+    "sqi": "alb",
+}  # its codes
 _MOST_HELD = 64  # packets without a decoding time, until one has it
 # What a muxer writes itself, or what is no longer true once the picture is encoded anew.
 _STALE = {"major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id", "duration", "bps"}
@@ -47,17 +56,43 @@ def keep_metadata(tags: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key.lower() not in _STALE and not key.startswith("_STATIST")}
 
 
+def stream_tags(output: OutputContainer, tags: dict[str, str]) -> dict[str, str]:
+    """The tags of a stream that are still true of a copy, in the words of its container."""
+    kept = keep_metadata(tags)
+    if output.format.name == "mov" and kept.get("language") in _QUICKTIME:
+        kept["language"] = _QUICKTIME[kept["language"]]
+    return kept
+
+
+def attach(output: OutputContainer, stream: Stream, cover: bytes) -> None:
+    """Add a cover as an attachment, which is how Matroska holds it."""
+    png = cover.startswith(b"\x89PNG")
+    name = stream.metadata.get("filename", "cover.png" if png else "cover.jpg")
+    copy = output.add_attachment(name, stream.metadata.get("mimetype", "image/png" if png else "image/jpeg"), cover)
+    copy.metadata.update({**keep_metadata(stream.metadata), **copy.metadata})
+
+
 def others(container: InputContainer | OutputContainer, picture: Stream) -> Iterator[Stream]:
     """Every stream but the picture and what the muxer makes itself: MP4's text of chapters, its track of timecode."""
     for stream in container.streams:
         is_chapter_text = stream.type == "data" and getattr(stream, "name", "") == "bin_data" and container.chapters()
-        if stream is not picture and not is_chapter_text and not timecode_of(stream):
+        if stream is not picture and not is_chapter_text and not is_timecode(stream):
             yield stream
 
 
+def is_timecode(stream: Stream) -> bool:
+    """Whether a track holds nothing but a timecode, which the muxer makes anew from the picture's tag."""
+    return stream.type == "data" and stream.codec_context is None and bool(timecode_of(stream))
+
+
 def timecode_of(stream: Stream) -> str:
-    """The timecode of a track of nothing else, which the muxer makes anew from the picture's tag; "" of others."""
-    return stream.metadata.get("timecode", "") if stream.type == "data" and stream.codec_context is None else ""
+    """The timecode at which a stream begins, by its tags; "" where they say none."""
+    return next((value for key, value in stream.metadata.items() if key.lower() == "timecode"), "")
+
+
+def without(tags: dict[str, str], *names: str) -> dict[str, str]:
+    """Tags without those of some names, in whatever case."""
+    return {key: value for key, value in tags.items() if key.lower() not in names}
 
 
 def is_cover(stream: Stream) -> bool:
@@ -98,7 +133,7 @@ class Carried:
     def __init__(self, output: OutputContainer, stream: Stream, way: str) -> None:
         self._sound = None if way == COPY else Sound(output, stream, way)
         self.target = self._sound.target if self._sound else _add(output, stream)
-        self.target.metadata.update(keep_metadata(stream.metadata))
+        self.target.metadata.update(stream_tags(output, stream.metadata))
         self.target.disposition = stream.disposition
         self._apart = 1 if stream.type in ("audio", "video") else 0  # ticks; subtitles may come at one time
         self._last: int | None = None

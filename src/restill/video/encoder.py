@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from restill.clock import NO_CLOCK, Clock
 from restill.video import color
 from restill.video.color import ColorTags, Converter
-from restill.video.copying import keep_metadata, timecode_of
+from restill.video.copying import is_timecode, keep_metadata, stream_tags, timecode_of, without
 from restill.video.decode import Source, Ticket, VideoSource
 from restill.video.pixels import Pixels, choose_pixels
 from restill.video.probe import VideoInfo
@@ -62,11 +62,13 @@ class PictureEncoder:
         self.timecode = timecode
         self.tags: dict[str, str] = {}
         if isinstance(source, VideoSource):
-            self.tags = keep_metadata(source.stream.metadata)
-            self.tags.pop("alpha_mode", None)  # the output has no transparency
-            codes = [self.tags.pop("timecode", ""), *(timecode_of(stream) for stream in source.container.streams)]
-            if timecode and any(codes):
-                self.tags["timecode"] = next(filter(None, codes))
+            self.tags = without(
+                keep_metadata(source.stream.metadata), "alpha_mode", "timecode"
+            )  # it has no transparency
+            tracks = [stream for stream in source.container.streams if is_timecode(stream)]
+            code = next(filter(None, map(timecode_of, (source.stream, *tracks))), "")
+            if timecode and code:
+                self.tags["timecode"] = code
 
     def stored(self, frame: np.ndarray) -> np.ndarray:
         """A frame (H, W, 3) as it lies in the file, which may turn it when it is shown, and may need an even size."""
@@ -98,7 +100,7 @@ class PictureEncoder:
             stream.codec_context.codec_tag = "hvc1"  # the tag that Apple's players ask for
         if info.matrix is not None and self._turns:
             stream.set_display_matrix(info.matrix)
-        stream.metadata.update(self.tags)
+        stream.metadata.update(stream_tags(output, self.tags))
         if isinstance(self._source, VideoSource):
             stream.disposition = self._source.stream.disposition
         self._stream, self._pix_fmt = stream, pixels.format

@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 
-from restill.video.copying import Carried, keep_metadata, knows_tags, others
+from restill.video.copying import ATTACH, Carried, attach, keep_metadata, knows_tags, others, without
 from restill.video.encoder import PictureEncoder
 from restill.video.probe import VideoInfo, reason
 from restill.video.settings import MP4, MUXERS
@@ -36,6 +36,7 @@ class Muxer:
         picture: The picture's stream of the source.
         ways: What becomes of each other stream of the source, by its index, see
             :class:`restill.video.copying.Carried`; the others are left out.
+        covers: The pictures of those that become attachments, by the same index.
     """
 
     def __init__(
@@ -47,8 +48,9 @@ class Muxer:
         container: InputContainer | None,
         picture: Stream | None,
         ways: Mapping[int, str],
+        covers: Mapping[int, bytes],
     ) -> None:
-        self._info, self._encoder, self._ways = info, encoder, ways
+        self._file, self._info, self._encoder, self._ways, self._covers = file, info, encoder, ways, covers
         self._streams = list(others(container, picture)) if container and picture else []
         self._place = sum(stream.index < picture.index for stream in self._streams) if picture else 0
         # a shift of all streams, only because sound starts a little before zero, would change every time
@@ -67,9 +69,8 @@ class Muxer:
 
     def start(self, height: int, width: int, *, deep: bool) -> None:
         """Write the header, for stored frames of this size."""
-        self._output.metadata.update(keep_metadata(self._info.metadata))
-        if not self._encoder.timecode:
-            self._output.metadata.pop("timecode", None)
+        dropped = () if self._encoder.timecode else ("timecode",)
+        self._output.metadata.update(without(keep_metadata(self._info.metadata), *dropped))
         if self._info.chapters:
             self._output.set_chapters(self._info.chapters)
         self._carry(self._streams[: self._place])
@@ -114,9 +115,12 @@ class Muxer:
 
     def _carry(self, streams: list[Stream]) -> None:
         for stream in streams:
-            if stream.index in self._ways:
-                self.at = stream.index
-                self._carried[stream.index] = Carried(self._output, stream, self._ways[stream.index])
+            way = self._ways.get(stream.index)
+            self.at = stream.index
+            if way == ATTACH:
+                attach(self._output, stream, self._covers[stream.index])
+            elif way is not None:
+                self._carried[stream.index] = Carried(self._output, stream, way)
 
 
 def is_of_the_disk(error: BaseException) -> bool:

@@ -142,7 +142,9 @@ class SegmentSink:
                 source = stack.enter_context(closing(VideoSource(info.path, source.limits)))
             container, picture = (source.container, source.stream) if isinstance(source, VideoSource) else (None, None)
             with told() as sentences:
-                muxer = Muxer(str(whole), suffix, info, self._new_encoder(), container, picture, ways)
+                muxer = Muxer(
+                    str(whole), suffix, info, self._new_encoder(), container, picture, ways, self._plan.covers
+                )
                 try:
                     muxer.start(head.height, head.width, deep=head.deep)
                     for _, index, packet in merge(self._coded(), *self._rest(source, ways), key=lambda one: one[0]):

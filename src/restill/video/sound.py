@@ -19,6 +19,11 @@ def ways(suffix: str) -> tuple[str, ...]:
     return {".mkv": ("flac", "pcm"), ".webm": ("libopus",), ".mov": ("pcm",)}.get(suffix, ("aac", "flac"))
 
 
+def name(way: str) -> str:
+    """A way in words."""
+    return {"libopus": "Opus", "pcm": "PCM"}.get(way, way.upper())
+
+
 class Sound:
     """One stream of sound, decoded and encoded anew.
 
@@ -38,20 +43,22 @@ class Sound:
         if not isinstance(stream, AudioStream) or stream.codec_context is None:
             raise ValueError("it is no sound that can be decoded here")
         source = stream.codec_context
+        source.flush_buffers()  # a trial may have come to its end
         deep = source.format.name in _DEEP or source.name.startswith("pcm_f")
-        name = encoder if encoder != "pcm" else ("pcm_s24le" if deep else "pcm_s16le")
-        rates = av.Codec(name, "w").audio_rates
+        codec = encoder if encoder != "pcm" else ("pcm_s24le" if deep else "pcm_s16le")
+        rates = av.Codec(codec, "w").audio_rates
         rate = source.sample_rate
         if rates and rate not in rates:
             rate = min((known for known in rates if known > rate), default=max(rates))
-        target = output.add_stream(name, rate=rate)
+        target = output.add_stream(codec, rate=rate)
         assert isinstance(target, AudioStream)  # noqa: S101
-        formats = [form.name for form in av.Codec(name, "w").audio_formats or ()]
+        formats = [form.name for form in av.Codec(codec, "w").audio_formats or ()]
         wanted = "s32" if deep else "s16"
         target.codec_context.format = wanted if wanted in formats else formats[-1]
         places = source.layout
-        target.codec_context.layout = f"{places.nb_channels}c" if places.name.endswith("channels") else places.name
-        if name in ("aac", "libopus"):
+        usual = places.name.endswith("channels") or codec == "libopus"  # which knows one order for each number
+        target.codec_context.layout = f"{places.nb_channels}c" if usual else places.name
+        if codec in ("aac", "libopus"):
             target.codec_context.bit_rate = _A_CHANNEL * max(1, places.nb_channels)
         self.target, self._source = target, source
 

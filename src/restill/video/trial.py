@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
@@ -20,13 +20,13 @@ from av.stream import Stream
 
 from restill.errors import RestillError
 from restill.video import sound
-from restill.video.copying import COPY, described, is_cover, is_video, others
+from restill.video.copying import ATTACH, COPY, described, is_cover, is_video, others
 from restill.video.decode import Source, Ticket, VideoSource, read_packets
 from restill.video.encoder import PictureEncoder
 from restill.video.mux import Failure, Muxer, is_of_the_disk, told, why
 from restill.video.probe import first_stream, open_video
+from restill.video.readback import lost, read_back
 from restill.video.settings import MUXERS, EncodeSettings
-from restill.video.sidedata import named, sides
 
 _PACKETS = 4  # of each stream: enough for what a muxer looks at
 _MOST_PACKETS, _MOST_BYTES = 4000, 32 << 20  # of the source, read to find them
@@ -38,11 +38,13 @@ class Plan:
 
     Attributes:
         ways: What becomes of each other stream of the source, by its index.
+        covers: The pictures of those that become attachments.
         notes: Sentences on what the output does not keep.
         timecode: Whether the output can have the source's timecode.
     """
 
     ways: Mapping[int, str]
+    covers: Mapping[int, bytes] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     timecode: bool = True
 
@@ -93,8 +95,13 @@ class _Trial:
         self._streams = list(others(container, picture)) if container and picture else []
         self._packets, self._whole = samples.packets, samples.whole
         self._timecode = True
-        self._sides: set[str] = set()  # of the last trial that went well: what the picture carries
-        self._chapters = 0
+        self._covers: dict[int, bytes] = {}
+        if self._suffix == ".mkv":
+            covers = (stream for stream in self._streams if stream.type == "video" and is_cover(stream))
+            self._covers = {
+                cover.index: bytes(self._packets[cover.index][0]) for cover in covers if self._packets[cover.index]
+            }
+        self._lost: list[str] = []  # by the last trial that went well
 
     def plan(self) -> Plan:
         """The most that can be written: all at once, or else one stream after the other."""
@@ -105,14 +112,17 @@ class _Trial:
                 notes.append(f"{described(stream)} is left out: it is empty")
             else:
                 streams.append(stream)
-        ways = {stream.index: COPY for stream in streams}
+        ways = {stream.index: self._copy(stream) for stream in streams}
         if self._try(ways) is not None:
             self._try_the_picture(notes)
             ways = self._one_by_one(streams, notes)
         for stream in streams:
             if stream.index in ways and self._picture and is_video(stream):
                 notes.append(f"{described(stream)} is copied as it is; stream {self._picture.index} is restored")
-        return Plan(ways, (*notes, *self._lost()), self._timecode)
+        return Plan(ways, self._covers, (*notes, *self._lost), self._timecode)
+
+    def _copy(self, stream: Stream) -> str:
+        return ATTACH if stream.index in self._covers else COPY
 
     def _try_the_picture(self, notes: list[str]) -> None:
         refusal = self._try({})
@@ -127,7 +137,7 @@ class _Trial:
         ways: dict[int, str] = {}
         for stream in streams:
             refusals: list[str] = []
-            for way in (COPY, *(sound.ways(self._suffix) if stream.type == "audio" else ())):
+            for way in (self._copy(stream), *(sound.ways(self._suffix) if stream.type == "audio" else ())):
                 refusal = self._try({**ways, stream.index: way})
                 if refusal is None:
                     ways[stream.index] = way
@@ -137,7 +147,7 @@ class _Trial:
                 continue
             cannot = f"a {MUXERS[self._suffix]} file cannot hold it ({refusals[0]})"
             if stream.index in ways:
-                notes.append(f"{described(stream)} is encoded anew as {ways[stream.index]}: {cannot}")
+                notes.append(f"{described(stream)} is encoded anew as {sound.name(ways[stream.index])}: {cannot}")
             else:
                 more = "" if self._suffix == ".mkv" else "; a .mkv holds most"
                 notes.append(f"{described(stream)} is left out: {cannot}{more}")
@@ -150,7 +160,7 @@ class _Trial:
         frame = np.zeros((info.height, info.width, 3), np.uint16 if info.bit_depth > 8 else np.uint8)
         stored = encoder.stored(frame)
         with told() as sentences:
-            muxer = Muxer(made, self._suffix, info, encoder, self._container, self._picture, ways)
+            muxer = Muxer(made, self._suffix, info, encoder, self._container, self._picture, ways, self._covers)
             try:
                 muxer.start(*stored.shape[:2], deep=stored.dtype == np.uint16)
                 start = self._source.start if isinstance(self._source, VideoSource) else 0
@@ -167,44 +177,21 @@ class _Trial:
                 failed = error
             else:
                 failed = None
-        return why(failed, sentences) if failed is not None else self._read_back(made, ways)
+        return why(failed, sentences) if failed is not None else self._read_back(made, ways, encoder.tags)
 
-    def _read_back(self, made: io.BytesIO, ways: Mapping[int, str]) -> str | None:
-        """What a trial holds; the reason where that is less than was written."""
+    def _read_back(self, made: io.BytesIO, ways: Mapping[int, str], tags: dict[str, str]) -> str | None:
+        """Keep what a trial holds; the reason where that is less than was written."""
         sent = [stream for stream in self._streams if stream.index in ways]
         sent = [stream for stream in sent if stream.type == "attachment" or self._packets.get(stream.index)]
-        written = Counter(stream.type for stream in sent) + Counter(["video"])
         before = self._picture.index if self._picture else 0
         made.seek(0)
-        try:
-            with av.open(made, "r") as output:
-                first = next(stream for stream in output.streams.video if not is_cover(stream))
-                read = Counter(stream.type for stream in others(output, first)) + Counter(["video"])
-                if missing := written - read:
-                    return f"no {' or '.join(missing)} stream is in the file then"
-                self._chapters = len(output.chapters())
-                place = sum(is_video(stream) and stream.index < before for stream in sent)
-                picture = [stream for stream in output.streams.video if not is_cover(stream)][place]
-                frame = next(output.decode(picture))
-                self._sides = {kind for kind, data in sides(frame).items() if self._same(kind, data)}
-        except (FFmpegError, StopIteration) as error:
-            return f"the file cannot be read then: {why(error, [])}"
+        held = read_back(made, sum(is_video(stream) and stream.index < before for stream in sent))
+        if isinstance(held, str):
+            return held
+        if missing := Counter(["video", *(stream.type for stream in sent)]) - held.kinds:
+            return f"no {' or '.join(missing)} stream is in the file then"
+        self._lost = lost(self._source.info, self._picture, tags, sent, held, self._suffix)
         return None
-
-    def _same(self, kind: str, data: bytes) -> bool:
-        return kind == "DISPLAYMATRIX" or data == self._source.info.sides.get(kind)
-
-    def _lost(self) -> list[str]:
-        """Sentences on what the source has and the last trial that went well has not."""
-        info = self._source.info
-        turned = {"DISPLAYMATRIX"}  # by the display matrix, or else the pixels are
-        kinds = set(info.sides) - self._sides - turned
-        lost = [f"{what} is left out: Restill cannot write it into a {self._suffix}" for what in named(kinds)]
-        if self._chapters < len(info.chapters):
-            lost.append(
-                f"{len(info.chapters) - self._chapters} chapters are left out: a {self._suffix} cannot hold them"
-            )
-        return lost
 
 
 def _samples(container: InputContainer, picture: Stream, packets: Iterable[av.Packet]) -> _Samples:
