@@ -77,7 +77,7 @@ class Timeline:
         tracks: The streams, by their index.
         start: The time in the file that becomes 0, in seconds.
         may_jump: The format's clock may be set forward too (FFmpeg's AVFMT_TS_DISCONT: MPEG-TS and MPEG-PS).
-        has_pts: The format stores when frames are presented. AVI does not; FFmpeg's libraries count them as decoded.
+        has_pts: The format stores when frames are presented. AVI does not; FFmpeg's libraries make them up.
     """
 
     tracks: dict[int, Track]
@@ -101,9 +101,7 @@ class Timeline:
                 step = 1 / rate if rate else Fraction(0)
                 tracks[stream.index] = Track(stream.time_base, stream.type, stream is picture, step)
         may_jump = bool(container.format.flags & Flags.ts_discont.value)
-        reorders = picture.type == "video" and bool(getattr(picture.codec_context, "has_b_frames", False))
-        has_pts = container.format.name != "avi" or not reorders
-        return cls(tracks, _start(container, picture, may_jump), may_jump, has_pts)
+        return cls(tracks, _start(container, picture, may_jump), may_jump, container.format.name != "avi")
 
     def place(self, packet: av.Packet) -> None:
         """Give a packet its times in the output."""
