@@ -113,6 +113,10 @@ def reproduce(
     seeds: Annotated[str | None, typer.Option(help="Train each row with each of these: 1,2,3.")] = None,
     output: Annotated[Path, typer.Option(help="Folder for runs and measurements.")] = Path("runs/tables"),
     evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Train nothing.")] = False,
+    allow_test_images: Annotated[
+        bool,
+        typer.Option("--allow-test-images", help="Train on test pictures too, as SSID-KD does. A footnote says where."),
+    ] = False,
     niqe_model: Annotated[Path | None, typer.Option(metavar="FILE", help="NIQE's model, for tables of NIQE.")] = None,
     json_file: JsonFile = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown.")] = None,
@@ -139,6 +143,7 @@ def reproduce(
         seeds=parse_seeds(seeds),
         output=output,
         evaluate_only=evaluate_only,
+        allow_test_images=allow_test_images,
         niqe_model=niqe_model,
         quiet=quiet,
     )

@@ -39,6 +39,7 @@ class Report:
             :meth:`restill.evaluation.temporal.Consistency.result` gives.
         limit: If set, only the first so many frames of each clip were looked at.
         temporal: Temporal consistency was measured too.
+        trained_on: The model was trained on some of these very pictures.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Report:
     clips: dict[str, dict[str, float]]
     limit: int | None = None
     temporal: bool = False
+    trained_on: bool = False
 
     @property
     def mean(self) -> dict[str, float]:
@@ -59,7 +61,8 @@ class Report:
     def __str__(self) -> str:
         """The heading: model, data, and every choice of the protocol."""
         only = "" if self.limit is None else f", of the first {self.limit} frames only"
-        return f"{self.model} on {self.dataset}, protocol {self.protocol}{only}"
+        known = ", on pictures that the model was trained on" if self.trained_on else ""
+        return f"{self.model} on {self.dataset}, protocol {self.protocol}{only}{known}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data; an infinite PSNR (equal pictures) becomes None, because JSON has no infinity."""
@@ -70,6 +73,7 @@ class Report:
             "protocol_choices": str(self.protocol),
             "limit": self.limit,
             "temporal": TEMPORAL if self.temporal else None,
+            "trained_on": self.trained_on,
             "clips": {name: finite(row) for name, row in self.clips.items()},
             "mean": finite(self.mean),
         }

@@ -110,6 +110,7 @@ def evaluate(
                 seen.remember()
             if consistency is not None and profiles is not None:
                 write_picture(Path(profiles) / f"{clip.name.replace('/', '_')}.png", consistency.picture(name))
+    report.trained_on = seen is not None and seen.overlap
     return report
 
 
@@ -128,22 +129,26 @@ class Seen:
     Args:
         model: What is tested; the run that it is from may say what it was trained on.
         allowed: That it was trained on some is no error.
+
+    Attributes:
+        overlap: It was trained on one of those that were added.
     """
 
     def __init__(self, model: str | os.PathLike[str] | Model, allowed: bool) -> None:
         path = model.path if isinstance(model, Model) else Path(model)
-        self.trained = frozenset() if allowed else trained_on(path)
+        self.trained, self.allowed, self.overlap = trained_on(path), allowed, False
         self.model, self.new = path, []
 
     def add(self, clip: PairedClip, index: int, degraded: np.ndarray, clean: np.ndarray) -> None:
         """A frame, as it was read."""
         for file, picture in ((clip.degraded[index], degraded), ((clip.clean or clip.degraded)[index], clean)):
             code = digest(picture)
-            if code in self.trained:
+            if code in self.trained and not self.allowed:
                 raise RestillError(
                     f"{file}: {self.model} was trained on this very picture, so that a score on it means nothing; "
                     "take another clip, or pass --allow-test-images"
                 )
+            self.overlap |= code in self.trained
             self.new.append((str(file), code))
 
     def remember(self) -> None:

@@ -27,6 +27,7 @@ from restill.networks import create
 from restill.progress import track
 from restill.runtime import Model, stream
 from restill.tables.plan import AbsentError, absent
+from restill.tables.stand_in import StandIns
 from restill.tables.table import Counting, Row, TestSet
 from restill.version import __version__
 
@@ -45,12 +46,14 @@ class Measured:
         missing: Clips of the set that the user's copy does not have.
         part: Only a part of the set was looked at.
         weighed: The protocol's mean is over pictures, not over clips.
+        trained_on: The model was trained on some of these very pictures.
     """
 
     clips: dict[str, dict[str, float]]
     missing: tuple[str, ...]
     part: bool
     weighed: bool = False
+    trained_on: bool = False
 
     def value(self, metric: str, clip: str | None) -> float | None:
         """The number of a clip, or the mean over all of the set; None where a clip of it is not there."""
@@ -75,6 +78,8 @@ class Ruler:
         niqe_model: NIQE's model file.
         quiet: No progress.
         temporal: Temporal consistency, too.
+        allow: Score a model even on pictures that it was trained on.
+        stand_ins: Made-up data for sets that are not here; None: nothing is measured on those.
     """
 
     data: dict[str, Path]
@@ -84,6 +89,8 @@ class Ruler:
     niqe_model: Path | None
     quiet: bool
     temporal: bool = False
+    allow: bool = False
+    stand_ins: StandIns | None = None
 
     def root(self, test: TestSet) -> Path:
         """The folder of a set.
@@ -92,6 +99,8 @@ class Ruler:
             AbsentError: It is not there.
         """
         root = self.data.get(test.dataset, Path("data") / test.dataset)
+        if self.stand_ins is not None:
+            root = self.stand_ins.to_test_on(test.dataset, root, test.split)
         if not root.is_dir():
             raise AbsentError(absent(test.dataset, root))
         return root
@@ -103,6 +112,8 @@ class Ruler:
         Raises:
             RestillError: It was not given, or the file is no such model.
         """
+        if self.niqe_model is None and self.stand_ins is not None:
+            return load_niqe_model(self.stand_ins.niqe_model)
         if self.niqe_model is None:
             raise AbsentError("needs NIQE's model: --niqe-model FILE, see docs/no-reference.md")
         return load_niqe_model(self.niqe_model)
@@ -137,7 +148,7 @@ class Ruler:
             protocol: How.
 
         Raises:
-            RestillError: Data are missing or wrong.
+            RestillError: Data are missing or wrong; or the model was trained on them, which is not allowed.
         """
         root = self.root(test)
         names = list(dataset_class(test.dataset)(root, test.split).names)
@@ -157,17 +168,25 @@ class Ruler:
             key["temporal"] = True
         file = self.cache / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]}.json"
         if file.is_file():
-            clips = json.loads(file.read_text(encoding="utf-8"))["clips"]
+            found = json.loads(file.read_text(encoding="utf-8"))
+            clips, known = found["clips"], found.get("trained_on", False)
+            if known and not self.allow:
+                raise RestillError(
+                    f"{model} was trained on pictures of {root}, so that a score on them means nothing; pass "
+                    "--allow-test-images to see it"
+                )
         else:
-            clips = self._measure(model, test, protocol, root, chosen, limit)
+            clips, known = self._measure(model, test, protocol, root, chosen, limit)
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(file, {**key, "name": model, "clips": {name: finite(row) for name, row in clips.items()}})
+            rows = {name: finite(row) for name, row in clips.items()}
+            write_json(file, {**key, "name": model, "trained_on": known, "clips": rows})
         weighed = protocol in PROTOCOLS and PROTOCOLS[protocol].mean != "clips"
-        return Measured({name: _infinite(row) for name, row in clips.items()}, missing, part, weighed)
+        return Measured({name: _infinite(row) for name, row in clips.items()}, missing, part, weighed, known)
 
     def _measure(
         self, model: str, test: TestSet, protocol: str, root: Path, chosen: list[str], limit: int | None
-    ) -> dict[str, dict[str, float]]:
+    ) -> tuple[dict[str, dict[str, float]], bool]:
+        """The numbers by clip, and whether the model was trained on these pictures."""
         opened = weightless(model) or open_model(model)
         if protocol == NIQE:
             return self._niqe(model, opened, dataset_class(test.dataset)(root, test.split, chosen), limit)
@@ -180,13 +199,16 @@ class Ruler:
             protocol=protocol,
             limit=limit,
             temporal=self.temporal,
+            allow_test_images=self.allow,
             quiet=self.quiet,
         )
-        return report.clips
+        return report.clips, report.trained_on
 
-    def _niqe(self, name: str, model: Model | None, data: PairedSet, limit: int | None) -> dict[str, dict[str, float]]:
+    def _niqe(
+        self, name: str, model: Model | None, data: PairedSet, limit: int | None
+    ) -> tuple[dict[str, dict[str, float]], bool]:
         """NIQE of what a model makes of clips, rounded to 8 bits; a clip without contrast has none."""
-        seen = Seen(NONE if model is None else model, False) if data.split != data.trains else None
+        seen = Seen(NONE if model is None else model, self.allow) if data.split != data.trains else None
         lengths = [len(clip) if limit is None else min(len(clip), limit) for clip in data.clips]
         found = {}
         with track(f"{name}, NIQE", sum(lengths), "frames", quiet=self.quiet) as advance:
@@ -202,7 +224,7 @@ class Ruler:
                     seen.remember()
                 values = [value for value in values if math.isfinite(value)]
                 found[clip.name] = {NIQE: float(np.mean(values))} if values else {}
-        return found
+        return found, seen is not None and seen.overlap
 
 
 def _degraded(clip: PairedClip, length: int, seen: Seen | None) -> Iterator[np.ndarray]:

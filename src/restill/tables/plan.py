@@ -9,16 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from restill.datasets import dataset_class
+from restill.datasets import TO_TRAIN_ON, dataset_class
 from restill.errors import RestillError
 from restill.networks.saved import STUDENT
+from restill.tables.stand_in import StandIns, is_made_up
 from restill.tables.table import FOLDER, Row, Scale, Table
+from restill.training.budget import in_steps
 from restill.training.checkpoint import checkpoints
 from restill.training.recipe import DataPart, Recipe, merge, parse_recipe, read_fields
 
 SUFFIX = ".safetensors"
 # what changes nothing about the weights that come of a run
-_ASIDE = ("name", "output", "threads", "log_every", "save_every", "validation")
+_ASIDE = ("name", "epochs", "output", "threads", "log_every", "save_every", "validation")
 
 
 class AbsentError(RestillError):
@@ -87,7 +89,9 @@ class Plan:
         scale: The name of the scale.
         recipes: The folder of recipes.
         output: Runs are made in a folder of the scale in here.
-        data: Folders of data sets, by name, instead of the recipes' own; "unpaired" is a recipe's unpaired side.
+        data: Folders of data sets, by name, instead of the recipes' own; "unpaired" is a recipe's unpaired side, a
+            folder of pictures.
+        stand_ins: Made-up data for sets that are not here; None: a training without its data is not run.
     """
 
     table: Table
@@ -95,6 +99,7 @@ class Plan:
     recipes: Path
     output: Path
     data: dict[str, Path]
+    stand_ins: StandIns | None = None
 
     @cached_property
     def _scale(self) -> Scale:
@@ -138,12 +143,13 @@ class Plan:
                 source = self._before(Path(part["checkpoint"]), training, seed if side == "student" else None, path)
                 sources.append(source)
                 part["checkpoint"] = str(source.path)
-        mark = fingerprint(parse_recipe({**fields, "name": name}, str(path)), tuple(sources))
+        recipe = in_steps(parse_recipe({**fields, "name": name}, str(path)))
+        mark = fingerprint(recipe, tuple(sources))
         seeded = "" if seed is None else f"-seed{seed}"
         place = self.output / self.scale
         same = sorted(place.glob(f"*-{mark}"))  # another table's, by another name
-        fields |= {"name": same[0].name if same else f"{name}{seeded}-{mark}", "output": str(place)}
-        return Job(parse_recipe(fields, str(path)), tuple(sources), mark)
+        name = same[0].name if same else f"{name}{seeded}-{mark}"
+        return Job(recipe.model_copy(update={"name": name, "output": place}), tuple(sources), mark)
 
     def _before(self, checkpoint: Path, training: str | None, seed: int | None, path: Path) -> Source:
         """Where a checkpoint that a recipe names comes from."""
@@ -178,13 +184,22 @@ class Plan:
         name = data.get("dataset", DataPart.model_fields["dataset"].default)
         if name in self.data:
             data["root"] = str(self.data[name])
+        if self.stand_ins is not None and "root" in data:
+            data["root"] = str(self.stand_ins.to_train_on(name, Path(data["root"])))
+            if is_made_up(Path(data["root"])):
+                data.pop("clips", None)  # names of the set that is not here
         if unpaired:
+            kind = unpaired.get("dataset", "clean-clips")
             if "unpaired" in self.data:
                 unpaired["root"] = str(self.data["unpaired"])
+                unpaired["dataset"] = kind if kind in TO_TRAIN_ON else "clean-photos"
             elif unpaired.get("root") == before:
                 unpaired["root"] = data["root"]
-            elif unpaired.get("dataset", "clean-clips") != "clean-clips" and unpaired["dataset"] in self.data:
-                unpaired["root"] = str(self.data[unpaired["dataset"]])
+            elif kind != "clean-clips" and kind in self.data:
+                unpaired["root"] = str(self.data[kind])
+            if self.stand_ins is not None and "root" in unpaired:
+                root = self.stand_ins.to_train_on(unpaired["dataset"], Path(unpaired["root"]), unpaired=True)
+                unpaired["root"] = str(root)
 
     def _given(self, place: Path, fields: dict[str, Any], path: Path) -> Given | None:
         """Weights of the recipe as it is written: a file that the user has put there, or a run of `restill train`."""
@@ -193,7 +208,7 @@ class Plan:
         file = place.with_name(place.name + SUFFIX)
         if file.is_file():
             return Given(file)
-        recipe = parse_recipe({**fields, "name": place.name}, str(path))
+        recipe = in_steps(parse_recipe({**fields, "name": place.name}, str(path)))
         if not _whole(place, recipe.steps):
             return None
         before = read_fields(place / "recipe.yaml") if (place / "recipe.yaml").is_file() else None
@@ -223,6 +238,8 @@ def fingerprint(recipe: Recipe, needs: tuple[Source, ...]) -> str:
     """A hash of what decides a run's weights: eight hexadecimal digits."""
     fields = recipe.model_dump(mode="json", exclude=set(_ASIDE))
     for part in (fields["data"], fields["data"]["unpaired"] or {}):
+        if part and is_made_up(Path(part["root"])):
+            part["made_up"] = True
         for aside in ("root", "workers", "never", "damaged"):
             part.pop(aside, None)
     for side in ("student", "teacher"):

@@ -32,6 +32,9 @@ NAMES = {
 UNITS = {"parameters": 1e6, "warping_error": 1e-3, "warping_error_clean": 1e-3}  # what 1 is in a table, if not 1
 
 
+ABSENT = "not implemented"  # the message of a row that only a paper has
+
+
 @dataclass
 class RowResult:
     """A row and what came of it.
@@ -41,12 +44,19 @@ class RowResult:
         ours: By metric, for each column, the numbers of all seeds; empty where there is none.
         messages: Why something is not there.
         runs: Folders of the runs that were trained for it, one for each seed and training.
+        notes: Footnotes that ours have, besides the row's own.
     """
 
     row: Row
     ours: dict[str, list[list[float]]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     runs: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def footnotes(self) -> list[str]:
+        """The row's own, and those of ours."""
+        return [*([self.row.note] if self.row.note else []), *self.notes]
 
 
 @dataclass
@@ -62,6 +72,7 @@ class TableResult:
         protocols: Each protocol that ours were measured by, in words.
         part: Only a part of the test sets was looked at.
         stopped: It was interrupted.
+        made_up: What made-up data stood in for.
     """
 
     name: str
@@ -72,6 +83,7 @@ class TableResult:
     protocols: list[str] = field(default_factory=list)
     part: bool = False
     stopped: bool = False
+    made_up: list[str] = field(default_factory=list)
 
     # --- as a grid -----------------------------------------------------------------------------------------------
 
@@ -95,6 +107,11 @@ class TableResult:
             lines.append(f"{self.table.paper}; {scale}.")
         if self.protocols:
             lines.append(f"Ours under protocol {'; '.join(self.protocols)}.")
+        if self.made_up:
+            lines.append(f"Made-up data stand in for what is not here: {', '.join(self.made_up)}.")
+        if not any(values for row in self.rows for columns in row.ours.values() for values in columns):
+            first = next((f": {text}" for row in self.rows for text in row.messages if text != ABSENT), "")
+            lines.append(f"There are no numbers of ours here{first}")
         if self.part:
             lines.append("Only the first frames or clips of the test sets were scored.")
         if len(self.seeds) > 1:
@@ -165,12 +182,12 @@ class TableResult:
         return lines
 
     def _marks(self, result: RowResult) -> str:
-        numbers = [i for i, text in enumerate(self.notes(), 1) if text == result.row.note]
+        numbers = [i for i, text in enumerate(self.notes(), 1) if text in result.footnotes]
         return "".join(f" [{i}]" for i in numbers)
 
     def notes(self) -> list[str]:
         """Footnotes in their order: those of rows, which marks refer to, then those of the table."""
-        of_rows = [result.row.note for result in self.rows if result.row.note]
+        of_rows = [note for result in self.rows for note in result.footnotes]
         return list(dict.fromkeys([*of_rows, *self.table.notes]))
 
     def messages(self) -> list[str]:
@@ -251,6 +268,7 @@ class TableResult:
             "protocols": self.protocols,
             "part": self.part,
             "stopped": self.stopped,
+            "made_up": self.made_up,
             "against": self.table.against,
             "columns": [column.name for column in self.table.columns],
             "rows": [
@@ -260,6 +278,7 @@ class TableResult:
                     "ours": {m: [[_finite(v) for v in vs] for vs in columns] for m, columns in result.ours.items()},
                     "against": {m: [self.against(result, m, i) for i in range(self.table.width)] for m in result.ours},
                     "note": result.row.note,
+                    "notes": result.notes,
                     "messages": result.messages,
                 }
                 for result in self.rows

@@ -9,7 +9,8 @@ from restill.errors import RestillError
 from restill.evaluation.report import TEMPORAL_COLUMNS
 from restill.tables.measure import Ruler, counted, version_mark
 from restill.tables.plan import AbsentError, Given, Job, Plan, Source
-from restill.tables.result import RowResult, TableResult
+from restill.tables.result import ABSENT, RowResult, TableResult
+from restill.tables.stand_in import StandIns
 from restill.tables.table import Row, Table, find_table, recipes_folder
 from restill.training.experiment import train
 
@@ -24,6 +25,7 @@ def reproduce(
     output: str | Path = "runs/tables",
     evaluate_only: bool = False,
     niqe_model: str | Path | None = None,
+    allow_test_images: bool = False,
     recipes: str | Path | None = None,
     quiet: bool = False,
 ) -> TableResult:
@@ -36,12 +38,14 @@ def reproduce(
         name: The table's name, one of :func:`restill.tables.table.table_names`.
         rows: Labels of the rows to run; None for all.
         data: Folders of data sets by name, instead of ``data/NAME`` and of what the recipes say; "unpaired" is the
-            side without clean frames of a recipe that has one.
-        scale: "smoke", "small" or "paper"; None for the one that the table's recipes are written for.
+            side without clean frames of a recipe that has one, a folder of pictures.
+        scale: "smoke", "small" or "paper"; None for the one that the table's recipes are written for. "smoke" makes
+            up the data that are not here.
         seeds: Train each row with each of these; None for what the table says.
         output: Folder for runs and measurements.
         evaluate_only: Train nothing.
         niqe_model: The file of NIQE's model, for tables of NIQE.
+        allow_test_images: Train and score even on the same pictures; a footnote says where that is so.
         recipes: The folder of recipes, if not the one that is found.
         quiet: No progress.
 
@@ -58,13 +62,16 @@ def reproduce(
     scale = scale or table.written
     small = table.scale(scale)
     places = {key: Path(place) for key, place in (data or {}).items()}
-    plan = Plan(table, scale, recipes, Path(output), places)
+    stand_ins = StandIns(Path(output) / "made-up") if scale == "smoke" else None
+    plan = Plan(table, scale, recipes, Path(output), places, stand_ins)
     niqe = None if niqe_model is None else Path(niqe_model)
     temporal = not TEMPORAL_COLUMNS.keys().isdisjoint(table.metrics)
-    ruler = Ruler(places, Path(output) / "measured", small.limit, small.clips, niqe, quiet, temporal)
+    ruler = Ruler(
+        places, Path(output) / "measured", small.limit, small.clips, niqe, quiet, temporal, allow_test_images, stand_ins
+    )
     trained_with = list(seeds) if seeds is not None else table.seeds
     result = TableResult(name, table, scale, trained_with)
-    runner = _Runner(table, plan, ruler, trained_with, evaluate_only, quiet, result)
+    runner = _Runner(table, plan, ruler, trained_with, result, evaluate_only, allow_test_images, quiet)
     try:
         for row in table.rows:
             if rows is None or row.label in rows:
@@ -72,6 +79,8 @@ def reproduce(
                 runner.row(result.rows[-1])
     except KeyboardInterrupt:
         result.stopped = True
+    if stand_ins is not None:
+        result.made_up = stand_ins.used
     return result
 
 
@@ -82,12 +91,13 @@ class _Runner:
         plan: Plan,
         ruler: Ruler,
         seeds: list[int],
-        evaluate_only: bool,
-        quiet: bool,
         result: TableResult,
+        evaluate_only: bool,
+        allow: bool,
+        quiet: bool,
     ) -> None:
         self.table, self.plan, self.ruler, self.result = table, plan, ruler, result
-        self.seeds, self.evaluate_only, self.quiet = seeds, evaluate_only, quiet
+        self.seeds, self.evaluate_only, self.allow, self.quiet = seeds, evaluate_only, allow, quiet
 
     def row(self, result: RowResult) -> None:
         """Fill in a row; whatever is wrong with it becomes a message."""
@@ -98,7 +108,7 @@ class _Runner:
                 numbers = counted(row, self.table.complexity)
                 result.ours = {metric: [[numbers[metric]]] for metric in self.table.metrics if metric in numbers}
             elif row.model is None and row.recipe is None:
-                result.messages.append("not implemented")
+                result.messages.append(ABSENT)
             else:
                 self._measured_row(result)
         except RestillError as error:
@@ -155,7 +165,7 @@ class _Runner:
             raise AbsentError("; ".join(missing))
         for need in source.needs:
             self._train(need)
-        if train(source.recipe, resume=True, quiet=self.quiet).interrupted:
+        if train(source.recipe, resume=True, allow_test_images=self.allow, quiet=self.quiet).interrupted:
             raise KeyboardInterrupt
 
     def _columns(self, result: RowResult, columns: list[int], model: str, mark: str) -> None:
@@ -171,6 +181,11 @@ class _Runner:
             if measured.missing:
                 _add(result, f"{self.ruler.root(test)} has no {', '.join(measured.missing)} of {test.dataset}")
             self.result.part |= measured.part
+            if measured.trained_on:
+                note = (
+                    f"Ours on {column.name}: the model was trained on pictures of this set (--allow-test-images)."
+                )
+                result.notes += [note] if note not in result.notes else []
             words = self.ruler.words(protocol)
             if words not in self.result.protocols:
                 self.result.protocols.append(words)

@@ -28,6 +28,7 @@ from restill.networks import NetworkSpec, create
 from restill.networks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, spynet_windows
 from restill.progress import say, track
 from restill.training.batches import Batch
+from restill.training.budget import in_steps
 from restill.training.checkpoint import load_network
 from restill.training.contract import name_shared
 from restill.training.feed import Feed
@@ -75,6 +76,7 @@ def train(
         recipe = load_recipe(recipe, overrides)
     if recipe.data.damaged == "skip":
         recipe = recipe.model_copy(update={"data": _without_damaged(recipe.data, quiet)})
+    recipe = in_steps(recipe)
     seed_all(recipe.seed)
     method, info = build(recipe)
     feed, aligner = feed_from(recipe.data, recipe, recipe.batch, method)

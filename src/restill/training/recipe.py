@@ -13,6 +13,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from restill.errors import RestillError
 from restill.training.recipe_data import DataPart, Part
 
+BUDGETS = {"steps": "epochs", "epochs": "steps"}  # a recipe has one of them; giving one takes the other away
+
 
 class NetworkPart(Part):
     """A network and where its weights come from."""
@@ -46,7 +48,9 @@ class SchedulePart(Part):
     name: Literal["constant", "cosine", "step"] = "constant"
     warmup: int = Field(default=0, ge=0, description="steps")
     every: int = Field(default=3000, ge=1, description="step: multiply after so many steps")
-    milestones: list[int] = Field(default=[], description="step: multiply at these steps instead")
+    milestones: list[int] = Field(
+        default=[], description="step: multiply at these steps instead, or at these epochs where the recipe has epochs"
+    )
     factor: float = Field(default=0.5, gt=0, le=1)
     floor: float = Field(default=1e-6, ge=0, description="lowest learning rate")
 
@@ -98,6 +102,10 @@ Place = str | list[str] | dict[str, str | list[str]]
 class Recipe(Run):
     """One experiment: a pre-training (no ``method``) or a distillation."""
 
+    steps: int = Field(default=0, ge=0, description="optimizer steps; or give epochs")
+    epochs: float | None = Field(
+        default=None, gt=0, description="instead of steps: how often as many samples are seen as the set has frames"
+    )
     batch: int = Field(default=4, ge=1, description="samples in a step, over all processes")
     student: NetworkPart
     teacher: NetworkPart | None = None
@@ -116,6 +124,12 @@ class Recipe(Run):
     def _method_with_teacher(self) -> Recipe:
         if self.method is None and self.teacher is not None:
             raise ValueError("a 'teacher' is given but no 'method'")
+        return self
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Recipe:
+        if (self.steps > 0) == (self.epochs is not None):
+            raise ValueError("give 'steps', 1 or more, or 'epochs', and not both")
         return self
 
 
@@ -204,8 +218,8 @@ def read_fields(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Nested fields over nested fields; lists are replaced."""
-    merged = dict(below)
+    """Nested fields over nested fields; lists are replaced, and a budget in steps replaces one in epochs."""
+    merged = {key: value for key, value in below.items() if BUDGETS.get(key) not in above}
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = merge(merged[key], value) if both else value
@@ -235,3 +249,4 @@ def set_field(fields: dict[str, Any], override: str) -> None:
         if not isinstance(place, dict):
             raise RestillError(f"--set {override}: '{parent}' has no fields of its own")
     place[last] = value
+    fields.pop(BUDGETS.get(key, ""), None)

@@ -1,0 +1,157 @@
+"""Made-up data for the scale "smoke": where a data set is not here, small pictures of nothing in its layout.
+
+They show that training and scoring are wired, with no download. Numbers on them mean nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from restill.datasets import open_paired, open_source
+from restill.datasets.made_up import made_up_clip
+from restill.degradations import degrade_frames, make_degradation
+from restill.degradations.rain import rain_frames
+from restill.degradations.rain_settings import named_rain
+from restill.errors import RestillError
+
+MARK = "made-up.txt"  # lies in every such folder
+SIZE = (112, 128)  # height and width, pixels: enough for a block of NIQE and for crops of 64
+CLIP = 14  # frames: CSTD's seven, five centers, and two to draw from
+
+
+class Place(NamedTuple):
+    """Where the made-up clips of one split go.
+
+    Attributes:
+        degraded: Path of a frame, with {clip}, a name, and {frame}, a number from 1; "" for no degraded side.
+        clean: The same of the clean side; "" for none.
+        clips: Names of the clips.
+        frames: In each.
+    """
+
+    degraded: str
+    clean: str
+    clips: tuple[str, ...] = ("1", "2", "3", "4")
+    frames: int = 1
+
+
+VID4 = ("calendar", "city", "foliage", "walk")
+NTURAIN = ("a1", "a2", "a3", "a4", "b1", "b2", "b3", "b4")
+PLACES: dict[str, tuple[Place, ...]] = {
+    "nturain": (
+        Place("t{clip}_Rain_01/{frame:05d}.png", "t{clip}_GT/{frame:05d}.png", ("1", "2"), CLIP),
+        Place("{clip}_Rain/{frame:05d}.png", "{clip}_GT/{frame:05d}.png", NTURAIN, CLIP),
+    ),
+    "vid4": (Place("", "{clip}/{frame:08d}.png", VID4, CLIP),),
+    "vimeo90k": (Place("", "sequences/00001/000{clip}/im{frame}.png", ("1", "2"), 7),),
+    "clean-clips": (Place("", "{clip}/{frame:05d}.png", ("1", "2"), CLIP),),
+    "clean-photos": (Place("", "{clip}.png"),),
+    "real275": (Place("test/rain/{clip}.png", ""),),
+    "ivipc": (Place("test/rain/{clip}.png", ""),),
+}
+PICTURES = tuple(Place(f"{split}/input/{{clip}}.png", f"{split}/target/{{clip}}.png") for split in ("train", "test"))
+LISTS = {
+    "vimeo90k": ("sep_trainlist.txt", "sep_testlist.txt", "fast_testset.txt", "medium_testset.txt", "slow_testset.txt")
+}
+KINDS = {"gopro": "blur", "hide": "blur", "sidd": "noise"}  # the others have rain
+
+
+class StandIns:
+    """Made-up data sets, each made when it is first needed.
+
+    Args:
+        folder: They are made in here.
+
+    Attributes:
+        used: What they stood in for, in words.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.used: list[str] = []
+        self._found: dict[tuple[Any, ...], Path] = {}
+
+    def to_test_on(self, dataset: str, root: Path, split: str) -> Path:
+        """The folder, where it holds clips of the split; else that of made-up ones."""
+        return self._either((dataset, root, split), lambda: open_paired(dataset, root, split))
+
+    def to_train_on(self, dataset: str, root: Path, *, unpaired: bool = False) -> Path:
+        """The folder, where it holds clips to train on; else that of made-up ones."""
+        return self._either((dataset, root, unpaired), lambda: open_source(dataset, root, unpaired=unpaired))
+
+    @cached_property
+    def niqe_model(self) -> Path:
+        """A file in the form of NIQE's model that no photograph was looked at for."""
+        path = self.folder / "made-up.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, mu_prisparam=np.full(36, 0.5), cov_prisparam=np.eye(36))
+        self.used.append("NIQE's model")
+        return path
+
+    def _either(self, key: tuple[Any, ...], opens: Any) -> Path:
+        if key not in self._found:
+            dataset, root = key[:2]
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    opens()
+                self._found[key] = root
+            except RestillError:
+                self._found[key] = made_up(dataset, self.folder / dataset)
+                what = f"{dataset} (to {'test' if isinstance(key[2], str) else 'train'} on)"
+                self.used += [what] if what not in self.used else []
+        return self._found[key]
+
+
+def made_up(dataset: str, folder: Path) -> Path:
+    """Write a data set of nothing, in its own layout; one that is there already stays.
+
+    Returns:
+        The folder.
+    """
+    if (folder / MARK).is_file():
+        return folder
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    seed = sum(map(ord, dataset))  # no two sets share a picture, or one would train on another's test
+    for place in PLACES.get(dataset, PICTURES):
+        for name in place.clips:
+            seed += 1000
+            clean = made_up_clip(seed, place.frames, SIZE)
+            if place.clean:
+                _write(partial, place.clean, name, clean)
+            if place.degraded:
+                _write(partial, place.degraded, name, list(_worse(dataset, clean, seed)))
+    for name in LISTS.get(dataset, ()):
+        (partial / name).write_text("00001/0001\n00001/0002\n", encoding="utf-8")
+    (partial / MARK).write_text("Made up by `restill reproduce --scale smoke`. You may delete this folder.\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.replace(folder)
+    return folder
+
+
+def is_made_up(root: Path) -> bool:
+    """Whether a folder of data is one of these."""
+    return (root / MARK).is_file()
+
+
+def _worse(dataset: str, clean: list[np.ndarray], seed: int) -> Iterator[np.ndarray]:
+    kind = KINDS.get(dataset)
+    if kind is None:
+        return rain_frames(iter(clean), named_rain("moderate", {}, seed, None), seed, 25.0)
+    return degrade_frames(iter(clean), make_degradation(kind), seed)
+
+
+def _write(folder: Path, form: str, clip: str, frames: list[np.ndarray]) -> None:
+    for number, frame in enumerate(frames, start=1):
+        path = folder / form.format(clip=clip, frame=number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.ascontiguousarray(frame[..., ::-1]))
