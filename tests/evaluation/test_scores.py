@@ -59,6 +59,17 @@ def test_a_folder_of_pictures_of_any_size(photos, model):
     assert "allmodel" in result.definitions["brisque"]
 
 
+def test_a_folder_of_folders_is_the_clips_below_it(photos, tmp_path):
+    """As Real275 and other sets are laid out: test/rain/NAME.png."""
+    deep = tmp_path / "real275" / "test" / "rain"
+    deep.parent.mkdir(parents=True)
+    photos.rename(deep)
+    (deep.parent / "empty").mkdir()
+    assert list(score([tmp_path / "real275"], quiet=True).clips) == [str(deep)]
+    (deep / "1.png").rename(tmp_path / "real275" / "test" / "one.png")
+    assert list(score([tmp_path / "real275"], quiet=True).clips) == [str(deep.parent), str(deep)]
+
+
 def test_the_mean_is_over_clips(photos):
     single = photos / "1.png"
     result = score([photos, single], quiet=True)

@@ -136,6 +136,32 @@ def test_pictures_that_are_tested_on_and_those_that_are_trained_on_are_not_the_s
     (run / "pictures.digests").write_bytes(digest(PICTURES[1]))
     row = reproduce("tiny", ["trained"], DATA, niqe_model="m.npz", quiet=True).rows[0]
     assert "was trained on this very picture" in row.messages[0]
+    # what is allowed is marked, and what was measured so is not shown where it is not
+    for _ in range(2):
+        result = reproduce("tiny", ["trained"], DATA, niqe_model="m.npz", allow_test_images=True, quiet=True)
+        assert result.rows[0].messages == []
+        assert len(result.rows[0].ours["niqe"][0]) == 1
+        assert "- [1] Ours on Real275: the model was trained on pictures of this set (--allow-test-images)." in (
+            result.markdown()
+        )
+        assert "| trained [1] | paper | 3.5" in result.markdown()
+    row = reproduce("tiny", ["trained"], DATA, niqe_model="m.npz", quiet=True).rows[0]
+    assert row.ours["niqe"] == [[]]
+    assert "was trained on pictures of real, so that a score on them means nothing" in row.messages[0]
+
+
+def test_test_pictures_are_trained_on_where_that_is_allowed(place):
+    model_file(place / "m.npz")
+    unpaired = {"unpaired": {"dataset": "real275", "root": "elsewhere"}}
+    fields = {**FIRST, "method": "ssid-kd", "options": {"dc_window": 3}, "student_feature": "body.0"}
+    fields |= {"student": {"network": "rill-p", "options": {"channels": 8}}, "data": {**FIRST["data"], **unpaired}}
+    write_recipes(place, {"first": fields})
+    refused = reproduce("tiny", data=DATA, niqe_model="m.npz", quiet=True)  # the input's row has seen them
+    assert "or pass --allow-test-images" in refused.rows[1].messages[0]
+    allowed = reproduce("tiny", data=DATA, niqe_model="m.npz", allow_test_images=True, quiet=True)
+    assert allowed.rows[1].messages == []
+    assert allowed.rows[1].notes
+    assert allowed.rows[0].notes == []
 
 
 @pytest.mark.parametrize(("dataset", "places"), [(name, each) for name, many in LAYOUTS.items() for each in many])

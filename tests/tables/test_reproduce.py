@@ -132,6 +132,10 @@ def test_rows_without_data_say_which_and_where_and_the_others_go_on(place):
         .startswith("needs nturain in data/nturain, or elsewhere by --data nturain=DIR, laid out as ")
     )
     assert "input, before, after: needs nturain" in shown(nothing)
+    # an empty table says why before it is looked at
+    empty = "There are no numbers of ours here: needs nturain in data/nturain"
+    assert any(line.startswith(empty) for line in nothing.head())
+    assert not any(line.startswith("There are no numbers") for line in result.head())
     assert not (place / "runs").exists() or not list((place / "runs").rglob("checkpoint-*"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,16 @@ def test_complexity_is_counted_as_the_papers_count():
             if row.network is not None:
                 ours = counted(row, table.complexity)
                 assert ours["gmacs"] == pytest.approx(row.paper["gmacs"], rel=1e-3), (name, row.label)
+
+
+def test_what_is_no_table_is_listed_without_pytorch():
+    code = (
+        "import sys; from rich.console import Console; from restill.tables.show import overview; "
+        "Console(width=300).print(overview()); assert 'torch' not in sys.modules"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=RECIPES.parent)
+    for what in ("SSID-KD, Table III", "SSID-KD, Table V", "SSID-KD, Table VI", "ssid-table7", "std-fig1"):
+        assert f" {what} " in run.stdout, what
 
 
 def test_scales():

@@ -128,12 +128,13 @@ def reproduce(
     quiet: Quiet = False,
 ) -> None:
     """Run a results table of the papers: train what is missing, our numbers beside the paper's."""
-    from restill.tables import reproduce as run
     from restill.tables.show import overview, parse_data, parse_labels, parse_seeds, write
 
     if all_tables or name is None:
         Console().print(overview())
         return
+    from restill.tables import reproduce as run  # the list needs no PyTorch
+
     check_folders(json_file, markdown, picture, curves)
     result = run(
         name,

@@ -24,7 +24,7 @@ from restill.evaluation.niqe import load_niqe_model, niqe
 from restill.evaluation.no_reference import brisque, piqe
 from restill.progress import track
 from restill.video import probe, read_frames
-from restill.video.pictures import list_pictures, read_picture, to_8_bits
+from restill.video.pictures import is_picture, list_pictures, read_picture, to_8_bits
 
 METRICS = ("piqe", "brisque", "niqe")
 
@@ -87,7 +87,8 @@ def score(
     """Score videos, folders and pictures for which there is no clean side.
 
     Args:
-        paths: Videos, pictures and folders of pictures, which may differ in size.
+        paths: Videos, pictures and folders of pictures, which may differ in size. A folder without pictures stands
+            for the folders below it that have some, each a clip.
         metrics: Of :data:`METRICS`.
         brisque_model: BRISQUE's model; see :func:`restill.evaluation.brisque_model.load_brisque_model`.
         niqe_model: NIQE's model; see :func:`restill.evaluation.niqe.load_niqe_model`.
@@ -105,7 +106,8 @@ def score(
     if not paths:
         raise RestillError("there is nothing to score; give videos, folders of pictures or pictures")
     measures, definitions = _measures(metrics, {"brisque": brisque_model, "niqe": niqe_model})
-    lengths = {Path(path): _length(Path(path)) for path in paths}  # what is missing is better known before the work
+    places = [place for path in paths for place in _places(Path(path))]
+    lengths = {place: _length(place) for place in places}  # what is missing is better known before the work
     scores = Scores(definitions, {}, limit)
     for path, length in lengths.items():
         total = length if limit is None or length is None else min(length, limit)
@@ -149,6 +151,15 @@ def _trained(name: str, path: str | os.PathLike[str] | None) -> tuple[Measure, s
         return functools.partial(brisque, model=model), f"BRISQUE ({model})"
     pristine = load_niqe_model(path)
     return functools.partial(niqe, model=pristine), str(pristine)
+
+
+def _places(path: Path) -> list[Path]:
+    """The path itself; of a folder that holds folders only, those below it that hold pictures."""
+    if not path.is_dir():
+        return [path]
+    found = [file.relative_to(path) for file in path.rglob("*") if is_picture(file)]
+    folders = {file.parent for file in found if not any(part.startswith(".") for part in file.parts)}
+    return [path] if Path() in folders or not folders else sorted(path / folder for folder in folders)
 
 
 def _length(path: Path) -> int | None:

@@ -182,9 +182,7 @@ class _Runner:
                 _add(result, f"{self.ruler.root(test)} has no {', '.join(measured.missing)} of {test.dataset}")
             self.result.part |= measured.part
             if measured.trained_on:
-                note = (
-                    f"Ours on {column.name}: the model was trained on pictures of this set (--allow-test-images)."
-                )
+                note = f"Ours on {column.name}: the model was trained on pictures of this set (--allow-test-images)."
                 result.notes += [note] if note not in result.notes else []
             words = self.ruler.words(protocol)
             if words not in self.result.protocols:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE
+from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -14,11 +15,11 @@ from restill.evaluation.files import write_json, write_text
 from restill.tables.curves import curves as drawn_curves
 from restill.tables.plot import plot
 from restill.tables.result import TableResult
-from restill.tables.table import SCALES, find_table, recipes_folder, table_names
+from restill.tables.table import SCALES, find_table, not_tables, recipes_folder, table_names
 
 
-def overview() -> RichTable:
-    """All tables: name, what they show, whose numbers they hold, scales."""
+def overview() -> Group:
+    """All tables: name, what they show, scales; then what the papers print that is no table here."""
     recipes = recipes_folder()
     result = RichTable(box=SIMPLE, pad_edge=False)
     for title in ("table", "shows", "scales"):
@@ -27,7 +28,12 @@ def overview() -> RichTable:
         table = find_table(name, recipes)
         scales = [scale for scale in SCALES if scale == table.written or scale in table.scales]
         result.add_row(name, Text(table.title), ", ".join(scales))
-    return result
+    others = RichTable(box=SIMPLE, pad_edge=False)
+    for title in ("not a table here", "shows", "why"):
+        others.add_column(title)
+    for each in not_tables(recipes):
+        others.add_row(*(Text(text) for text in (each.what, each.shows, each.why)))
+    return Group(result, others)
 
 
 def parse_data(given: Sequence[str]) -> dict[str, Path]:

@@ -24,7 +24,7 @@ from restill.errors import RestillError
 
 MARK = "made-up.txt"  # lies in every such folder
 SIZE = (112, 128)  # height and width, pixels: enough for a block of NIQE and for crops of 64
-CLIP = 14  # frames: CSTD's seven, five centers, and two to draw from
+CLIP, TEST_CLIP = 13, 8  # frames: CSTD's seven, five centers and one more; as many as are scored at this scale
 
 
 class Place(NamedTuple):
@@ -48,9 +48,9 @@ NTURAIN = ("a1", "a2", "a3", "a4", "b1", "b2", "b3", "b4")
 PLACES: dict[str, tuple[Place, ...]] = {
     "nturain": (
         Place("t{clip}_Rain_01/{frame:05d}.png", "t{clip}_GT/{frame:05d}.png", ("1", "2"), CLIP),
-        Place("{clip}_Rain/{frame:05d}.png", "{clip}_GT/{frame:05d}.png", NTURAIN, CLIP),
+        Place("{clip}_Rain/{frame:05d}.png", "{clip}_GT/{frame:05d}.png", NTURAIN, TEST_CLIP),
     ),
-    "vid4": (Place("", "{clip}/{frame:08d}.png", VID4, CLIP),),
+    "vid4": (Place("", "{clip}/{frame:08d}.png", VID4, TEST_CLIP),),
     "vimeo90k": (Place("", "sequences/00001/000{clip}/im{frame}.png", ("1", "2"), 7),),
     "clean-clips": (Place("", "{clip}/{frame:05d}.png", ("1", "2"), CLIP),),
     "clean-photos": (Place("", "{clip}.png"),),
@@ -70,14 +70,17 @@ class StandIns:
     Args:
         folder: They are made in here.
 
-    Attributes:
-        used: What they stood in for, in words.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.used: list[str] = []
+        self._used: dict[str, set[str]] = {}
         self._found: dict[tuple[Any, ...], Path] = {}
+
+    @property
+    def used(self) -> list[str]:
+        """What they stood in for: names of data sets, and for which of the two uses if only for one."""
+        return [f"{name} (to {next(iter(uses))} on)" if len(uses) == 1 else name for name, uses in self._used.items()]
 
     def to_test_on(self, dataset: str, root: Path, split: str) -> Path:
         """The folder, where it holds clips of the split; else that of made-up ones."""
@@ -93,7 +96,7 @@ class StandIns:
         path = self.folder / "made-up.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, mu_prisparam=np.full(36, 0.5), cov_prisparam=np.eye(36))
-        self.used.append("NIQE's model")
+        self._used["NIQE's model"] = set()
         return path
 
     def _either(self, key: tuple[Any, ...], opens: Any) -> Path:
@@ -106,8 +109,7 @@ class StandIns:
                 self._found[key] = root
             except RestillError:
                 self._found[key] = made_up(dataset, self.folder / dataset)
-                what = f"{dataset} (to {'test' if isinstance(key[2], str) else 'train'} on)"
-                self.used += [what] if what not in self.used else []
+                self._used.setdefault(dataset, set()).add("test" if isinstance(key[2], str) else "train")
         return self._found[key]
 
 
@@ -122,14 +124,15 @@ def made_up(dataset: str, folder: Path) -> Path:
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     seed = sum(map(ord, dataset))  # no two sets share a picture, or one would train on another's test
+    scene, number = made_up_clip(seed, CLIP, SIZE), 0
     for place in PLACES.get(dataset, PICTURES):
         for name in place.clips:
-            seed += 1000
-            clean = made_up_clip(seed, place.frames, SIZE)
+            number += 1  # nor do two clips
+            clean = [np.roll(frame, (5 * number, 9 * number), (0, 1)) for frame in scene[: place.frames]]
             if place.clean:
                 _write(partial, place.clean, name, clean)
             if place.degraded:
-                _write(partial, place.degraded, name, list(_worse(dataset, clean, seed)))
+                _write(partial, place.degraded, name, list(_worse(dataset, clean, seed + number)))
     for name in LISTS.get(dataset, ()):
         (partial / name).write_text("00001/0001\n00001/0002\n", encoding="utf-8")
     (partial / MARK).write_text("Made up by `restill reproduce --scale smoke`. You may delete this folder.\n")

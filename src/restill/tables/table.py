@@ -195,6 +195,29 @@ def table_names(recipes: Path) -> list[str]:
     return sorted(path.stem for path in (recipes / FOLDER).glob("*.yaml"))
 
 
+class NotATable(_Part):
+    """A table or a figure of a paper that cannot be run here."""
+
+    what: str = Field(description="which")
+    shows: str
+    why: str = Field(description="why not, and what to do instead")
+
+
+def not_tables(recipes: Path) -> list[NotATable]:
+    """What the papers print that is no table here.
+
+    Raises:
+        RestillError: The file that lists it is wrong.
+    """
+    path = recipes / FOLDER / "parts" / "not_tables.yaml"
+    if not path.is_file():
+        return []
+    try:
+        return [NotATable.model_validate(each) for each in read_fields(path)["items"]]
+    except (KeyError, ValidationError) as error:
+        raise RestillError(f"{path}: should be 'items', a list of what, shows and why") from error
+
+
 def find_table(name: str, recipes: Path) -> Table:
     """A table by its name.
 
@@ -207,4 +230,17 @@ def find_table(name: str, recipes: Path) -> Table:
     return load_table(path)
 
 
-__all__ = ["SCALES", "Column", "Row", "Scale", "Table", "TestSet", "find_table", "load_table", "merge", "table_names"]
+__all__ = [
+    "SCALES",
+    "Column",
+    "NotATable",
+    "Row",
+    "Scale",
+    "Table",
+    "TestSet",
+    "find_table",
+    "load_table",
+    "merge",
+    "not_tables",
+    "table_names",
+]
