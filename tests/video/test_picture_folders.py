@@ -223,3 +223,32 @@ def test_what_frames_hold_is_kept_in_folders_and_named_for_videos(tmp_path):
     _, notes = noted(lambda: transcode(source, tmp_path / "all", lambda frames: frames))
     assert sorted(file.name for file in (tmp_path / "all").iterdir()) == ["f0.png", "f1.png", "f2.webp", "grid.jpg"]
     assert "only the first of its 4 pictures is restored: 'f2.webp'" in notes
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_a_photograph_that_breaks_off_is_named_and_the_others_are_restored(tmp_path, start):
+    folder = photographs(tmp_path / "in", 4)
+    write_picture(folder / "p1.jpg", noise(7))
+    data = (folder / "p1.jpg").read_bytes()
+    (folder / "p1.jpg").write_bytes(data[: len(data) // 2])
+    source = open_source(folder)
+    with pytest.raises(RestillError, match=r"p1\.jpg' cannot be read as a picture: "):
+        list(source.frames())
+    decide(source, True, to_folder=True)
+    frames, notes = noted(lambda: [ticket.file for _, ticket in source.frames(start=start)])
+    assert frames == ["p0.png", "p1.png", "p2.png", "p3.png"][start:]
+    assert "p1.jpg' cannot be read as a picture" in notes
+
+
+def test_a_folder_of_videos_says_what_to_do(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(RestillError, match=r"holds no pictures, only 'a\.mp4': videos are given one by one"):
+        probe(tmp_path)
+
+
+def test_the_frames_of_a_video_are_restored_alone_on_request(clip):
+    source = open_source(clip("a.mp4"))
+    assert not source.info.alone
+    assert decide(source, True, to_folder=False) == ""
+    assert source.info.alone
+    source.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -36,7 +38,10 @@ def decide(source: Source, alone: bool | None, *, to_folder: bool) -> str:
     Raises:
         RestillError: Pictures differ in size, and what is asked for needs them alike.
     """
-    if not isinstance(source, PictureSource) or source.info.frames == 1:
+    if not isinstance(source, PictureSource):
+        source.info = replace(source.info, alone=bool(alone))
+        return ""
+    if source.info.frames == 1:
         return ""
     name, differing = source.info.path, source.survey.differing
     if differing and alone is False:

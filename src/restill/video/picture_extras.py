@@ -11,6 +11,7 @@ from typing import Any
 from PIL import ExifTags, Image, PngImagePlugin
 
 _ORIENTATION = ExifTags.Base.Orientation
+_WIDTH, _HEIGHT = ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight
 _IFDS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 # of a TIFF's tags: how its own pixels are stored, and what is read in other ways (resolution, ICC, XMP)
 _TIFF_LAYOUT = {*range(254, 260), 262, 266, 273, *range(277, 285), 292, 293, 296, 297, 301, *range(317, 326), 330, 332}
@@ -101,6 +102,9 @@ def _upright_exif(picture: Image.Image) -> bytes:
         if values := found.get_ifd(ifd):
             kept[ifd] = dict(values)
     if _ORIENTATION in kept:
+        if kept[_ORIENTATION] in (5, 6, 7, 8) and (size := kept.get(ExifTags.IFD.Exif)):
+            size[_WIDTH], size[_HEIGHT] = size.get(_HEIGHT), size.get(_WIDTH)
+            kept[ExifTags.IFD.Exif] = {tag: value for tag, value in size.items() if value is not None}
         kept[_ORIENTATION] = 1
     return kept.tobytes() if kept else b""
 

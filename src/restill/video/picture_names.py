@@ -34,12 +34,12 @@ def written_suffix(path: Path) -> str:
     return ".jpg" if suffix in LOSSY else ".png"
 
 
-def brands(head: bytes) -> set[bytes]:
-    """The brands of an ISO file (MP4, HEIC, AVIF), from its first bytes; none for any other file."""
+def brands(head: bytes) -> list[bytes]:
+    """The brands of an ISO file (MP4, HEIC, AVIF), the major one first, from its first bytes; none for another file."""
     if head[4:8] != b"ftyp":
-        return set()
+        return []
     end = min(int.from_bytes(head[:4]), len(head))
-    return {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
+    return [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
 
 
 def holds_picture(path: Path) -> bool:
@@ -52,7 +52,7 @@ def holds_picture(path: Path) -> bool:
     except OSError:
         return False
     webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
-    return webp or head.startswith(_MAGIC) or bool(brands(head) & (HEIF_BRANDS | AVIF_BRANDS))
+    return webp or head.startswith(_MAGIC) or bool({*brands(head)[:1]} & (HEIF_BRANDS | AVIF_BRANDS))
 
 
 def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
@@ -74,9 +74,15 @@ def list_pictures(folder: Path) -> list[Path]:
             names = ", ".join(f"'{entry.name}'" for entry in inside)
             raise RestillError(f"'{folder}' holds several folders of pictures; give one of them: {names}")
         if not inside:
-            raise RestillError(f"'{folder}' holds no pictures; a folder of frames has {', '.join(SUFFIXES)} files")
+            raise _no_pictures(folder)
         found = _pictures(inside[0])
     return sorted(found, key=natural_key)
+
+
+def _no_pictures(folder: Path) -> RestillError:
+    files = [entry.name for entry in entries(folder) if entry.is_file() and not is_litter(entry)]
+    there = f", only {listed(files)}: videos are given one by one" if files else ""
+    return RestillError(f"'{folder}' holds no pictures{there}; a folder of frames has {', '.join(SUFFIXES)} files")
 
 
 def entries(folder: Path) -> list[Path]:

@@ -149,7 +149,7 @@ def _reason(error: Exception, path: Path) -> str:
 
 def _open(path: Path, file: BinaryIO) -> Image.Image:
     """By Pillow, from an open file: from a path it maps some TIFFs into memory and gets their orientation wrong."""
-    found = brands(file.read(256))
+    found = {*brands(file.read(256))}
     file.seek(0)
     if found & HEIF_BRANDS and not found & AVIF_BRANDS:
         try:
@@ -260,7 +260,7 @@ def _unusual_colors(path: Path, image: Image.Image) -> list[str]:
         tags = tuple(head[at + 4 : at + 6])
     if tags is None or (tags[0] in (1, 2, 5, 6) and tags[1] not in (16, 18)):
         return []
-    return [f"its color tags (primaries {tags[0]}, transfer {tags[1]}) are not kept: colors may look different"]
+    return [f"the color tags (primaries {tags[0]}, transfer {tags[1]}) are not kept, so colors may look different"]
 
 
 def _by_opencv(path: Path, number: int, page: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
 from restill.video.limits import USUAL, Limits
 from restill.video.picture_names import result_names, written_suffix
-from restill.video.picture_reading import Page, read_first, read_pages
+from restill.video.picture_reading import Page, UnreadablePicture, read_first, read_pages
 from restill.video.probe import DEFAULT_FPS, VideoInfo, probe_pictures
 from restill.video.survey import Survey, survey
 from restill.video.ticket import Ticket
@@ -60,20 +60,20 @@ class PictureSource:
         """
         for note in self.survey.notes:
             warnings.warn(note, UserWarning, stacklevel=2)
-        info, names = self.info, self._names()
-        time = 0.0 if self.survey.timed else float(start)
-        for number, page in enumerate(clock.over("decode", self._pages(0 if self.survey.timed else start))):
-            number += 0 if self.survey.timed else start
-            length = page.milliseconds if self.survey.timed else 1
-            if number >= start:
+        names, files, timed = self._names(), self.survey.files, self.survey.timed
+        # where times add up, or files may be left out on the way, frames are counted from the first
+        begin = 0 if timed or self.info.alone else start
+        done, time = begin, float(begin)
+        for number, page in clock.over("decode", self._pages(begin)):
+            length = page.milliseconds if timed else 1
+            if done >= start:
                 self._check(number, page)
-                pts = round(time)
-                file = self.survey.files[number if info.kind == "folder" else 0].name
-                yield (
-                    self.orientation.upright(page.pixels),
-                    Ticket(pts, round(time + length) - pts, names[number], file, page.extras),
-                )
-            time += length
+                pts, file = round(time), files[number if self.info.kind == "folder" else 0].name
+                ticket = Ticket(pts, round(time + length) - pts, names[number], file, page.extras)
+                yield self.orientation.upright(page.pixels), ticket
+            done, time = done + 1, time + length
+        if not done:
+            raise RestillError(f"'{self.info.path}' holds no picture that can be read")
 
     def close(self) -> None:
         """Nothing is open."""
@@ -85,12 +85,20 @@ class PictureSource:
         suffixes = [written_suffix(file) if self.info.alone else ".png" for file in files]
         return result_names(files, suffixes)
 
-    def _pages(self, start: int) -> Iterator[Page]:
+    def _pages(self, start: int) -> Iterator[tuple[int, Page]]:
+        """The pictures from a number on, with their numbers; photographs that cannot be read are named and left out."""
         if self.info.kind == "animation":
-            yield from read_pages(self.survey.path, self.limits, start)
+            yield from enumerate(read_pages(self.survey.path, self.limits, start), start)
             return
-        for file in self.survey.files[start:]:
-            yield read_first(file, self.limits)
+        for number, file in enumerate(self.survey.files[start:], start):
+            try:
+                page = read_first(file, self.limits)
+            except UnreadablePicture as error:
+                if not self.info.alone or self.info.kind == "picture":
+                    raise
+                warnings.warn(f"left out: {error}", UserWarning, stacklevel=2)
+                continue
+            yield number, page
 
     def _check(self, number: int, page: Page) -> None:
         """Frames of a clip are alike."""

@@ -80,7 +80,7 @@ def survey(path: Path, limits: Limits = USUAL) -> Survey:
     taken = set(pictures)
     for entry in entries(pictures[0].parent):
         if entry not in taken and not is_litter(entry) and not entry.name.endswith(".restill"):
-            reason = "a hidden file" if is_picture(entry) else "no picture"
+            reason = "a hidden file" if is_picture(entry) else "no picture that is read"
             left_out.setdefault("a folder" if entry.is_dir() else reason, []).append(entry.name)
     return Survey(
         path, "folder", [file for file, _ in found], [header.sizes[0] for _, header in found], left_out=left_out
