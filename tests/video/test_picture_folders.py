@@ -18,7 +18,8 @@ from small_pictures import GRID, ICC, animated, exif, full
 
 from restill.errors import RestillError
 from restill.restoring.api import restore
-from restill.restoring.choose import default_student
+from restill.restoring.choose import named
+from restill.restoring.request import Request
 from restill.video import probe, read_frames, transcode
 from restill.video.decode import open_source
 from restill.video.journal import mark
@@ -175,10 +176,8 @@ def test_it_can_be_forced_either_way(tmp_path):
 def test_the_student_for_pictures_restores_photographs(tmp_path):
     source = open_source(photographs(tmp_path / "p"))
     decide(source, None, to_folder=True)
-    asked: list[str] = []
-    with pytest.raises(IndexError):
-        default_student(source.info, lambda name: asked.append(name) or [][0])
-    assert asked == ["rill-p"]
+    name, why = named(Request(tmp_path / "p", tmp_path / "out"), source.info)
+    assert (name, why) == ("rill-p", "the default for pictures")
 
 
 def test_a_folder_of_photographs_becomes_what_each_alone_becomes(tmp_path):
