@@ -113,9 +113,6 @@ def _restore(
     warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}", err=True)
     settings, limits = options.settings(), options.limits()
     failed = []
-    clips = "derain-fast" if fast else "derain"
-    if note := licence_note([model] if model else [zoo.default(clips), zoo.default("derain-picture")]):
-        say(note, quiet=options.quiet)
     for source, target in outputs(sources, output, word):
         try:
             done = run(source, target, model, settings=settings, limits=limits, fast=fast, **options.running())
@@ -127,6 +124,10 @@ def _restore(
         else:
             frames = count(done.frames, "frame")
             ending.tell(f"{frames} in {done.seconds:.1f} s, {done.fps:.1f} fps: {done.output}")
+    clips = "derain-fast" if fast else "derain"
+    note = licence_note([model] if model else [zoo.default(clips), zoo.default("derain-picture")])
+    if note and len(failed) < len(sources):
+        say(note, quiet=options.quiet)
     if failed:
         names = ", ".join(f"'{source}'" for source in failed)
         raise RestillError(f"{len(failed)} of {len(sources)} could not be restored, for the reasons above: {names}")
