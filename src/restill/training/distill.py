@@ -64,6 +64,9 @@ def distill(
 ) -> nn.Module:
     """Train a student to do what its teacher does.
 
+    Under torchrun give every process the same data in the same order: each takes its rows of every batch. All global
+    state (random numbers, threads, switches of PyTorch) is left as it was found.
+
     Args:
         teacher: Any PyTorch module that maps a picture (B, C, H, W) or a window of frames (B, K, C, H, W), values in
             [0, 1], to a picture (B, C, sH, sW), a clip, or a list or dict of them; or a name of ``restill networks``,
@@ -92,18 +95,21 @@ def distill(
         batch: Samples in a batch, where ``data`` is a dict.
         options: The method's own, see its page.
         output: Folder for the log, TensorBoard, checkpoints and the student; nothing is written without it.
-        resume: Continue from the newest whole checkpoint in ``output``.
+        resume: Continue from the newest whole checkpoint in ``output``, in the data too: the batches that were done are
+            skipped. The settings must be those of the first part, but for ``steps`` and how often to log and save.
         overwrite: Start anew although ``output`` holds an earlier run.
         allow_test_images: Where ``data`` is a dict: train even on pictures that are known as test pictures.
         quiet: No progress.
-        run: Other fields of a recipe: ``seed``, ``weights``, ``optimizer={"lr": 1e-4}``, ``schedule``, ``precision``,
+        run: Other fields of a recipe: ``seed`` (drawn from PyTorch's generator if not given), ``weights``, ``optimizer={"lr": 1e-4}``, ``schedule``, ``precision``,
             ``threads``, ``log_every``, ``save_every``.
 
     Returns:
         The student, in eval mode.
 
     Raises:
-        RestillError: A name, path, option or batch is not right.
+        RestillError: A name, path, option or batch is not right; a picture of a network does not fit the clean one; a
+            loss does not reach the student; something is not finite; or SIGTERM came, after the state was saved.
+        KeyboardInterrupt: After Ctrl-C, when the state was saved.
 
     Example:
         >>> import restill  # doctest: +SKIP

@@ -85,7 +85,11 @@ class Run(Part):
     schedule: SchedulePart = SchedulePart()
     validation: ValidationPart = ValidationPart()
     precision: Literal["fp32", "bf16"] = "fp32"
-    threads: int | None = Field(default=None, ge=1, description="CPU threads of PyTorch; all cores if not given")
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="CPU threads of PyTorch; if not given its own number, but no more than the process may use",
+    )
     log_every: int = Field(default=20, ge=1, description="steps")
     save_every: int = Field(default=500, ge=1, description="steps")
     output: Path = Field(default=Path("runs"), description="the run's folder is made in here")
