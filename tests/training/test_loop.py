@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from restill.errors import RestillError
-from restill.training import experiment
 from restill.training.checkpoint import checkpoints, load_network
 from restill.training.experiment import train
 from restill.training.feed import Place
 from restill.training.recipe import parse_recipe
+from restill.training.samples import samples_of
 
 
 def recipe(clips, tmp_path, **changes):
@@ -190,7 +190,7 @@ def test_runs_of_one_process_may_differ_in_precision(clips, tmp_path):
 
 def test_distinct_samples_come_again(clips, tmp_path):
     data = recipe(clips, tmp_path).data.model_copy(update={"distinct": 3, "cache": False})
-    samples = experiment._samples(data, ["one"], 12, seed=1, context=1, plain=False)
+    samples = samples_of(data, ["one"], 12, seed=1, context=1, plain=False)
     assert len(samples) == 12
     assert all(torch.equal(samples[i]["degraded"], samples[i + 3]["degraded"]) for i in range(9))
     assert not torch.equal(samples[0]["degraded"], samples[1]["degraded"])
@@ -212,7 +212,7 @@ def test_samples_are_kept_by_all_that_decides_them(clips, tmp_path):
     def folder(names=("one",), seed=1, context=1, **changes):
         data = recipe(clips, tmp_path).data.model_dump() | {"distinct": 3} | changes
         made = parse_recipe(recipe(clips, tmp_path).model_dump(mode="json") | {"data": data}, "test").data
-        return experiment._samples(made, list(names), 12, seed=seed, context=context, plain=False).store.folder
+        return samples_of(made, list(names), 12, seed=seed, context=context, plain=False).store.folder
 
     usual = folder()
     assert folder(workers=3, distinct=5, held_out=["one"], never=[]) == usual
@@ -226,7 +226,7 @@ def test_a_share_of_the_samples_is_dry(clips, tmp_path):
     data = recipe(clips, tmp_path).data.model_copy(update={"dry": 0.5, "align": "none"})
 
     def dry(plain):
-        samples = experiment._samples(data, ["one"], 40, seed=1, context=0, plain=plain)
+        samples = samples_of(data, ["one"], 40, seed=1, context=0, plain=plain)
         return sum(torch.equal(s["degraded"], s["clean"]) for s in (samples[i] for i in range(40)))
 
     assert 10 < dry(plain=False) < 30
@@ -239,7 +239,7 @@ def test_what_removing_streaks_leaves(clips, tmp_path):
 
     def clean_side(removes):
         data = recipe(clips, tmp_path).data.model_copy(update={"removes": removes, "rain": rain, "align": "none"})
-        sample = experiment._samples(data, ["one"], 1, seed=1, context=0, plain=True)[0]
+        sample = samples_of(data, ["one"], 1, seed=1, context=0, plain=True)[0]
         return sample["clean"].float(), sample["degraded"].float()
 
     clean, degraded = clean_side("all")

@@ -13,6 +13,7 @@ from restill.evaluation.verdict import load_checkpoint
 from restill.training import experiment
 from restill.training.experiment import train
 from restill.training.recipe import load_recipe, parse_recipe, read_fields
+from restill.training.samples import samples_of
 
 torch.set_num_threads(1)
 
@@ -116,7 +117,7 @@ def test_unpaired_frames_of_their_own_size_are_cut_as_the_degraded_ones(clips):
         },
     }
     recipe = parse_recipe(fields, "test")
-    sample = experiment._samples(recipe.data, None, 3, 1, 0, plain=False)[0]
+    sample = samples_of(recipe.data, None, 3, 1, 0, plain=False)[0]
     assert sample["degraded"].shape == sample["unpaired"].shape == (1, 3, 16, 16)
     assert sample["clean"].shape == (1, 3, 64, 64)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -19,16 +18,17 @@ from restill.distillation import create_method
 from restill.errors import RestillError
 from restill.networks import NETWORKS, NetworkSpec, create
 from restill.networks.adapter import Adapter, Picture, adapt, class_name
-from restill.progress import say
 from restill.training.batches import as_batch
 from restill.training.checkpoint import check_saves, load_network, newest_readable, read_header
 from restill.training.contract import name_shared
-from restill.training.experiment import feed_from, first_sample, no_test_pictures, validate
+from restill.training.experiment import feed_from, validate
 from restill.training.feed import Again, Feed, Place, check_loader
-from restill.training.loop import TrainResult, check_run, fit
+from restill.training.loop import check_run, fit
 from restill.training.process import left_as_found, random_state, seed_all, set_random_state
 from restill.training.recipe import DataPart, Run, describe
+from restill.training.samples import first_sample, no_test_pictures
 from restill.training.settings import seed_of
+from restill.training.signals import raise_stopped
 
 if TYPE_CHECKING:
     from restill.distillation.method import Method
@@ -100,8 +100,8 @@ def distill(
         overwrite: Start anew although ``output`` holds an earlier run.
         allow_test_images: Where ``data`` is a dict: train even on pictures that are known as test pictures.
         quiet: No progress.
-        run: Other fields of a recipe: ``seed`` (drawn from PyTorch's generator if not given), ``weights``, ``optimizer={"lr": 1e-4}``, ``schedule``, ``precision``,
-            ``threads``, ``log_every``, ``save_every``.
+        run: Other fields of a recipe: ``seed`` (drawn from PyTorch's generator if not given), ``weights``,
+            ``optimizer={"lr": 1e-4}``, ``schedule``, ``precision``, ``threads``, ``log_every``, ``save_every``.
 
     Returns:
         The student, in eval mode.
@@ -191,22 +191,8 @@ def distill(
         settings=settings,
     )
     if result.interrupted:
-        _stopped(result)
+        raise_stopped(result.signal, result.steps, result.folder)
     return student_net.cpu().eval()
-
-
-def _stopped(result: TrainResult) -> None:
-    """An interrupted run is never given back as if it were done."""
-    kept = (
-        f"the state is saved in {result.folder}, and resume=True goes on from there"
-        if result.folder
-        else "nothing is saved, since 'output' is not given"
-    )
-    text = f"restill.distill was stopped after {result.steps} steps; {kept}"
-    if result.signal == signal.SIGTERM:
-        raise RestillError(f"{text} (SIGTERM)")
-    say(text)
-    raise KeyboardInterrupt(text)
 
 
 def _seed(folder: Path | None, resume: bool) -> int:

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from restill.errors import RestillError
+from restill.progress import say
 
 
 class Stop:
@@ -61,3 +62,27 @@ def lost_worker(stop: Stop, folder: Path | None) -> Iterator[None]:
             "a process that makes samples was killed, most likely because memory ran out: lower data.distinct, "
             f"data.workers or data.crop, or the num_workers of your DataLoader; {go_on}"
         ) from error
+
+
+def raise_stopped(number: int | None, steps: int, folder: Path | None) -> NoReturn:
+    """An interrupted run is never given back as if it were done.
+
+    Args:
+        number: The signal.
+        steps: Steps that were done.
+        folder: Where the state is saved; None if nowhere.
+
+    Raises:
+        RestillError: After SIGTERM.
+        KeyboardInterrupt: Else.
+    """
+    kept = (
+        f"the state is saved in {folder}, and resume=True goes on from there"
+        if folder
+        else "nothing is saved, since 'output' is not given"
+    )
+    text = f"restill.distill was stopped after {steps} steps; {kept}"
+    if number == signal.SIGTERM:
+        raise RestillError(f"{text} (SIGTERM)")
+    say(text)
+    raise KeyboardInterrupt(text)

@@ -1,0 +1,181 @@
+"""The samples of a recipe: which clips they are cut from, how, and where they are kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, SequentialSampler, Subset
+
+from restill.datasets import TO_TRAIN_ON, leaks, open_paired, open_source
+from restill.datasets.clean_clips import find_clips
+from restill.datasets.clips import ClipSamples, to_float
+from restill.datasets.kept import Kept, SampleStore
+from restill.datasets.unpaired import WithUnpaired
+from restill.degradations import read_degradation
+from restill.errors import RestillError
+from restill.progress import say, track
+from restill.training.recipe import DataPart, Run
+from restill.training.recipe_data import ClipsPart, UnpairedPart
+from restill.training.signals import ignore_signals
+
+# fields of a recipe's data that do not change a sample; what the clips are, the stamps of their files say
+NOT_IN_SAMPLES: Any = {
+    **dict.fromkeys(("root", "clips", "held_out", "distinct", "workers", "cache", "damaged", "never", "aligner"), True),
+    "unpaired": {"root": True},
+}
+
+
+def samples_of(data: DataPart, clips: list[str] | None, length: int, seed: int, context: int, plain: bool) -> Any:
+    def cut(source: Any, seed: int, crop: int, what: str) -> ClipSamples:
+        return ClipSamples(
+            source,
+            length,
+            seed,
+            crop=crop,
+            centres=data.centres,
+            context=context,
+            align="dis" if data.align == "dis" else "none",  # SPyNet's windows are made in the loop, on its device
+            scale=(1.0, 1.0) if plain else data.scale,
+            augment=data.augment and not plain,
+            turns=data.turns and not plain,
+            position="random" if plain else data.position,
+            edges=data.edges,
+            what=what,
+        )
+
+    def kept(samples: Any, *sources: Any) -> Any:
+        if data.distinct is None:
+            return samples
+        stamps = [source.pictures(clip).stamp for source in sources for clip in range(len(source.names))]
+        made_by = (data.model_dump(mode="json", exclude=NOT_IN_SAMPLES), seed, context, stamps)
+        return Kept(samples, data.distinct, SampleStore(made_by) if data.cache else None)
+
+    what = "held-out clips" if plain else "clips to train on"
+    paired = cut(source_of(data, clips, data.rain, dry=0.0 if plain else data.dry), seed, data.crop, what)
+    if plain:
+        return paired
+    if data.unpaired is None:
+        return kept(paired, paired.source)
+    source = unpaired_source(data.unpaired)
+    crop = data.crop // paired.shrinks * getattr(source, "scale", 1)  # degraded frames of one size
+    # a seed of its own: from the same clips it must not cut the same crops
+    return kept(WithUnpaired(paired, cut(source, seed + 2, crop, "unpaired clips")), paired.source, source)
+
+
+def source_of(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: bool = False, dry: float = 0.0) -> Any:
+    kind = read_degradation(part.degradation)
+    source: Any = open_source(
+        part.dataset,
+        part.root,
+        clips,
+        rain,
+        degradation=kind,
+        split=part.split,
+        options=part.options,
+        unpaired=unpaired,
+    )
+    if dry:
+        source.dry = dry
+    if part.removes != "all":
+        source.removes = part.removes
+    return source
+
+
+def unpaired_source(part: UnpairedPart) -> Any:
+    as_they_are = part.dataset in TO_TRAIN_ON and part.rain is None and part.degradation == "rain"
+    return source_of(part, part.clips, "none" if as_they_are else part.rain, unpaired=True)
+
+
+def training_clips(data: DataPart) -> list[str] | None:
+    """Names of the clips to train on; None for all."""
+    if not data.held_out:
+        return data.clips
+    names = data.clips or list(source_of(data, None, data.rain).names)
+    return [name for name in names if name not in data.held_out]
+
+
+def no_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = False) -> Callable[[Path], None]:
+    """Stop if a picture to train on is known as a test picture: see :mod:`restill.datasets.leaks`.
+
+    Args:
+        data: A recipe's ``data``.
+        allow: Do not stop.
+        quiet: No progress.
+
+    Returns:
+        Writes down in a run's folder what it is trained on; called in the first process alone.
+
+    Raises:
+        RestillError: Names the two files.
+    """
+    if os.environ.get("RANK", "0") != "0":  # torchrun: the first process looks for all
+        return lambda folder: None
+    train = [source_of(data, training_clips(data), data.rain)]
+    if data.unpaired is not None:
+        train.append(unpaired_source(data.unpaired))
+    test = [open_paired(part.dataset, part.root, part.split, None, part.options) for part in data.never]
+    if not allow:
+        leaks.refuse_test_pictures(train, test, quiet=quiet)
+    codes = b"".join(code for source in train for code in leaks.digests(source, quiet=quiet))
+    return lambda folder: leaks.write_trained_on(folder, codes)
+
+
+def without_damaged(data: DataPart, quiet: bool) -> DataPart:
+    """The same without the clips that hold a picture that cannot be read; a line for each."""
+    # clean clips are decoded as they are opened: one by one, by their names in the folder
+    whole = None if data.dataset == "clean-clips" else source_of(data, data.clips, data.rain)
+    names, kept = list(data.clips or find_clips(data.root) if whole is None else whole.names), []
+    with track("pictures that can be read", len(names), "clips", quiet=quiet) as advance:
+        for clip, name in enumerate(names):
+            try:
+                pictures = whole.pictures(clip) if whole else source_of(data, [name], data.rain).pictures(0)
+                for _ in pictures.read():
+                    pass
+                kept.append(name)
+            except RestillError as error:
+                say(f"left out {name}: {error}")
+            advance()
+    if not kept:
+        raise RestillError(f"{data.root}: every clip holds a picture that cannot be read")
+    held_out = [name for name in data.held_out if name in kept]
+    return data.model_copy(update={"clips": kept, "held_out": held_out})
+
+
+def loader(data: DataPart, run: Run, batch: int, context: int, start: int) -> DataLoader[Any]:
+    dataset = samples_of(data, training_clips(data), run.steps * batch, run.seed, context, plain=False)
+    rest = Subset(dataset, range(start * batch, len(dataset)))
+    workers = data.workers
+    cv2.setNumThreads(1)  # OpenCV's threads, if it has any by now, do not survive the fork: a worker would hang on them
+    return DataLoader(
+        rest,
+        batch,
+        sampler=SequentialSampler(rest),
+        num_workers=workers,
+        worker_init_fn=_worker if workers else None,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def _worker(_: int) -> None:
+    ignore_signals()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def first_sample(data: DataPart, run: Run, context: int) -> Tensor:
+    """The degraded frames of a run's first sample, (1, T, 3, H, W), float32 in [0, 1]."""
+    sample = samples_of(data, training_clips(data), 1, run.seed, context, plain=False)[0]
+    return to_float(sample)["degraded"][None]
+
+
+def held_out_samples(data: DataPart, run: Run, context: int) -> list[dict[str, Tensor]]:
+    if not data.held_out:
+        return []
+    samples = samples_of(data, data.held_out, run.validation.samples, run.seed + 1, context, plain=True)
+    return [{key: value[None] for key, value in samples[i].items()} for i in range(len(samples))]
