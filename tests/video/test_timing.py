@@ -161,6 +161,7 @@ def test_two_frames_at_one_time_are_shown_half_a_frame_apart():
 def test_frames_without_times_of_presentation():
     frames = FrameTimes(3)
     assert [frames.time(None, dts, 0) for dts in (None, None, 7, 10, None)] == [0, 3, 7, 10, 13]
+    assert [frames.time(None, None, 2) for _ in range(3)] == [16, 18, 20]  # a frame may say how long it is shown
 
 
 @given(st.lists(st.tuples(st.none() | st.integers(0, 99), st.none() | st.integers(0, 99)), max_size=40))

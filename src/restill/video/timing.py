@@ -183,7 +183,7 @@ class FrameTimes:
     """
 
     def __init__(self, step: int) -> None:
-        self._step = self._gap = step
+        self._step = self._shown = step  # how long the last frame is shown
         self._faults = [0, 0]  # of pts and of dts
         self._latest: list[int | None] = [None, None]
         self._last: int | None = None
@@ -204,8 +204,8 @@ class FrameTimes:
         trusted = self._faults[0] <= self._faults[1] or self._latest[1] is None
         time = pts if trusted and pts is not None else dts
         if time is None:
-            time = 0 if self._last is None else self._last + self._step
+            time = 0 if self._last is None else self._last + self._shown
         if self._last is not None and time <= self._last:  # no player shows two frames at once
-            time = self._last + max(1, self._gap // 2)
-        self._last, self._gap = time, min(duration or self._step, self._step)
+            time = self._last + max(1, min(self._shown, self._step) // 2)
+        self._last, self._shown = time, duration or self._step
         return time
