@@ -91,6 +91,35 @@ def test_side_data_that_pyav_has_no_name_for_hides_no_other(tmp_path):
     assert set(probe(make(tmp_path / f"in{suffix}")).sides) == {"EXIF"}
 
 
+def test_captions_that_begin_late_are_named(tmp_path):
+    """MPEG-2 keeps them as user data of a picture; no first frame tells of them."""
+    suffix, make = RICH["mxf"]
+    captions = b"\0\0\1\xb2GA94\x03\x41\xff\xfc\x80\x80\xff"
+    with av.open(str(make(tmp_path / f"in{suffix}"))) as source, av.open(str(tmp_path / "late.ts"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+        for number, packet in enumerate(packet for packet in source.demux(video=0) if packet.size):
+            data = bytes(packet)
+            place = data.index(b"\0\0\1\1")  # the first slice
+            copy = av.Packet(data[:place] + captions * (number > 2) + data[place:])
+            copy.pts, copy.dts, copy.time_base, copy.stream = packet.pts, packet.dts, packet.time_base, stream
+            copy.is_keyframe = packet.is_keyframe
+            target.mux(copy)
+    _, notes = run(tmp_path / "late.ts", ".mp4")
+    assert "A53_CC" not in probe(tmp_path / "late.ts").sides
+    assert any("closed captions inside the picture" in note for note in notes)
+
+
+@pytest.mark.parametrize("name", ["hdr-mkv", "hdr-mp4"])
+def test_hevc_keeps_the_descriptions_of_hdr10(tmp_path, name):
+    suffix, make = RICH[name]
+    src = make(tmp_path / f"in{suffix}")
+    for container in (".mp4", ".mov", ".mkv"):
+        out, notes = run(src, container)
+        assert notes == []
+        kinds = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"}
+        assert kinds <= probe(src).sides.keys() & probe(out).sides.keys()
+
+
 def test_the_settings_of_an_encoder_are_no_side_data(tmp_path):
     src = write_clip(tmp_path / "in.mkv", pts=range(2))
     with av.open(str(src)) as container:

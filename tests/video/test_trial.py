@@ -150,6 +150,21 @@ def test_few_frames_have_times_that_muxers_take(tmp_path, codec, count):
     assert times(tmp_path / "out.mp4") == times(src)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_second_picture_without_decoding_times_keeps_its_times(tmp_path, suffix):
+    """Matroska has none, so the first packets of a stream with B-frames have none."""
+    src = write_rich(tmp_path / "in.mkv", video=(("libx264", "yuv420p", 48), ("libx264", "yuv420p", 64)))
+    with av.open(str(src)) as container:
+        assert next(container.demux(video=0)).dts is None
+    run(src, tmp_path / f"out{suffix}")
+    found = []
+    for path in (src, tmp_path / f"out{suffix}"):
+        with av.open(str(path)) as container:
+            found.append([packet.pts * packet.time_base for packet in container.demux(video=0) if packet.size])
+    assert found[0] == found[1]
+    assert len(found[0]) == COUNT
+
+
 def test_the_largest_picture_is_restored(tmp_path):
     src = write_rich(tmp_path / "in.mov", video=(("mjpeg", "yuvj420p", 32), ("libx264", "yuv420p", 64)))
     (note,) = run(src, tmp_path / "out.mp4")

@@ -32,6 +32,7 @@ from restill.video.probe import (
     reason,
     restrain,
 )
+from restill.video.sidedata import sides
 from restill.video.ticket import Ticket
 from restill.video.timing import FrameTimes, Timeline
 
@@ -45,6 +46,7 @@ class VideoSource:
         container: The open file.
         stream: The picture's.
         start: When the first frame is shown, in the unit of ``info.time_base``.
+        seen: The kinds of side data of all frames so far.
         early: The packets of the other streams that came before the first frame.
     """
 
@@ -62,6 +64,7 @@ class VideoSource:
             self._decoded = self._decode()
             self._first = first_frame(path, self._decoded)
             self.start = next((time for time in (self._first.pts, self._first.dts) if time is not None), 0)
+            self.seen: set[str] = set()
             self.info = describe(path, self.container, self.stream, self._first)
             self.orientation = self.info.orientation
         except BaseException:
@@ -93,6 +96,7 @@ class VideoSource:
                     f"'{info.path}' changes its size from {info.coded_width}x{info.coded_height} to "
                     f"{frame.width}x{frame.height} at frame {count + 1}; split it there first"
                 )
+            self.seen |= sides(frame).keys()
             pts, count = times.time(frame.pts, frame.dts, frame.duration or 0), count + 1
             began = pts if began is None else began
             self.limits.check_length(info.path, count, float((pts - began) * info.time_base))

@@ -19,6 +19,7 @@ from restill.video.decode import Source, Ticket, VideoSource
 from restill.video.pixels import Pixels, choose_pixels
 from restill.video.probe import VideoInfo
 from restill.video.settings import CODECS, MP4, EncodeSettings
+from restill.video.sidedata import x265_params
 
 _TURNING = (".mp4", ".m4v", ".mov", ".mkv")  # containers that hold a display matrix
 _IN_ORDER = 2  # frames: so few have no B-frame, and x265 gives them a decoding time that it never set
@@ -81,9 +82,10 @@ class PictureEncoder:
         """Add the picture's stream to an output, for stored frames of this size."""
         info, codec = self._info, CODECS[self._codec]
         pixels = self._pixels(width, height)
-        stream = output.add_stream(
-            codec.encoder, rate=info.fps or 25, options=self._settings.encoder_options(self._codec)
-        )
+        options = self._settings.encoder_options(self._codec)
+        if self._codec == "hevc":
+            options["x265-params"] = ":".join((options["x265-params"], *x265_params(info.sides)))
+        stream = output.add_stream(codec.encoder, rate=info.fps or 25, options=options)
         assert isinstance(stream, VideoStream)  # noqa: S101
         stream.width, stream.height, stream.pix_fmt = width, height, pixels.format
         stream.time_base = stream.codec_context.time_base = info.time_base

@@ -13,7 +13,7 @@ from av.stream import Disposition, Stream
 
 from restill.video.copying import is_cover, keep_metadata, others
 from restill.video.probe import VideoInfo, reason
-from restill.video.sidedata import named, sides
+from restill.video.sidedata import is_same, named, sides
 
 _TURNED = "DISPLAYMATRIX"  # where the container has none, the pixels are turned
 # The muxer's own words, or what is said in another way.
@@ -84,9 +84,9 @@ def lost(
         suffix: Its extension.
     """
     sentences = []
-    kinds = {kind for kind, data in info.sides.items() if held.sides.get(kind) != data} - {_TURNED}
+    kinds = {kind for kind, data in info.sides.items() if not is_same(kind, data, held.sides.get(kind))} - {_TURNED}
     if kinds:
-        sentences.append(f"these are left out, as Restill cannot write them into a {suffix}: {', '.join(named(kinds))}")
+        sentences.append(left_out(kinds, suffix))
     if held.chapters < len(info.chapters):
         sentences.append(
             f"{len(info.chapters) - held.chapters} of the chapters are left out: a {suffix} cannot hold them"
@@ -100,6 +100,11 @@ def lost(
     if missing:
         sentences.append(f"a {suffix} cannot hold these tags, which are left out: {', '.join(missing)}")
     return sentences
+
+
+def left_out(kinds: set[str], suffix: str) -> str:
+    """A sentence on side data that an output does not hold."""
+    return f"these are left out, as Restill cannot write them into a {suffix}: {', '.join(named(kinds))}"
 
 
 def _pairs(

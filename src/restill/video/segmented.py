@@ -21,6 +21,7 @@ from restill.video.encode import FolderSink, PictureSink
 from restill.video.encoder import PictureEncoder
 from restill.video.journal import Parts, beside, sync
 from restill.video.mux import Failure, Muxer, is_of_the_disk, told, why
+from restill.video.readback import left_out
 from restill.video.segments import Head, Writer, head_of, read_segment, segment_frames
 from restill.video.settings import MUXERS, EncodeSettings
 from restill.video.trial import can_reopen, plan
@@ -89,6 +90,8 @@ class SegmentSink:
             self._end()
         for spool in self._spools.values():
             spool.close(Head(0, 0, 0, False))
+        if isinstance(self._source, VideoSource) and (late := self._source.seen - self._source.info.sides.keys()):
+            warnings.warn(left_out(late, self.final.suffix.lower()), UserWarning, stacklevel=2)
         ways = dict(self._plan.ways)
         with self._clock("encode"):
             while (failed := self._put_together(ways)) is not None:

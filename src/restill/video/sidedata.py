@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import av
@@ -31,6 +32,8 @@ _WORDS = {
 }
 # These describe how the input was coded, or what a tag of the stream says too.
 _OF_THE_CODER = {"MOTION_VECTORS", "VIDEO_ENC_PARAMS", "GOP_TIMECODE", "REGIONS_OF_INTEREST"}
+_MASTERING = "MASTERING_DISPLAY_METADATA"
+_RATIONALS = struct.Struct("<20i")
 _ENCODERS = (b"x264", b"x265", b"Lavc")  # they write their settings as user data
 
 
@@ -58,3 +61,30 @@ def named(kinds: set[str]) -> list[str]:
     """These kinds of side data in words, in a fixed order, each once."""
     words = (_WORDS.get(kind, f"the side data '{kind.lower().replace('_', ' ')}'") for kind in sorted(kinds))
     return list(dict.fromkeys(words))
+
+
+def is_same(kind: str, first: bytes, second: bytes | None) -> bool:
+    """Whether two items of side data say the same; some containers round the numbers of a mastering description."""
+    if second is None or kind != _MASTERING or len(first) != len(second):
+        return first == second
+    return all(abs(a - b) <= 1e-4 * max(1.0, abs(a)) for a, b in zip(_numbers(first), _numbers(second), strict=True))
+
+
+def x265_params(found: dict[str, bytes]) -> list[str]:
+    """x265's parameters that write the HDR10 descriptions among side data into a picture."""
+    params = []
+    if (mastering := found.get(_MASTERING)) and all(struct.unpack_from("<2i", mastering, _RATIONALS.size)):
+        *places, darkest, brightest = (max(0.0, number) for number in _numbers(mastering))
+        red, green, blue, white = (tuple(round(50000 * part) for part in places[i : i + 2]) for i in (0, 2, 4, 6))
+        light = f"L({round(10000 * brightest)},{round(10000 * darkest)})"
+        named_places = zip(["G", "B", "R", "WP"], (green, blue, red, white), strict=True)
+        params.append("master-display=" + "".join(f"{name}({x},{y})" for name, (x, y) in named_places) + light)
+    if light_levels := found.get("CONTENT_LIGHT_LEVEL"):
+        params.append("max-cll={},{}".format(*struct.unpack_from("<2I", light_levels)))
+    return params
+
+
+def _numbers(mastering: bytes) -> list[float]:
+    """Red, green, blue and white (x, y each), the darkest and the brightest: AVMasteringDisplayMetadata."""
+    parts = _RATIONALS.unpack_from(mastering)
+    return [over / under if under else 0.0 for over, under in zip(parts[::2], parts[1::2], strict=True)]
