@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from restill.restoring.choose import choose, load
 from restill.restoring.compare import compared
 from restill.restoring.outputs import check_space
 from restill.restoring.request import Request
+from restill.restoring.sideways import SIDEWAYS, watched
 from restill.runtime import Model, stream
 from restill.runtime.model import fingerprint
 from restill.version import __version__
@@ -98,7 +100,11 @@ def _restore(
     """Send every frame through the model, with progress."""
 
     def process(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        return each_alone(model, frames) if source.info.alone else stream(model, frames, guard=request.guard)
+        if source.info.alone:
+            return each_alone(model, frames)
+        if model.info.task == "derain" and not (start or request.rotate or request.quiet):
+            frames = watched(frames, partial(say, SIDEWAYS))
+        return stream(model, frames, guard=request.guard)
 
     shown = process if request.compare is None else compared(process, request.compare)
     start = job.done if job else 0
