@@ -14,7 +14,7 @@ from small_pictures import DATE, GRID, ICC, MAKER, animated, full, stored
 
 from restill.errors import RestillError
 from restill.restoring.outputs import default_output
-from restill.video import probe, read_frames, transcode
+from restill.video import Limits, probe, read_frames, transcode
 from restill.video.pictures import read_picture, write_picture
 
 SOURCES = (".jpg", ".png", ".webp", ".tif", ".avif", ".heic")
@@ -190,6 +190,34 @@ def test_default_outputs_have_an_ending_that_is_written(tmp_path):
     assert default_output(tmp_path / "a", "x").name == "a.x.png"
     with pytest.raises(RestillError, match=r"Restill makes no \.heic; write a \.jpg or a \.png"):
         transcode(tmp_path / "a", tmp_path / "out.heic", same)
+
+
+def test_the_limit_of_pixels_is_restills_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for suffix in (".tif", ".png", ".jpg"):
+        stored().save(tmp_path / f"a{suffix}")
+        assert read_picture(tmp_path / f"a{suffix}").shape == (32, 48, 3)
+        with pytest.raises(RestillError, match="more than the limit of 1,000 pixels"):
+            read_picture(tmp_path / f"a{suffix}", Limits(pixels=1000))
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+@pytest.mark.parametrize(
+    ("suffix", "modes"),
+    [
+        (".png", ["1", "L", "LA", "P", "I;16"]),
+        (".tif", ["1", "L", "LA", "P", "PA", "I;16", "CMYK", "YCbCr", "RGBX"]),
+        (".jpg", ["1", "L", "CMYK", "YCbCr", "RGBX"]),
+        (".webp", ["1", "L", "LA", "P", "CMYK", "YCbCr"]),
+        (".bmp", ["1", "L", "P"]),
+    ],
+)
+def test_every_kind_of_pixels_is_read(tmp_path, suffix, modes):
+    for mode in modes:
+        stored().convert("L" if mode == "I;16" else "RGB").convert(mode).save(tmp_path / f"a{suffix}")
+        picture = read_picture(tmp_path / f"a{suffix}")
+        assert picture.shape == (32, 48, 3)
+        assert picture[:6, :9].mean() > picture[20:, 20:].mean()
 
 
 def test_what_is_no_picture_is_one_sentence(tmp_path):

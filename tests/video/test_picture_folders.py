@@ -251,3 +251,10 @@ def test_the_frames_of_a_video_are_restored_alone_on_request(clip):
     assert decide(source, True, to_folder=False) == ""
     assert source.info.alone
     source.close()
+
+
+def test_a_folder_of_one_photograph_keeps_its_format(tmp_path):
+    folder = photographs(tmp_path / "in", 0)
+    write_picture(folder / "a.jpg", noise(1))
+    restore(folder, tmp_path / "out", "min-median", quiet=True)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["a.jpg"]

@@ -42,6 +42,8 @@ def decide(source: Source, alone: bool | None, *, to_folder: bool) -> str:
         source.info = replace(source.info, alone=bool(alone))
         return ""
     if source.info.frames == 1:
+        if source.info.kind == "folder" and alone is not False:
+            source.see_as_photographs()
         return ""
     name, differing = source.info.path, source.survey.differing
     if differing and alone is False:

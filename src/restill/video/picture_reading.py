@@ -157,16 +157,23 @@ def _open(path: Path, file: BinaryIO) -> Image.Image:
         except ImportError:
             raise heif_needed(path) from None
         return HeifImageFile(file)
-    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # the limit is ours, which can be raised
-    try:
+    with _our_own_limit():
         return Image.open(file)
+
+
+@contextmanager
+def _our_own_limit() -> Iterator[None]:
+    """Pillow's limit of pixels is off meanwhile: Restill's has been asked, and users may raise it."""
+    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
     finally:
         Image.MAX_IMAGE_PIXELS = most
 
 
 def heif_needed(path: Path) -> UnreadablePicture:
     """The sentence for a HEIC picture where the library for them is not installed."""
-    return UnreadablePicture(path, f"is a HEIC picture: {need_extra('pillow-heif', 'heic', 'to read it')}")
+    return UnreadablePicture(path, f"is a HEIC picture: {need_extra('pillow-heif', 'heic', 'reading it')}")
 
 
 def _header(image: Image.Image) -> Header:
@@ -205,13 +212,13 @@ def _is_smaller_version(image: Any, page: int) -> bool:
 def _decoded(path: Path, image: Any, number: int, limits: Limits) -> Page:
     image.seek(number)
     limits.check_size(path, *image.size)
+    with _our_own_limit():
+        image.load()
     bits = _bits(path, image)
     if bits == 16 and image.format in ("PNG", "TIFF"):
-        pixels = _by_opencv(path, number, 0 if image.format == "PNG" else number)
+        pixels = _by_opencv(path, 0 if image.format == "PNG" else number)
         lost = ["transparency is not kept"] if image.has_transparency_data else []
-        image.load()
         return Page(pixels, _with(read_extras(image), lost))
-    image.load()
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         raise UnreadablePicture(path, "cannot be read as a picture of 8 or 16 bits a channel")
     lost = [f"{bits} bits a channel are cut to 8"] if bits > 8 else []
@@ -263,7 +270,7 @@ def _unusual_colors(path: Path, image: Image.Image) -> list[str]:
     return [f"the color tags (primaries {tags[0]}, transfer {tags[1]}) are not kept, so colors may look different"]
 
 
-def _by_opencv(path: Path, number: int, page: int) -> np.ndarray:
+def _by_opencv(path: Path, page: int) -> np.ndarray:
     data = np.frombuffer(path.read_bytes(), np.uint8)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     if page:
