@@ -147,6 +147,13 @@ def test_a_clip_that_is_not_there_leaves_its_column_and_the_average_empty(place)
     row = reproduce("tiny", ["input"], DATA, quiet=True).rows[0]
     assert [len(values) for values in row.ours["psnr"]] == [1, 0, 0]
     assert row.messages == ["rain has no b1 of nturain"]
+    # where no more than one clip is scored anyway, one is enough
+    table["scales"]["smoke"]["clips"] = 1
+    (place / "recipes/tables/tiny.yaml").write_text(yaml.safe_dump(table))
+    result = reproduce("tiny", ["input"], DATA, scale="smoke", quiet=True)
+    assert [len(values) for values in result.rows[0].ours["psnr"]] == [1, 0, 1]
+    assert result.rows[0].messages == []
+    assert result.part
 
 
 def test_a_run_that_was_made_by_its_recipe_is_taken(place):

@@ -158,7 +158,10 @@ class Ruler:
         if not chosen:
             raise AbsentError(f"{root}: has none of the clips {', '.join(wanted)} of {test.dataset}")
         limit = min((n for n in (self.limit, test.limit) if n is not None), default=None)
-        part = limit is not None or (self.first is not None and len(chosen) > self.first)
+        few = self.first is not None and len(wanted) > self.first <= len(chosen)
+        if few:  # no more than these are scored: the others need not be here
+            missing = ()
+        part = limit is not None or few
         chosen = chosen[: self.first]
         key = {"model": mark, "set": test.dataset, "split": test.split, "clips": chosen, "protocol": protocol}
         key |= {"limit": limit, "root": str(root.resolve())}
