@@ -34,12 +34,16 @@ def quantize(
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Windows to calibrate on.")] = 64,
     seed: Annotated[int, typer.Option(help="Same seed, same windows, same file.")] = 0,
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="Keep the float file's inputs and outputs, so that plain ONNX Runtime runs it."),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a student with 8-bit weights and activations, and say what that costs. See docs/quantizing.md."""
     from restill.training.quantize import quantize as run
 
-    typer.echo(run(model, output, clips=clips, samples=samples, seed=seed, quiet=quiet))
+    typer.echo(run(model, output, clips=clips, samples=samples, seed=seed, plain=plain, quiet=quiet))
 
 
 def convert(

@@ -41,6 +41,7 @@ class Method(nn.Module):
     """
 
     name: ClassVar[str]
+    _named: ClassVar[bool]
     paper: ClassVar[str]
     needs: ClassVar[str]
     has_teacher: ClassVar[bool] = True
@@ -56,7 +57,8 @@ class Method(nn.Module):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if not hasattr(cls, "name"):
+        cls._named = "name" in vars(cls) or any(getattr(base, "_named", False) for base in cls.__bases__)
+        if not cls._named:
             cls.name = cls.__name__
 
     def __init__(self, student: nn.Module, teacher: nn.Module | None = None) -> None:

@@ -32,7 +32,7 @@ NONE = "none"  # the "model" that leaves the degraded frames as they are
 
 
 def evaluate(
-    model: str | os.PathLike[str] | Model,
+    model: str | os.PathLike[str] | Model | nn.Module,
     dataset: str = "nturain",
     data: str | os.PathLike[str] = ".",
     *,
@@ -46,13 +46,17 @@ def evaluate(
     profiles: str | os.PathLike[str] | None = None,
     options: dict[str, Any] | None = None,
     allow_test_images: bool = False,
+    context: int | None = None,
+    align: str | None = None,
+    picture: int | str | None = None,
+    multiple: int | None = None,
     quiet: bool = False,
 ) -> Report:
     """Score a model on clips whose clean frames are known.
 
     Args:
         model: A zoo name, an ``.onnx`` file, a checkpoint (a run's folder or a ``.safetensors`` file), "none" for
-            the degraded input itself, or a loaded :class:`restill.runtime.Model`.
+            the degraded input itself, a loaded :class:`restill.runtime.Model`, or a PyTorch module.
         dataset: One of :data:`restill.datasets.DATASETS` that brings both sides.
         data: The data set's folder.
         split: Which part of it.
@@ -66,6 +70,10 @@ def evaluate(
         profiles: A folder for a picture CLIP.png of each clip's temporal profile; measures, too.
         options: The data set's own, such as ``order``: see :func:`restill.datasets.options_of`.
         allow_test_images: Score a run on pictures that it was trained on.
+        context: Of a PyTorch module of your own, as in :func:`restill.export`: frames on either side.
+        align: How its frames are aligned: "none" or "dis".
+        picture: Which of its outputs is the picture.
+        multiple: Heights and widths must be multiples of this; found by trying where it is not given.
         quiet: No progress.
 
     Returns:
@@ -74,6 +82,11 @@ def evaluate(
     Raises:
         RestillError: A name or a file is wrong, a clip is too short for the protocol, or the run was trained on it.
     """
+    own = {"context": context, "align": align, "picture": picture, "multiple": multiple}
+    if not isinstance(model, str | os.PathLike | Model):
+        model = open_module(model, **own)
+    elif given := [name for name, value in own.items() if value is not None]:
+        raise RestillError(f"{given[0]}= is for a PyTorch module; this model says of itself what it needs")
     chosen = find_protocol(protocol or default_protocol(dataset))
     if limit is not None and limit < 1:
         raise RestillError(f"limit must be 1 frame or more, not {limit}")
@@ -284,6 +297,33 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return network(frames).numpy()
 
     return Checkpoint(network, info, path, compute)
+
+
+def open_module(module: Any, **own: Any) -> Checkpoint:
+    """A PyTorch module, of one's own or of Restill, behind the interface of an exported model.
+
+    Args:
+        module: It runs where it is, in its own type.
+        own: The fields of :class:`restill.training.own.Own`.
+
+    Raises:
+        RestillError: It is no module, or fails on what it would be shown.
+    """
+    import torch
+
+    from restill.networks.adapter import class_name
+    from restill.training.export import describe
+    from restill.training.own import Own, own_network
+
+    network = own_network(module, Own(**own))
+    name = class_name(network)
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+
+    @torch.inference_mode()
+    def compute(window: np.ndarray) -> np.ndarray:  # (1, K, 3, H, W) -> (1, 3, sH, sW)
+        return network(torch.from_numpy(window).to(device)).cpu().numpy()
+
+    return Checkpoint(network, describe(network, name, name, own.get("align") or "none"), Path(name), compute)
 
 
 def _aligner(checkpoint: Path) -> SPyNet:

@@ -21,6 +21,7 @@ from restill.networks.spec import NetworkSpec
 from restill.progress import say
 
 Picture = int | str  # which of several outputs: an index, a key, or both: "stages.0"
+_NAMES = ("picture", "image", "out", "output", "pred", "prediction", "clean", "restored", "result", "sr", "hq")
 _OTHER = {"teacher": "teacher_picture=", "student": "student_picture="}
 
 
@@ -31,7 +32,8 @@ class Adapter(nn.Module):
         net: The module. It stays as it is: its layers keep their paths and its state dict keeps its keys.
         role: What errors call it: "teacher", "student", "network".
         context: Frames on either side of the center in the windows to come.
-        picture: Which of its outputs is the picture; by default the first of the largest.
+        picture: Which of its outputs is the picture; by default the first of the largest, or the one of these that
+            is named so.
 
     Attributes:
         frames: How many frames it is shown; 0 says that it takes a picture (B, C, H, W). None before :meth:`fit`.
@@ -159,7 +161,7 @@ class Adapter(nn.Module):
             )
         if self._place.key in pictures:
             return pictures[self._place.key]
-        key = max(pictures, key=lambda name: found[name].shape[-1])
+        key = max(pictures, key=lambda name: (found[name].shape[-1], name.split(".")[-1].lower() in _NAMES))
         if len(pictures) > 1 and not self._said:
             self._said = True
             say(

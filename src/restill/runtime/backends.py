@@ -38,7 +38,14 @@ def with_onnxruntime(path: Path, threads: int, precision: str, lanes: int = 1) -
     # Threads that wait must sleep: spinning gains nothing here and takes the cores from the decoder and the encoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = _session(path, options)
-    return lambda window: session.run(["clean"], {"window": window})[0]  # type: ignore[return-value]
+
+    def compute(window: np.ndarray) -> np.ndarray:
+        try:
+            return session.run(["clean"], {"window": window})[0]  # type: ignore[return-value]
+        except Exception as error:  # ONNX Runtime raises classes of its own that share no base but Exception
+            raise RestillError(f"'{path}' fails on an input {window.shape}: {str(error).splitlines()[0]}") from error
+
+    return compute
 
 
 def with_openvino(path: Path, threads: int, precision: str, lanes: int = 1) -> Compute:

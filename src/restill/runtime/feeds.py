@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from restill.errors import RestillError
+
 if TYPE_CHECKING:
     from restill.runtime.model import ModelInfo
 
@@ -23,7 +25,18 @@ RESIDUAL = 200  # byte of a residual of 0: rain is bright, what is taken away ca
 
 
 def padded(height: int, width: int, info: ModelInfo) -> tuple[int, int]:
-    """Height and width rounded up to the network's multiple."""
+    """Height and width rounded up to the network's multiple, or to the only size that it takes.
+
+    Raises:
+        RestillError: They are larger than that size.
+    """
+    if info.size is not None:
+        if height > info.size[0] or width > info.size[1]:
+            raise RestillError(
+                f"'{info.name}' takes frames of {info.size[1]}x{info.size[0]} at most, not {width}x{height}: it was "
+                "exported for one size"
+            )
+        return info.size
     multiple = info.size_multiple
     return -(-height // multiple) * multiple, -(-width // multiple) * multiple
 

@@ -39,6 +39,7 @@ class ModelInfo(BaseModel):
         frames_after: Frames of context after the centre.
         scale: Output size over input size.
         size_multiple: Height and width of a window must be multiples of this.
+        size: (height, width) of the only frames that it takes, pixels; None where it takes all.
         reach: How far around a pixel the network looks, pixels of the input; None where it may be the whole frame.
         align: How neighbours are brought onto the centre before the network sees them.
         parameters: Number of weights.
@@ -58,6 +59,7 @@ class ModelInfo(BaseModel):
     frames_after: int = Field(ge=0, le=100)
     scale: int = Field(ge=1, le=16)
     size_multiple: int = Field(ge=1, le=1024)
+    size: tuple[int, int] | None = None
     reach: int | None = Field(None, ge=0)
     align: Literal["none", "dis"]
     parameters: int
@@ -265,7 +267,10 @@ def read_info(path: Path) -> ModelInfo:
     described = backends.describe(path)
     written = described.texts.get(METADATA_KEY)
     if written is None:
-        raise RestillError(f"'{path}' is an ONNX file without Restill's description; 'restill export' writes one")
+        raise RestillError(
+            f"'{path}' is an ONNX file without Restill's description; in Python, restill.export(module, 'mine.onnx', "
+            "context=...) writes one from the PyTorch module, and 'restill export RUN -o mine.onnx' from a run"
+        )
     try:
         info = ModelInfo.model_validate_json(written)
     except ValidationError as error:

@@ -28,7 +28,7 @@ def sources(
 ) -> tuple[tuple[CleanSource, list[int]], tuple[CleanSource, list[int]]]:
     """Where to calibrate and where to measure: a source each, and its clips."""
     if clips is None:
-        made = MadeUpClips(samples + HELD_OUT, model.info.frames, SIZE)
+        made = MadeUpClips(samples + HELD_OUT, model.info.frames, model.info.size or SIZE)
         return (made, list(range(samples))), (made, list(range(samples, samples + HELD_OUT)))
     source = CleanClips(Path(clips))
     leaks = find_leaks([source], quiet=quiet)
@@ -57,7 +57,12 @@ def windows(
     """
     shapes = [source.shape(clip) for clip in range(len(source.names))]
     multiple = model.info.size_multiple
-    height, width = (min(SIZE[i], *(shape[i + 1] for shape in shapes)) // multiple * multiple for i in (0, 1))
+    common = [min(shape[i + 1] for shape in shapes) for i in (0, 1)]
+    height, width = model.info.size or (min(SIZE[i], common[i]) // multiple * multiple for i in (0, 1))
+    if height > common[0] or width > common[1]:
+        raise RestillError(
+            f"the model takes frames of {width}x{height}, but {common[1]}x{common[0]} is common to all clips"
+        )
     if min(height, width) < 16:
         raise RestillError(f"the clips are too small to calibrate on: {width}x{height} is common to all of them")
     caught: list[np.ndarray] = []

@@ -223,6 +223,11 @@ def _first(data: Any, seed: int) -> tuple[Any, Again]:
 def _fitted(network: nn.Module, role: str, context: int, picture: Picture | None, example: Tensor) -> nn.Module:
     """The network behind the interface of the house, tried on windows of the first batch's size."""
     net = adapt(network, role, context, picture)
+    if role == "student" and any(p.dtype == torch.float16 for p in net.parameters()):
+        raise RestillError(
+            f"the student {class_name(net)} is in float16, in which Adam does not train; give student.float(), with "
+            "precision='bf16' for speed"
+        )
     if isinstance(net, Adapter):
         net.fit(example[:, : 2 * context + 1])
     elif example.shape[2] != 3:

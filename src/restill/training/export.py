@@ -6,53 +6,92 @@ import logging
 import os
 import tempfile
 import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from copy import deepcopy
+from io import StringIO
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import onnx
 import torch
-from torch import nn
+from onnxruntime import InferenceSession
+from torch import Tensor, nn
 
 from restill.errors import RestillError
 from restill.evaluation.complexity import count
 from restill.networks import NETWORKS, create, network_class
+from restill.networks.adapter import Adapter, Picture, class_name
 from restill.runtime.model import METADATA_KEY, ModelInfo
 from restill.training.checkpoint import load_network
 from restill.training.fold import TRANSLATIONS, fold_unshuffle
+from restill.training.own import Own, own_network, sizes
 from restill.training.reach import reach
 
 OPSET = 18
+TOLERANCE = 1e-3  # of ONNX Runtime against PyTorch: a quarter of a gray level
 EXAMPLE_SIZE = (64, 96)  # or more, as multiples need: both are dynamic in the file, if they are two multiples or more
 
 
-def export(checkpoint: str | os.PathLike[str], output: str | os.PathLike[str], *, name: str | None = None) -> Path:
-    """Write a checkpoint's student as ONNX.
+def export(
+    checkpoint: str | os.PathLike[str] | nn.Module,
+    output: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    context: int | None = None,
+    align: str | None = None,
+    picture: Picture | None = None,
+    size: Sequence[int] | None = None,
+    multiple: int | None = None,
+    task: str = "derain",
+) -> Path:
+    """Write a checkpoint's student, or any PyTorch module, as ONNX.
 
     Args:
-        checkpoint: A ``student.safetensors``, or the folder of a run or checkpoint that holds one; or the name of a
-            network that has no weights, "min-median".
-        output: The ``.onnx`` file; its weights are inside it.
-        name: The student's name in the file; by default the one that the recipe gave it.
+        checkpoint: A ``student.safetensors``, or the folder of a run or checkpoint that holds one; the name of a
+            network that has no weights, "min-median"; or a module: one of Restill's, or one of your own that maps
+            pictures (B, 3, H, W) or windows of frames (B, 2 * context + 1, 3, H, W), RGB in [0, 1], to pictures. The
+            rest of the arguments but ``name`` is for modules.
+        output: The ``.onnx`` file; its weights are inside it, in float32.
+        name: The student's name in the file; by default the one that the recipe gave it, or the file's.
+        context: Frames on either side of the one that is restored; 0 by default.
+        align: "dis" where neighbors are to be brought onto the center frame as in training; by default "none".
+        picture: Which output is the picture, where the module gives several: an index or a key.
+        size: (height, width) in pixels, for a network that takes one size only; by default all sizes.
+        multiple: Heights and widths must be multiples of this; by default it is found by trying.
+        task: What the module does. ``restill quantize`` takes students for "derain".
 
     Returns:
-        The file, checked by ONNX.
+        The file, checked by ONNX; of a module also against PyTorch, at two sizes.
 
     Raises:
         RestillError: No such checkpoint, or its network is not exported (its spec says why), or the output cannot be
-            written.
+            written; or the module fails, or cannot be exported.
+
+    Example:
+        >>> restill.export(net, "mine.onnx", context=1, align="dis")  # doctest: +SKIP
     """
     output = Path(output)
     if output.suffix != ".onnx":
         raise RestillError(f"the output '{output}' must end in .onnx")
     if not output.parent.is_dir():
         raise RestillError(f"the folder '{output.parent}' of the output is not there; make it first")
-    network, about = _without_weights(os.fspath(checkpoint)) or load_network(Path(checkpoint))
+    own = Own(context, align, picture, size, multiple, task)
+    if isinstance(checkpoint, str | os.PathLike):
+        if given := own.given():
+            raise RestillError(f"{given[0]}= is for a PyTorch module; '{checkpoint}' says of itself what it needs")
+        network, about = _without_weights(os.fspath(checkpoint)) or load_network(Path(checkpoint))
+    else:
+        network = own_network(checkpoint, own)
+        about = {"network": class_name(network), "name": output.stem, "align": align or "none"}
     if reason := network.spec.no_export:  # type: ignore[union-attr]
         raise RestillError(f"network '{about['network']}' is not exported to ONNX: {reason}")
-    info = describe(network, name or about["name"], about["network"], about["align"])
-    info = info.model_copy(update={"reach": reach(network)})
-    model = to_onnx(network, info)
+    fixed = None if size is None else (size[0], size[1])
+    info = describe(network, name or about["name"], about["network"], about["align"], fixed)
+    model = to_onnx(network, info.model_copy(update={"reach": None if fixed else reach_of(network)}))
+    if not isinstance(checkpoint, str | os.PathLike):
+        check_equal(network, info, model)
     write(model.SerializeToString(), output)
     return output
 
@@ -63,13 +102,16 @@ def _without_weights(name: str) -> tuple[nn.Module, dict[str, Any]] | None:
     return None if align is None else (create(name), {"network": name, "name": name, "align": align})
 
 
-def describe(network: nn.Module, name: str, network_name: str, align: Any) -> ModelInfo:
+def describe(
+    network: nn.Module, name: str, network_name: str, align: Any, size: tuple[int, int] | None = None
+) -> ModelInfo:
     """What the runtime must know of a network, from its spec; how far it looks is left open.
 
     Raises:
         RestillError: It was trained on frames aligned as the runtime cannot.
     """
-    spec, cost = network.spec, count(network)  # type: ignore[attr-defined]
+    spec = network.spec
+    parameters, macs = _cost(network, size)
     if spec.frames == 1:  # type: ignore[union-attr]
         align = "none"  # a single frame has no neighbors; its teacher had
     if align not in (known := get_args(ModelInfo.model_fields["align"].annotation)):
@@ -85,10 +127,30 @@ def describe(network: nn.Module, name: str, network_name: str, align: Any) -> Mo
         frames_after=spec.frames_after,  # type: ignore[union-attr]
         scale=spec.scale,  # type: ignore[union-attr]
         size_multiple=spec.size_multiple,  # type: ignore[union-attr]
+        size=size,
         align=align,
-        parameters=cost.parameters,
-        macs_per_pixel=cost.macs_per_pixel,
+        parameters=parameters,
+        macs_per_pixel=macs,
     )
+
+
+def _cost(network: nn.Module, size: tuple[int, int] | None) -> tuple[int, float]:
+    """Parameters and MACs per pixel; 0 of these for a module of one's own that does not run without numbers."""
+    try:
+        cost = count(network, size or (128, 128))
+    except Exception:
+        if not isinstance(network, Adapter):
+            raise
+        return sum(parameter.numel() for parameter in network.parameters()), 0.0
+    return cost.parameters, cost.macs_per_pixel
+
+
+def reach_of(network: nn.Module) -> int | None:
+    """:func:`restill.training.reach.reach`; None for a module of one's own that fails on what it is shown there."""
+    try:
+        return reach(network)
+    except RestillError:
+        return None
 
 
 def to_onnx(network: nn.Module, info: ModelInfo) -> onnx.ModelProto:
@@ -100,24 +162,10 @@ def to_onnx(network: nn.Module, info: ModelInfo) -> onnx.ModelProto:
     """
     multiple = info.size_multiple
     sides = (max(-(-side // multiple), least) * multiple for side, least in zip(EXAMPLE_SIZE, (2, 3), strict=True))
-    window = torch.rand(1, info.frames, 3, *sides)
+    window = torch.rand(1, info.frames, 3, *(info.size or sides))
     height, width = (multiple * torch.export.Dim(side, min=2, max=4096) for side in ("rows", "columns"))
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # about torch's own internals
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            merged(network.eval()),
-            (window,),
-            dynamo=True,
-            verbose=False,
-            opset_version=OPSET,
-            input_names=["window"],
-            output_names=["clean"],
-            dynamic_shapes={"window": {3: height, 4: width}},
-            custom_translation_table=TRANSLATIONS,
-        )
-    assert program is not None  # noqa: S101 - it is None only when a file name is given
-    model = program.model_proto
+    module = network.fixed() if isinstance(network, Adapter) else merged(network.eval())
+    model = _traced(module, window, None if info.size else {3: height, 4: width}, class_name(network))
     fold_unshuffle(model)
     for node in model.graph.node:
         del node.metadata_props[:]  # where in the Python source it came from: paths of the machine that exported
@@ -125,6 +173,63 @@ def to_onnx(network: nn.Module, info: ModelInfo) -> onnx.ModelProto:
     onnx.helper.set_model_props(model, {METADATA_KEY: info.model_dump_json()})
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _traced(module: nn.Module, window: Tensor, free: dict[int, Any] | None, name: str) -> onnx.ModelProto:
+    """PyTorch's own export of a module; whatever it raises becomes one sentence."""
+    try:
+        with warnings.catch_warnings(), torch.no_grad(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")  # about torch's own internals
+            logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+            program = torch.onnx.export(
+                module,
+                (window,),
+                dynamo=True,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=["window"],
+                output_names=["clean"],
+                dynamic_shapes={"window": free} if free else None,
+                custom_translation_table=TRANSLATIONS,
+            )
+    except Exception as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = (str(cause).strip().splitlines() or [""])[0]
+        advice = " for all sizes; try one size: size=(height, width)" if free else ""
+        raise RestillError(
+            f"PyTorch cannot export {name} to ONNX{advice} ({type(cause).__name__}: {reason})"
+        ) from error
+    assert program is not None  # noqa: S101 - it is None only when a file name is given
+    return program.model_proto
+
+
+@torch.no_grad()
+def check_equal(network: nn.Module, info: ModelInfo, model: onnx.ModelProto) -> None:
+    """ONNX Runtime must give what PyTorch gives, at sizes other than the one that was exported.
+
+    Raises:
+        RestillError: It fails, or gives something else.
+    """
+    plain = network.fixed() if isinstance(network, Adapter) else network
+    name = class_name(network)
+    for height, width in [info.size] if info.size else sizes(info.size_multiple):
+        window = torch.rand(1, info.frames, 3, height, width, generator=torch.Generator().manual_seed(1))
+        expected = plain(window).numpy()
+        try:
+            session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+            found: Any = session.run(["clean"], {"window": window.numpy()})[0]
+        except Exception as error:  # ONNX Runtime raises classes of its own that share no base but Exception
+            reason = (str(error).strip().splitlines() or [""])[0]
+            raise RestillError(f"{name} was exported, but ONNX Runtime cannot run it: {reason}") from error
+        far = np.abs(found - expected).max() if found.shape == expected.shape else np.inf
+        if not far <= TOLERANCE * max(1.0, np.abs(expected).max()):
+            raise RestillError(
+                f"{name} was exported, but at {width}x{height} ONNX Runtime gives something else than PyTorch (by "
+                f"{far:.2g}); a part of it may depend on the size, on chance or on what ran before. Try one size: "
+                "size=(height, width)"
+            )
 
 
 def merged(network: nn.Module) -> nn.Module:

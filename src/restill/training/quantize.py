@@ -81,6 +81,7 @@ def quantize(
     clips: str | os.PathLike[str] | None = None,
     samples: int = SAMPLES,
     seed: int = 0,
+    plain: bool = False,
     quiet: bool = False,
 ) -> Quantized:
     """Write a student's quantized file.
@@ -92,6 +93,8 @@ def quantize(
         clips: A folder of clean clips, as for training; by default made-up textures, which need no data.
         samples: Windows to calibrate on.
         seed: Of the choice of windows and of their rain.
+        plain: Keep the interface of the float file, ``window`` in and ``clean`` out, of Rill's students too, which
+            are otherwise fed bytes.
         quiet: No progress.
 
     Returns:
@@ -112,17 +115,19 @@ def quantize(
     if info.precision != "f32" or info.task != "derain":
         what = "is quantized already" if info.precision != "f32" else f"is for '{info.task}'"
         raise RestillError(f"'{source}' {what}; quantize takes a float32 student for the task 'derain'")
+    if info.scale != 1:
+        raise RestillError(f"'{source}' enlarges its input {info.scale} times; quantize takes students of scale 1")
     if samples < 1:
         raise RestillError(f"samples must be 1 or more, not {samples}")
     network = named(onnx.load(source))
     floats = nodes_in_float(network)
-    plain = load_model(source)
-    calibrating, held = sources(plain, clips, samples, quiet)
+    student = load_model(source)
+    calibrating, held = sources(student, clips, samples, quiet)
     rng = np.random.default_rng(seed)
     with track("windows", samples + HELD_OUT, "windows", quiet=quiet) as advance:
-        seen = [window for window, _ in windows(plain, *calibrating, samples, rng, advance)]
-        unseen = list(windows(plain, *held, HELD_OUT, rng, advance))
-    wanted = [plain.run(window) for window, _ in unseen]
+        seen = [window for window, _ in windows(student, *calibrating, samples, rng, advance)]
+        unseen = list(windows(student, *held, HELD_OUT, rng, advance))
+    wanted = [student.run(window) for window, _ in unseen]
     described = info.model_copy(update={"precision": "int8", "quantized_from": fingerprint(source)})
     onnx.helper.set_model_props(network, {METADATA_KEY: described.model_dump_json()})
     agreement: dict[str, float] = {}
@@ -131,7 +136,7 @@ def quantize(
         for method, options in _methods():
             file = Path(folder) / f"{method}.onnx"
             quantize_with(network, file, seen, floats, options)
-            if fed := feed_bytes(onnx.load(file), described):
+            if fed := None if plain else feed_bytes(onnx.load(file), described):
                 about = described.model_copy(update={"feed": "bytes"})
                 onnx.helper.set_model_props(fed, {METADATA_KEY: about.model_dump_json()})
                 onnx.checker.check_model(fed, full_check=True)
