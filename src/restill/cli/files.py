@@ -17,7 +17,10 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The .onnx file to write.")],
     name: Annotated[str | None, typer.Option(help="The student's name; by default the one its recipe gave it.")] = None,
 ) -> None:
-    """Write a trained student as one ONNX file, which runs without PyTorch."""
+    """Write a trained student as one ONNX file, which runs without PyTorch.
+
+    For a network of your own: restill.export(module, "mine.onnx") in Python. See docs/own-network.md.
+    """
     from restill.training.export import export as run
 
     typer.echo(f"written: {run(checkpoint, output, name=name)}")
