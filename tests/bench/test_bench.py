@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
+import time
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -12,7 +16,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from restill import zoo
-from restill.bench import Plan, Report, Times, measure, plan
+from restill.bench import Plan, Report, Times, measure, plan, rounds
 from restill.bench.cases import choose_backends, parse_size
 from restill.bench.clip import rainy_clip, write_clip
 from restill.bench.report import COLUMNS
@@ -122,7 +126,8 @@ def test_without_files():
 def test_the_time_is_over():
     found = measure(small(seconds=1e-3, rounds=5, sizes=SIZES[:1], frames=2, file=False), quiet=True)
     assert found.rounds == 1
-    assert "1 round of 5, the time was over" in found.markdown()
+    assert "1 round of 5" in found.markdown()
+    assert "0.001 seconds were over: 1 of 1 cases are here" in found.markdown()
 
 
 def test_what_cannot_be_loaded_is_left_out(monkeypatch):
@@ -268,3 +273,60 @@ def test_a_network_without_weights_needs_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "restill.training.export", None)
     with pytest.raises(RestillError, match=r"the network 's2vd', which has no weights here, needs 'torch'"):
         plan(["s2vd"])
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+@pytest.mark.parametrize("file", [True, False])
+def test_a_stopped_run_gives_what_it_has(monkeypatch, after, file):
+    """Ctrl-C in the middle of a turn: that turn is left out, all before it is there."""
+    turns = []
+    time_stream = rounds.time_stream
+
+    def stopped(*arguments, **options):
+        turns.append(None)
+        if len(turns) > after:
+            raise KeyboardInterrupt
+        return time_stream(*arguments, **options)
+
+    monkeypatch.setattr(rounds, "time_stream", stopped)
+    asked = small(against="min-median", file=file)  # four cases, twice
+    if not after:
+        with pytest.raises(RestillError, match="nothing was measured: it was stopped"):
+            measure(asked, quiet=True)
+        return
+    report = measure(asked, quiet=True)
+    assert [row.case for row in report.rows] == list(asked.cases[:after])
+    assert f"because it was stopped: {after} of 4 cases are here" in " ".join(report.notes())
+    assert report.as_dict()["stopped"] == "it was stopped"
+    assert len(report.tables()[0]) == 1 + after
+    assert report.markdown()
+
+
+def test_seconds_end_a_run_within_a_round(monkeypatch):
+    report = measure(small(against="min-median", seconds=1e-9, file=False), quiet=True)
+    assert len(report.rows) == 1
+    assert "seconds were over: 1 of 4 cases are here" in " ".join(report.notes())
+
+
+def test_sigterm_is_a_stop(monkeypatch):
+    def end(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(rounds, "_turn", end)
+    with pytest.raises(RestillError, match="nothing was measured: it was stopped"):
+        measure(small(file=False), quiet=True)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_rows_that_cannot_be_trusted_are_marked(report):
+    row = report.rows[0]
+    wrong = replace(row, busy=True, peaks=[row.gmacs / 2] * len(row.peaks))
+    marked = replace(report, rows=[wrong, *report.rows[1:]])
+    speed = marked.tables()[0]
+    assert speed[1][0] == f"{row.case.model}*"
+    assert any(cell.endswith("%!") for cell in speed[1])
+    notes = " ".join(marked.notes())
+    assert "Other programs kept the machine busy during this row" in notes
+    assert "More than the peak is not possible" in notes

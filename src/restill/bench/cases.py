@@ -57,7 +57,7 @@ class Plan:
         threads: Threads of the network.
         frames: Frames of a pass.
         rounds: How often each case is measured, at most.
-        seconds: No round begins that would end after so many.
+        seconds: No case begins after so many.
         file: Whether reading, writing and file to file are measured too.
     """
 
@@ -95,7 +95,7 @@ def plan(
         threads: Threads of the network; by default the cores this process may use, at most 8.
         frames: Frames of a pass, kept in memory.
         rounds: How often each case is measured; the median counts.
-        seconds: No round begins that would end after so many; the first is always done.
+        seconds: No case begins after so many; one is always measured.
         file: Whether reading, writing and file to file are measured too.
 
     Raises:

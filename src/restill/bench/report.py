@@ -28,6 +28,7 @@ COLUMNS = {
     "convert back": ("unpack", "color back"),
     "encode": ("encode",),
 }
+BY_A_SIGNAL = "it was stopped"  # why a run ended early
 RATIOS = (
     "Compare within this run: rounds of all cases alternate and medians count. Times of other runs are other times."
 )
@@ -64,6 +65,7 @@ class Row:
         peaks: GMAC/s that convolutions reached on this backend and precision, for each round.
         ratios: The stream's speed over that of the reference, for each round.
         network_ratios: The same of the network alone.
+        busy: Whether other programs kept the machine busy meanwhile.
     """
 
     case: Case
@@ -75,6 +77,7 @@ class Row:
     peaks: Sequence[float]
     ratios: Sequence[float]
     network_ratios: Sequence[float]
+    busy: bool = False
 
     @property
     def gmacs(self) -> float:
@@ -86,18 +89,18 @@ class Row:
         """The same over the convolutions' own; None for a network without any."""
         if not self.macs:
             return None
-        rounds = zip(self.network.rounds, self.peaks, strict=True)
+        rounds = zip(self.network.rounds, self.peaks, strict=False)  # a round that was stopped has a peak more
         return median(self.macs / seconds / 1e9 / peak for seconds, peak in rounds)
 
     @property
-    def ratio(self) -> float:
-        """How many times as fast as the reference the stream is."""
-        return median(self.ratios)
+    def ratio(self) -> float | None:
+        """How many times as fast as the reference the stream is; None if the reference was not measured."""
+        return median(self.ratios) if self.ratios else None
 
     @property
-    def network_ratio(self) -> float:
+    def network_ratio(self) -> float | None:
         """The same of the network alone."""
-        return median(self.network_ratios)
+        return median(self.network_ratios) if self.network_ratios else None
 
     @property
     def stages(self) -> dict[str, float]:
@@ -125,6 +128,7 @@ class Row:
             "of_peak": self.of_peak,
             "ratio": self.ratio,
             "network_ratio": self.network_ratio,
+            "busy": self.busy,
         }
 
 
@@ -140,6 +144,7 @@ class Report:
         rows: In the order of the plan.
         peaks: GMAC/s of 3x3 convolutions of 256 channels by (backend, precision), for each round.
         left_out: What could not be measured and why, a sentence each.
+        stopped: Why not all rounds were done; empty if they were.
     """
 
     machine: Machine
@@ -149,13 +154,14 @@ class Report:
     rows: Sequence[Row]
     peaks: Mapping[tuple[str, str], Sequence[float]]
     left_out: Sequence[str] = ()
+    stopped: str = ""
 
     def notes(self) -> list[str]:
         """What must be said beside the tables, a sentence or two each."""
         plan = self.plan
         threads = f"{plan.threads} thread" + "s" * (plan.threads != 1)
         rounds = f"{self.rounds} round" + "s" * (self.rounds != 1)
-        early = f" of {plan.rounds}, the time was over" if self.rounds < plan.rounds else ""
+        early = f" of {plan.rounds}" if self.rounds < plan.rounds else ""
         peaks = ", ".join(
             f"{backend} {precision} {median(values):.0f}" for (backend, precision), values in self.peaks.items()
         )
@@ -165,6 +171,13 @@ class Report:
             f"Peak of 3x3 convolutions of 256 channels, GMAC/s: {peaks}.",
             RATIOS,
         ]
+        if self.stopped:
+            cases = f"{len(self.rows)} of {len(plan.cases)} cases"
+            notes.append(f"Not all was measured, because {self.stopped}: {cases} are here.")
+        if any(row.busy for row in self.rows):
+            notes.append("* Other programs kept the machine busy during this row: trust neither times nor ratios.")
+        if any((row.of_peak or 0) > 1 for row in self.rows):
+            notes.append("! More than the peak is not possible: the machine was slower while the peak was measured.")
         if self.machine.busy:
             notes.append(f"Other work ran on this machine (load {self.machine.load:.1f}): trust ratios, not times.")
         if plan.file:
@@ -179,10 +192,11 @@ class Report:
         speed[0] += ["of peak", f"net x {self.against}", f"x {self.against}"]
         stages = [["model", "size", "backend", *(f"{name} ms" for name in COLUMNS), "sum"]]
         for row in self.rows:
-            case = [row.case.model, row.case.size_text, f"{row.case.backend} {row.case.precision}"]
+            case = [row.case.model + "*" * row.busy, row.case.size_text, f"{row.case.backend} {row.case.precision}"]
             times = [text for each in (row.network, row.stream, row.file) for text in _texts(each)]
-            peak = "" if row.of_peak is None else f"{100 * row.of_peak:.0f} %"
-            speed.append([*case, *times, peak, f"{row.network_ratio:.2f}", f"{row.ratio:.2f}"])
+            peak = "" if row.of_peak is None else f"{100 * row.of_peak:.0f} %{'!' * (row.of_peak > 1)}"
+            ratios = ["" if ratio is None else f"{ratio:.2f}" for ratio in (row.network_ratio, row.ratio)]
+            speed.append([*case, *times, peak, *ratios])
             columns = [row.column(name) for name in COLUMNS]
             total = sum(value or 0 for value in columns)
             stages.append([*case, *("" if value is None else f"{value:.2f}" for value in columns), f"{total:.1f}"])
@@ -226,6 +240,7 @@ class Report:
                 }
                 for (backend, precision), values in self.peaks.items()
             ],
+            "stopped": self.stopped,
             "left_out": list(self.left_out),
             "rows": [row.as_dict() for row in self.rows],
         }

@@ -7,8 +7,10 @@ The stages are what the clocks of reading, stream and writing saw, each of them 
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +22,14 @@ from restill.bench.cases import Case, Plan
 from restill.bench.clip import rainy_clip, write_clip
 from restill.bench.machine import machine
 from restill.bench.peak import gmacs, load_convolutions
-from restill.bench.report import Report, Row, Times
+from restill.bench.report import BY_A_SIGNAL, Report, Row, Times
+from restill.busy import Watch
 from restill.clock import Clock
 from restill.errors import RestillError
 from restill.progress import track
 from restill.restoring.api import restore
 from restill.runtime import Model, load_model, stream
+from restill.runtime.backends import Compute
 from restill.runtime.feeds import padded
 from restill.video import EncodeSettings
 from restill.video.decode import Ticket, open_source
@@ -40,6 +44,15 @@ class Turns:
     stream: list[float] = field(default_factory=list)
     file: list[float] = field(default_factory=list)
     stages: list[dict[str, float]] = field(default_factory=list)
+    busy: bool = False  # other programs kept the machine busy in one of them
+
+    def add(self, other: Turns, *, busy: bool) -> None:
+        """What another round took."""
+        self.network += other.network
+        self.stream += other.stream
+        self.file += other.file
+        self.stages += other.stages
+        self.busy |= busy
 
 
 def measure(plan: Plan, *, quiet: bool = False) -> Report:
@@ -50,10 +63,11 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
         quiet: Show no progress.
 
     Returns:
-        Medians over the rounds that were done.
+        Medians over the rounds that were done: all of a plan, or those before its time was over or it was stopped by
+        Ctrl-C or SIGTERM.
 
     Raises:
-        RestillError: No model can be loaded, or not the one whose speed is 1.
+        RestillError: No model can be loaded, or not the one whose speed is 1; or nothing was measured.
     """
     about = machine(case.backend for case in plan.cases)  # before any work of ours counts as load
     models, left_out = load_models(plan)
@@ -71,24 +85,23 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
             else:
                 clips[size] = frames
         convolutions = {pair: load_convolutions(folder, pair[0], plan.threads, pair[1]) for pair in pairs}
-        began, done = time.monotonic(), 0
-        with track("bench", plan.rounds * (len(pairs) + len(cases)), "turns", quiet=quiet) as advance:
-            while done < plan.rounds:
-                for pair in pairs:
-                    peaks[pair].append(gmacs(convolutions[pair]))
-                    advance()
-                for case in cases:
-                    model = models[_key(case)]
-                    if plan.file:
-                        _turn_with_file(turns[case], case, plan, model, folder)
-                    else:
-                        _turn(turns[case], model, clips[case.size])
-                    advance()
-                done += 1
-                if (time.monotonic() - began) * (done + 1) / done > plan.seconds:
-                    break
+        stopped = ""
+        ended = signal.signal(signal.SIGTERM, signal.default_int_handler) if _in_main_thread() else None
+        try:
+            _rounds(plan, cases, models, convolutions, peaks, turns, clips, folder, quiet=quiet)
+        except _OutOfTime:
+            stopped = f"{plan.seconds:g} seconds were over"
+        except KeyboardInterrupt:
+            stopped = BY_A_SIGNAL
+        finally:
+            if _in_main_thread():
+                signal.signal(signal.SIGTERM, ended)
+        if stopped and not any(turn.stream for turn in turns.values()):
+            raise RestillError(f"nothing was measured: {stopped} before the first case was done")
     rows = []
     for case, turn in turns.items():
+        if not turn.stream:
+            continue
         # the reference is of the same size, on the first backend and precision that its model has
         reference = next(other for other in cases if (other.model, other.size) == (against, case.size))
         rows.append(
@@ -102,9 +115,55 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
                 peaks[case.backend, case.precision],
                 _ratios(turns[reference].stream, turn.stream),
                 _ratios(turns[reference].network, turn.network),
+                turn.busy,
             )
         )
-    return Report(about, plan, done, against, rows, peaks, left_out)
+    done = min(len(turn.stream) for turn in turns.values())
+    return Report(about, plan, done, against, rows, peaks, left_out, stopped)
+
+
+def _in_main_thread() -> bool:
+    """Whether signals may be handled here."""
+    return threading.current_thread() is threading.main_thread()
+
+
+class _OutOfTime(Exception):
+    """The seconds of a plan are over."""
+
+
+def _rounds(
+    plan: Plan,
+    cases: Sequence[Case],
+    models: Mapping[tuple[str, str, str], Model],
+    convolutions: Mapping[tuple[str, str], Compute],
+    peaks: Mapping[tuple[str, str], list[float]],
+    turns: Mapping[Case, Turns],
+    clips: Mapping[tuple[int, int], list[np.ndarray]],
+    folder: Path,
+    *,
+    quiet: bool,
+) -> None:
+    """Measure every case again and again; peaks and turns get what is done, a whole turn at a time.
+
+    Raises:
+        _OutOfTime: The time is over, and at least one case has been measured.
+    """
+    began, total = time.monotonic(), plan.rounds * (len(peaks) + len(cases))
+    with track("bench", total, "turns", quiet=quiet) as advance:
+        for _ in range(plan.rounds):
+            for pair, reached in peaks.items():
+                reached.append(gmacs(convolutions[pair]))
+                advance()
+            for case in cases:
+                if any(turn.stream for turn in turns.values()) and time.monotonic() - began > plan.seconds:
+                    raise _OutOfTime
+                model, turn, watch = models[_key(case)], Turns(), Watch()
+                if plan.file:
+                    _turn_with_file(turn, case, plan, model, folder)
+                else:
+                    _turn(turn, model, clips[case.size])
+                turns[case].add(turn, busy=watch.busy())
+                advance()
 
 
 def load_models(plan: Plan) -> tuple[dict[tuple[str, str, str], Model], list[str]]:
@@ -136,7 +195,8 @@ def macs(model: Model, size: tuple[int, int]) -> float:
 
 
 def _ratios(reference: Sequence[float], seconds: Sequence[float]) -> list[float]:
-    return [theirs / ours for theirs, ours in zip(reference, seconds, strict=True)]
+    """Of the rounds that both have."""
+    return [theirs / ours for theirs, ours in zip(reference, seconds, strict=False)]
 
 
 def _key(case: Case) -> tuple[str, str, str]:

@@ -201,7 +201,7 @@ def bench(
     threads: Threads = None,
     frames: Annotated[int, typer.Option(help="Frames of a pass, kept in memory.")] = 30,
     rounds: Annotated[int, typer.Option(help="How often each case has its turn; the median counts.")] = 3,
-    seconds: Annotated[float, typer.Option(help="No round begins that would end after so many; one is done.")] = 300,
+    seconds: Annotated[float, typer.Option(help="No case begins after so many; one is always measured.")] = 300,
     file: Annotated[bool, typer.Option(help="Measure reading, writing and file to file too.")] = True,
     json_file: JsonFile = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the tables as Markdown.")] = None,
@@ -209,7 +209,7 @@ def bench(
 ) -> None:
     """Measure how fast students are on this machine, whole and stage by stage. See docs/performance.md."""
     from restill.bench import measure, plan
-    from restill.bench.report import write
+    from restill.bench.report import BY_A_SIGNAL, write
 
     check_folders(json_file, markdown)
     chosen = plan(
@@ -227,3 +227,5 @@ def bench(
     report = measure(chosen, quiet=quiet)
     show(report, report.text, json_file, wide=True)
     write(report, json_path(json_file), markdown)
+    if report.stopped == BY_A_SIGNAL:
+        raise typer.Exit(130)
