@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 
 _LONGEST = 300  # characters of a library's own words
 
@@ -67,13 +66,3 @@ def sentence(error: Exception, what: str) -> RestillError:
         return RestillError(f"{what} failed: {reason}{about}")
     kind = type(error).__name__
     return RestillError(f"{what} failed, which should not happen: {kind}: {words or 'no reason given'} (see --debug)")
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest known one, or nothing.
-
-    >>> did_you_mean("ril-m", ["rill-m", "min-median"])
-    "; did you mean 'rill-m'?"
-    """
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""

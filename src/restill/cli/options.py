@@ -47,13 +47,13 @@ class RestoringOptions:
         bool, typer.Option("--overwrite", metavar="", help="Replace OUT if it exists.", rich_help_panel=FILES)
     ] = False
     fps: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="RATE",
-            help="Frames a second, when IN is a folder and OUT a video: 25 or 30000/1001.",
+            help="Frames a second, when IN is a folder and OUT a video: 25, which is the default, or 30000/1001.",
             rich_help_panel=FILES,
         ),
-    ] = "25"
+    ] = None
     alone: Annotated[
         bool | None,
         typer.Option(
@@ -187,8 +187,9 @@ class RestoringOptions:
         """How the output is encoded."""
         from restill.video import EncodeSettings
 
+        rate = EncodeSettings.fps if self.fps is None else self.fps
         return EncodeSettings(
-            codec=self.codec, crf=self.crf, preset=self.preset, fps=self.fps, pixel_format=self.pixel_format
+            codec=self.codec, crf=self.crf, preset=self.preset, fps=rate, pixel_format=self.pixel_format
         )
 
     def limits(self) -> Limits:

@@ -17,7 +17,8 @@ from restill.errors import RestillError
 from restill.progress import count
 
 _Inputs = Annotated[
-    list[Path], typer.Argument(metavar="IN...", help="Videos, folders of frames, or pictures; one or more.")
+    list[str],
+    typer.Argument(metavar="IN...", help="Videos, folders of frames, or pictures; one or more. - reads a pipe."),
 ]
 _Output = Annotated[
     str | None,
@@ -26,7 +27,7 @@ _Output = Annotated[
         "--output",
         metavar="OUT",
         help="A video, a picture, or a folder for frames. For several IN, or with a slash at the end: the folder that "
-        "the results go into. If left out, the result goes beside IN.",
+        "the results go into. - writes frames (y4m) to a pipe. If left out, the result goes beside IN.",
         rich_help_panel=FILES,
     ),
 ]
@@ -34,7 +35,8 @@ DERAIN_EXAMPLES = """Examples:
 
   restill derain rainy.mp4              (writes rainy.derained.mp4)
   restill derain *.mp4 -o clean/        (several videos, into a folder)
-  restill derain rainy.mp4 -o look.mp4 --compare split"""
+  restill derain rainy.mp4 -o look.mp4 --compare split
+  ffmpeg -i IN -f yuv4mpegpipe - | restill derain - -o - | ffmpeg -i - OUT"""
 RESTORE_EXAMPLES = """Examples:
 
   restill restore clip.mp4 -o out.mp4 --model mine.onnx
@@ -97,7 +99,7 @@ def restore(
 
 def _restore(
     word: str,
-    sources: list[Path],
+    given: list[str],
     output: str | None,
     model: str | None,
     options: RestoringOptions,
@@ -107,13 +109,22 @@ def _restore(
     from restill import zoo
     from restill.progress import say
     from restill.restoring.api import restore as run
-    from restill.restoring.outputs import outputs
+    from restill.restoring.outputs import outputs, skipped
+    from restill.video.picture_names import holds_picture
+    from restill.video.pipe_names import STDIN, STDOUT
     from restill.zoo.show import licence_note
 
     warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}", err=True)
     settings, limits = options.settings(), options.limits()
+    sources = [STDIN if name == "-" else Path(name) for name in given]
+    passed = skipped(sources, output)
+    for source, why in passed.items():
+        say(f"skipped '{source}': {why}; name it alone to restore it")
+    sources = [source for source in sources if source not in passed]
     failed = []
     for source, target in outputs(sources, output, word):
+        if options.fps is not None and not source.is_dir() and not holds_picture(source):
+            say(f"note: --fps is for folders of frames; '{source}' keeps its own times")
         try:
             done = run(source, target, model, settings=settings, limits=limits, fast=fast, **options.running())
         except RestillError as error:
@@ -123,7 +134,8 @@ def _restore(
             failed.append(source)
         else:
             frames = count(done.frames, "frame")
-            ending.tell(f"{frames} in {done.seconds:.1f} s, {done.fps:.1f} fps: {done.output}")
+            line = f"{frames} in {done.seconds:.1f} s, {done.fps:.1f} fps: {done.output}"
+            ending.tell(line, err=target == STDOUT)
     clips = "derain-fast" if fast else "derain"
     note = licence_note([model] if model else [zoo.default(clips), zoo.default("derain-picture")])
     if note and len(failed) < len(sources):

@@ -9,11 +9,13 @@ from pathlib import Path
 from restill.errors import RestillError, boundary
 from restill.restoring import sandbox
 from restill.restoring.compare import Layout
+from restill.restoring.outputs import destination
 from restill.restoring.request import Request
 from restill.restoring.run import run
 from restill.runtime import Model
 from restill.video import EncodeSettings, Summary
 from restill.video.limits import USUAL, Limits
+from restill.video.pipe_names import STDIN, STDOUT
 
 
 def restore(
@@ -44,8 +46,9 @@ def restore(
     it is the same one).
 
     Args:
-        src: What to restore: any file that FFmpeg reads, a folder of frames, or one picture.
-        dst: Where to: a video (its extension chooses the container), a picture, or a folder for PNG frames.
+        src: What to restore: any file that FFmpeg reads, a folder of frames, one picture, or "-" for standard input.
+        dst: Where to: a video (its extension chooses the container), a picture, a folder for PNG frames, or "-" for
+            uncompressed frames (y4m) on standard output.
         model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded model; by default the
             student for rain: one for clips, and another one for single pictures.
         compare: "side" writes before and after side by side; "split" the left half before, the right half after.
@@ -77,10 +80,11 @@ def restore(
         RestillError: The input, the model, the output or a setting is wrong, or anything else went wrong; the sentence
             says what. Nothing is left under the output's name then.
     """
-    with boundary(f"'{os.fspath(src)}'"):
+    src, dst = STDIN if src == "-" else Path(src), STDOUT if dst == "-" else Path(dst)
+    with boundary(f"'{src}'"):
         request = Request(
-            Path(src),
-            Path(dst),
+            src,
+            destination(src, dst),
             model,
             compare=compare,
             settings=settings or EncodeSettings(),
@@ -98,6 +102,8 @@ def restore(
         )
         if not untrusted:
             return run(request, on_frame)
+        if STDIN in (src, dst) or STDOUT in (src, dst):
+            raise RestillError("standard input and output cannot be used with 'untrusted'; save the input as a file")
         if isinstance(model, Model):
             raise RestillError("a loaded model cannot work in another process; name it, or leave 'untrusted' out")
         return sandbox.run(run, request, on_frame)

@@ -23,9 +23,11 @@ from restill.runtime.model import fingerprint
 from restill.version import __version__
 from restill.video import Summary, transcode
 from restill.video.decode import Source, open_source
+from restill.video.encode import PictureSink
 from restill.video.journal import Journal, folder_of, mark, opened
 from restill.video.photographs import decide
 from restill.video.pictures import is_picture
+from restill.video.pipe_names import STDOUT, is_pipe
 from restill.video.probe import VideoInfo
 from restill.video.segments import frames_done, kept_frames
 from restill.video.transcode import Job, check_output
@@ -59,14 +61,28 @@ def _run(request: Request, source: Source, on_frame: Callable[[], object] | None
         say(line, quiet=request.quiet)
     if isinstance(request.model, Model):
         return _restore(request, source, request.model, None, on_frame)
-    if source.info.kind == "picture" or is_picture(request.dst):
+    _check_settings(request, source)
+    if source.info.kind == "picture" or is_picture(dst) or dst == STDOUT or is_pipe(request.src):
         return _restore(request, source, choose(request, source.info), None, on_frame)
-    with opened(request.dst, _what(request)) as journal:
+    with opened(dst, _what(request)) as journal:
         return _in_segments(request, source, journal, on_frame)
+
+
+def _check_settings(request: Request, source: Source) -> None:
+    """Refuse an output that does not fit the source or the settings, before a student is tried."""
+    dst = request.dst
+    if dst.is_dir() or not dst.suffix or dst == STDOUT:
+        return
+    if is_picture(dst):
+        PictureSink(dst, source)
+    else:
+        request.settings.choose_codec(dst, source.info)
 
 
 def _kept(dst: Path, info: VideoInfo | None) -> str:
     """What Ctrl-C leaves of an output."""
+    if dst == STDOUT:
+        return "stopped"
     frames = 0 if info is None else kept_frames(folder_of(dst), info)
     if not frames:
         return f"stopped; nothing of '{dst}' was kept"

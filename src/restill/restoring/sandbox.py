@@ -161,7 +161,8 @@ def _child() -> None:
 def _ran_out(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, is that there is no memory."""
     while error is not None:
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        unmapped = isinstance(error, ImportError) and "failed to map" in str(error)
+        if isinstance(error, MemoryError) or unmapped or getattr(error, "errno", None) == errno.ENOMEM:
             return True
         error = error.__cause__
     return False

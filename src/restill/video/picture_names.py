@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from restill.errors import RestillError
+from restill.video.pipe_names import is_pipe
 
 WRITTEN = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp")
 LOSSY = (".heic", ".heif", ".hif", ".avif")  # photographs, whose results are JPEG
@@ -46,6 +47,8 @@ def holds_picture(path: Path) -> bool:
     """Whether a file is a picture, by its name or, where the name does not say, by its first bytes."""
     if is_picture(path):
         return True
+    if is_pipe(path):  # what is looked at there is gone
+        return False
     try:
         with path.open("rb") as file:
             head = file.read(256)

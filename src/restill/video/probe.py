@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +22,7 @@ from restill.video.copying import is_cover
 from restill.video.limits import USUAL, Limits
 from restill.video.orientation import Orientation
 from restill.video.picture_reading import read_pages, read_picture
+from restill.video.pipe_names import is_pipe
 from restill.video.sidedata import sides
 from restill.video.survey import Survey, survey
 
@@ -203,20 +204,26 @@ def open_video(path: Path, limits: Limits = USUAL) -> InputContainer:
         return av.open(f"file:{path}", options=options, stream_options=stream_options, metadata_errors="replace")
 
     try:
-        try:
-            container = opened([limit] * _STREAMS)
-        except ValueError:  # a format that lists no streams, such as MPEG-PS: they are limited once they are opened
-            container = opened(**_FURTHER)
-        else:
-            if not all(map(_is_known, container.streams)):  # a first key frame or sound that comes late
-                container.close()
-                container = opened([limit] * _STREAMS, **_FURTHER)
+        container = opened(**_FURTHER) if is_pipe(path) else _opened_file(opened, limit)
     except (FFmpegError, OSError) as error:
-        raise RestillError(f"'{path}' cannot be read as a video: {reason(error)}") from error
+        hint = "; a pipe cannot be searched: save it as a file first" if is_pipe(path) else ""
+        raise RestillError(f"'{path}' cannot be read as a video: {reason(error)}{hint}") from error
     if container.format.name == "tty":  # FFmpeg draws text files as video
         container.close()
         raise RestillError(f"'{path}' is a text file, not a video")
     return container
+
+
+def _opened_file(opened: Callable[..., InputContainer], limit: dict[str, str]) -> InputContainer:
+    """Open a file, again where the first time does not tell enough; a pipe can be opened only once."""
+    try:
+        container = opened([limit] * _STREAMS)
+    except ValueError:  # a format that lists no streams, such as MPEG-PS: they are limited once they are opened
+        return opened(**_FURTHER)
+    if all(map(_is_known, container.streams)):
+        return container
+    container.close()  # a first key frame or sound that comes late
+    return opened([limit] * _STREAMS, **_FURTHER)
 
 
 def first_stream(path: Path, container: InputContainer) -> VideoStream:

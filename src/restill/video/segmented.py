@@ -21,6 +21,8 @@ from restill.video.encode import FolderSink, PictureSink
 from restill.video.encoder import PictureEncoder
 from restill.video.journal import Parts, beside, sync
 from restill.video.mux import Failure, Muxer, is_of_the_disk, told, why
+from restill.video.pipe_names import STDOUT
+from restill.video.pipes import Y4mSink
 from restill.video.readback import left_out
 from restill.video.segments import Head, Writer, head_of, read_segment, segment_frames
 from restill.video.settings import MUXERS, EncodeSettings
@@ -266,7 +268,7 @@ class FolderSegmentSink:
         self._frames, self._number = 0, self._number + 1
 
 
-Sink = SegmentSink | FolderSegmentSink | FolderSink | PictureSink
+Sink = SegmentSink | FolderSegmentSink | FolderSink | PictureSink | Y4mSink
 
 
 def open_sink(
@@ -281,6 +283,8 @@ def open_sink(
         parts: Where a job that can be gone on with keeps what is done; not for a picture.
         clock: Told what "color back" (from RGB) and "encode" take.
     """
+    if final == STDOUT:
+        return Y4mSink(source, clock)
     if final.is_dir() or not final.suffix:
         if source.info.kind == "picture":
             path = source.info.path

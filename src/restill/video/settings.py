@@ -44,6 +44,9 @@ CODECS = {
 }
 
 
+# as others call them
+_OTHER_NAMES = {"h265": "hevc", "x265": "hevc", "libx265": "hevc", "h.265": "hevc", "x264": "h264", "libx264": "h264"}
+_OTHER_NAMES |= {"h.264": "h264", "avc": "h264", "libvpx-vp9": "vp9", "libsvtav1": "av1", "svtav1": "av1"}
 EDITING = ("prores", "ffv1")  # codecs that one chooses for an editor or an archive, not for players
 _DEPTHS = {"": 8, "10le": 10, "12le": 12, "16le": 16}
 PIXEL_FORMATS = tuple(f"yuv{chroma}p{end}" for end in _DEPTHS for chroma in ("420", "422", "444"))
@@ -72,6 +75,8 @@ class EncodeSettings:
     pixel_format: str | None = None
 
     def __post_init__(self) -> None:
+        if self.codec in _OTHER_NAMES:
+            object.__setattr__(self, "codec", _OTHER_NAMES[self.codec])
         if self.codec is not None and self.codec not in CODECS:
             raise RestillError(f"codec '{self.codec}' is unknown; the codecs are {', '.join(CODECS)}")
         if self.preset not in PRESETS:

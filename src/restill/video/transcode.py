@@ -8,7 +8,6 @@ stops the others and is raised to the caller; Ctrl-C too.
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import av
@@ -29,9 +29,11 @@ from restill.video.journal import Journal
 from restill.video.limits import USUAL, Limits
 from restill.video.losses import Losses
 from restill.video.mux import is_of_the_disk
+from restill.video.picture_names import is_picture
+from restill.video.pipe_names import STDOUT, is_pipe
 from restill.video.probe import reason
 from restill.video.segmented import SegmentSink, Sink, open_sink
-from restill.video.settings import EncodeSettings
+from restill.video.settings import SUFFIXES, EncodeSettings
 
 Process = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
 FRAMES_BETWEEN = 4  # enough to ride out a keyframe; each holds a whole picture
@@ -175,21 +177,39 @@ def _writing(dst: Path, job: Job | None) -> Iterator[None]:
 
 
 def check_output(src: Path, dst: Path, overwrite: bool) -> None:
-    """Refuse an output that would harm a file or cannot be made.
+    """Refuse an output that Restill does not write, that would harm a file or that cannot be made.
 
     Raises:
-        RestillError: It is the input, exists already, or its folder is missing.
+        RestillError: Its ending is unknown, it is the input or a device, it exists already, or its folder is missing or
+            cannot be written to.
     """
+    if dst == STDOUT:
+        return
     if dst.exists() and dst.samefile(src):  # by another name or a link, too
         raise RestillError(f"'{dst}' is the input itself, which is never changed; name another output")
+    if is_pipe(dst):
+        raise RestillError(f"'{dst}' is no file but a pipe or a device; '-o -' writes to standard output")
+    if dst.suffix and not dst.is_dir() and dst.suffix.lower() not in SUFFIXES and not is_picture(dst):
+        raise RestillError(
+            f"'{dst}' ends in {dst.suffix}, which Restill does not write; end it in {', '.join(SUFFIXES)} or a "
+            f"picture's ending, or put a slash at its end for a folder"
+        )
+    if dst.is_file() and not dst.suffix:
+        raise RestillError(f"'{dst}' is a file without an ending, where a folder of frames would go; name another")
     taken = any(dst.iterdir()) if dst.is_dir() else dst.exists()
     if taken and not overwrite:
-        raise RestillError(f"'{dst}' exists already; add --overwrite to replace it, or name another output")
+        into = f", or write '{dst}/' to put the result into it" if dst.is_dir() else ""
+        raise RestillError(f"'{dst}' exists already; add --overwrite to replace it, or name another output{into}")
     folder = dst.absolute().parent
     if not folder.is_dir():
         raise RestillError(f"the folder '{folder}' does not exist; make it first, or name another output")
-    if not os.access(folder, os.W_OK):
-        raise RestillError(f"the folder '{folder}' may not be written to; name an output elsewhere")
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RestillError(
+            f"the folder '{folder}' cannot be written to ({error.strerror}); name an output elsewhere"
+        ) from error
 
 
 def _run(
