@@ -96,7 +96,10 @@ def _packet(stream: Any, payload: bytes, time: int, duration: int) -> av.Packet:
 
 
 def _video(out: Any, codec: str, pix_fmt: str, width: int, params: str) -> Any:
-    options = {"x265-params": ":".join(filter(None, ("log-level=error", params)))} if codec == "libx265" else {}
+    options = {
+        "libx264": {"x264-params": "b-adapt=0:bframes=2"},  # they come in another order than they are shown
+        "libx265": {"x265-params": ":".join(filter(None, ("log-level=error", params)))},
+    }.get(codec, {})
     stream = out.add_stream(codec, rate=25, options=options)
     stream.width, stream.height, stream.pix_fmt = width, width * 3 // 4, pix_fmt
     stream.time_base = stream.codec_context.time_base = Fraction(1, 25)
