@@ -221,6 +221,7 @@ _rich("two-mp4", ".mp4", video=(("libx264", "yuv420p", 64), ("libx265", "yuv420p
 _rich("still-mov", ".mov", video=(("libx264", "yuv420p", 64), ("mjpeg", "yuvj420p", 48)))
 _rich("pcm-avi", ".avi", video=(("mpeg4", "yuv420p", 64),), sound=(("pcm_s16le", "stereo"), ("pcm_s16le", "mono")))
 _rich("pcm6-mkv", ".mkv", sound=(("pcm_s24le", "5.1"), ("libopus", "stereo")), words="ass")
+_rich("surround-mov", ".mov", sound=(("pcm_s24le", "7.1"), ("aac", "7.1(wide)")))
 _rich("acm-avi", ".avi", video=(("mpeg4", "yuv420p", 64),), sound=(("pcm_alaw", "mono"), ("adpcm_ima_wav", "stereo")))
 _rich("wmv", ".wmv", video=(("wmv2", "yuv420p", 64),), sound=(("wmav2", "stereo"),))
 _rich("flv", ".flv", video=(("flv", "yuv420p", 64),), sound=(("libmp3lame", "stereo"),))

@@ -12,7 +12,7 @@ from av.rational import AVRational
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from restill.video.sound import Sound
+from restill.video.sound import Sound, places, usual_places
 
 COPY, ATTACH = "copy", "attach"
 _QUICKTIME = {
@@ -176,7 +176,7 @@ class Carried:
 
 def _add(output: OutputContainer, stream: Stream) -> Stream:
     copy = output.add_stream_from_template(stream, opaque=True)
-    if isinstance(copy, AudioStream) and copy.layout.name.endswith("channels"):  # a number of them, without places
+    if isinstance(copy, AudioStream) and (name := places(copy.codec_context)).endswith("channels"):
         with suppress(ValueError):  # more than there are usual places for
-            copy.codec_context.layout = f"{copy.layout.nb_channels}c"
+            copy.codec_context.layout = usual_places(name)
     return copy

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 
 import av
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
@@ -22,6 +24,19 @@ def ways(suffix: str) -> tuple[str, ...]:
 def name(way: str) -> str:
     """A way in words."""
     return {"libopus": "Opus", "pcm": "PCM"}.get(way, way.upper())
+
+
+def places(context: AudioCodecContext) -> str:
+    """Where the channels of sound are, such as "stereo" or, where nobody says, "2 channels"."""
+    layout = context.layout
+    # PyAV frees with this object what the codec still holds, where channels are in an order of their own: keep it
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+    return layout.name
+
+
+def usual_places(name: str) -> str:
+    """These places, or for as many channels the usual ones, where nobody says or they are in an order of their own."""
+    return f"{name.split()[0]}c" if "channels" in name else name
 
 
 class Sound:
@@ -44,6 +59,10 @@ class Sound:
             raise ValueError("it is no sound that can be decoded here")
         source = stream.codec_context
         source.flush_buffers()  # a trial may have come to its end
+        usual = usual_places(places(source))
+        count = av.AudioLayout(usual).nb_channels
+        if not source.is_open:
+            source.layout = usual  # of the frames too, which PyAV cannot free otherwise
         deep = source.format.name in _DEEP or source.name.startswith("pcm_f")
         codec = encoder if encoder != "pcm" else ("pcm_s24le" if deep else "pcm_s16le")
         rates = av.Codec(codec, "w").audio_rates
@@ -55,11 +74,9 @@ class Sound:
         formats = [form.name for form in av.Codec(codec, "w").audio_formats or ()]
         wanted = "s32" if deep else "s16"
         target.codec_context.format = wanted if wanted in formats else formats[-1]
-        places = source.layout
-        usual = places.name.endswith("channels") or codec == "libopus"  # which knows one order for each number
-        target.codec_context.layout = f"{places.nb_channels}c" if usual else places.name
+        target.codec_context.layout = f"{count}c" if codec == "libopus" else usual  # it knows one order for each number
         if codec in ("aac", "libopus"):
-            target.codec_context.bit_rate = _A_CHANNEL * max(1, places.nb_channels)
+            target.codec_context.bit_rate = _A_CHANNEL * max(1, count)
         self.target, self._source = target, source
 
     def encode(self, packet: av.Packet | None) -> Iterator[av.Packet]:
