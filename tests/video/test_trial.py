@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import warnings
 from contextlib import closing
 from dataclasses import replace
@@ -184,3 +187,16 @@ def test_the_encoder_says_nothing_of_a_source_without_loss(tmp_path):
     encoder.stored(np.zeros((48, 64, 3), np.uint8))
     source.close()
     assert encoder.notes == ()
+
+
+@pytest.mark.skipif(
+    not shutil.which("ffmpeg"), reason="needs the ffmpeg command, which writes channels in such an order"
+)
+def test_channels_in_an_order_of_their_own_are_read(tmp_path):
+    """PyAV frees such an order twice; in a process of its own, since that ends it."""
+    line = "ffmpeg -loglevel error -f lavfi -i testsrc=s=64x48:r=25:d=1 -f lavfi -i sine=d=1 -c:v mpeg4 -ac 8"
+    subprocess.run([*line.split(), "-c:a", "pcm_s24le", str(tmp_path / "in.mov")], check=True)
+    code = "import sys; from restill.video import transcode; transcode(sys.argv[1], sys.argv[2], lambda frames: frames)"
+    for name in ("out.webm", "out.mov"):
+        subprocess.run([sys.executable, "-W", "ignore", "-c", code, "in.mov", name], check=True, cwd=tmp_path)
+        assert probe(tmp_path / name).streams == {"audio": 1}
