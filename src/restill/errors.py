@@ -48,7 +48,16 @@ def boundary(what: str) -> Iterator[None]:
     except RestillError:
         raise
     except Exception as error:
+        if _is_interruption(error):
+            raise KeyboardInterrupt from error
         raise sentence(error, what) from error
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an exception, such as the ImportError of a library that was being loaded."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
 
 
 def sentence(error: Exception, what: str) -> RestillError:

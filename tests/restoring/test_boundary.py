@@ -136,3 +136,12 @@ def test_a_command_that_fails_is_a_sentence(monkeypatch, restill):
     assert done.err == (
         "error: restill models failed, which should not happen: RuntimeError: nobody thought of it (see --debug)\n"
     )
+
+
+def test_ctrl_c_while_a_library_is_loaded_is_no_fault(monkeypatch, restill):
+    def interrupted() -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    monkeypatch.setattr("restill.zoo.cards", interrupted)
+    done = restill("models")
+    assert (done.status, done.err) == (130, "")

@@ -82,6 +82,8 @@ def main() -> None:
             except SystemExit as end:
                 status = end.code
             ending.finish()
+    except KeyboardInterrupt:
+        status = 130
     except OutputClosed:
         status = ending.CLOSED_PIPE
     except RestillError as error:
