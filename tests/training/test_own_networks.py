@@ -38,7 +38,7 @@ METHOD: dict[str, dict] = {
 }
 BODILESS = {"sequential": "0"}  # where there is no body, what to look at
 # tracing takes a second each; those that are left out are slow tests
-EXPORTED = ("dict", "windowed", "half")
+EXPORTED = ("dict", "windowed", "half", "fixed size")
 
 
 def batch(frames: int = 1, channels: int = 3) -> tuple[Tensor, Tensor]:
@@ -97,8 +97,18 @@ def test_the_exported_file_is_what_was_trained(name: str, tmp_path: Path):
     frames = np.random.default_rng(0).integers(0, 256, (2, 20, 23, 3), dtype=np.uint8)
     assert [frame.shape for frame in restill.stream(restill.load_model(file), frames)] == [(20, 23, 3)] * 2
     if size:
+        assert restill.load_model(file, backend="auto").info.size == size
         with pytest.raises(RestillError, match="takes frames of 24x24 at most, not 25x20"):
             next(restill.stream(restill.load_model(file), [np.zeros((20, 25, 3), np.uint8)]))
+
+
+def test_a_module_is_scored_as_its_file_is(tmp_path: Path):
+    _write_clips(tmp_path)
+    scores = [
+        restill.evaluate(net, "nturain", tmp_path / "NTURain", protocol="all-frames", quiet=True, **more).mean["psnr"]
+        for net, more in ((nn.Identity(), {}), ("none", {}), (nn.Identity(), {"size": (48, 72), "context": 1}))
+    ]
+    assert scores[1] == pytest.approx(scores[0], abs=1e-3) == scores[2]
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -49,6 +49,7 @@ def evaluate(
     context: int | None = None,
     align: str | None = None,
     picture: int | str | None = None,
+    size: Sequence[int] | None = None,
     multiple: int | None = None,
     quiet: bool = False,
 ) -> Report:
@@ -73,6 +74,7 @@ def evaluate(
         context: Of a PyTorch module of your own, as in :func:`restill.export`: frames on either side.
         align: How its frames are aligned: "none" or "dis".
         picture: Which of its outputs is the picture.
+        size: (height, width) in pixels, if it takes one size only; smaller frames are padded to it.
         multiple: Heights and widths must be multiples of this; found by trying where it is not given.
         quiet: No progress.
 
@@ -82,7 +84,7 @@ def evaluate(
     Raises:
         RestillError: A name or a file is wrong, a clip is too short for the protocol, or the run was trained on it.
     """
-    own = {"context": context, "align": align, "picture": picture, "multiple": multiple}
+    own = {"context": context, "align": align, "picture": picture, "size": size, "multiple": multiple}
     if not isinstance(model, str | os.PathLike | Model):
         model = open_module(model, **own)
     elif given := [name for name, value in own.items() if value is not None]:
@@ -323,7 +325,9 @@ def open_module(module: Any, **own: Any) -> Checkpoint:
     def compute(window: np.ndarray) -> np.ndarray:  # (1, K, 3, H, W) -> (1, 3, sH, sW)
         return network(torch.from_numpy(window).to(device)).cpu().numpy()
 
-    return Checkpoint(network, describe(network, name, name, own.get("align") or "none"), Path(name), compute)
+    fixed = None if own.get("size") is None else (own["size"][0], own["size"][1])
+    info = describe(network, name, name, own.get("align") or "none", fixed)
+    return Checkpoint(network, info, Path(name), compute)
 
 
 def _aligner(checkpoint: Path) -> SPyNet:

@@ -173,7 +173,7 @@ def load_model(
     precision = precision or ("auto" if backend == "auto" else info.precision)
     if "auto" in (backend, precision):
         candidates = _candidates(path, info, backend, precision, zoo.safe_precisions(model))
-        chosen = auto.choose(candidates, padded(*(size or USUAL_SIZE), info), threads, example)
+        chosen = auto.choose(candidates, padded(*(size or info.size or USUAL_SIZE), info), threads, example)
         (backend, precision, path), why = chosen.candidate, chosen.why
     else:
         path = in_precision(path, info, precision)
