@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import fields, is_dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from restill.errors import RestillError
+from restill.networks.outputs import NAMES, Picture, Place, as_picture, find_key, leaves, shape, take, wanted
 from restill.networks.spec import NetworkSpec
 from restill.progress import say
 
-Picture = int | str  # which of several outputs: an index, a key, or both: "stages.0"
-_NAMES = ("picture", "image", "out", "output", "pred", "prediction", "clean", "restored", "result", "sr", "hq")
 _OTHER = {"teacher": "teacher_picture=", "student": "student_picture="}
 
 
@@ -133,7 +131,7 @@ class Adapter(nn.Module):
         except Exception as error:  # whatever a module raises: assertions, shapes, errors of other libraries
             raise _Unfit(f"{type(error).__name__}: {_first_line(error)}", error) from error
         self._place = self._find(output, window, frames)
-        picture = _take(output, self._place)
+        picture = take(output, self._place)
         self.scale = picture.shape[-1] // window.shape[-1]
         return picture.float()
 
@@ -144,24 +142,24 @@ class Adapter(nn.Module):
             _Unfit: Nowhere.
         """
         found = dict(leaves(output))
-        pictures = {key: place for key, value in found.items() if (place := _as_picture(key, value, window))}
-        given = ", ".join(f"{key} {_shape(value, len(window))}".strip() for key, value in found.items())
+        pictures = {key: place for key, value in found.items() if (place := as_picture(key, value, window))}
+        given = ", ".join(f"{key} {shape(value, len(window))}".strip() for key, value in found.items())
         if self.picture is not None and found.keys() != {""}:
-            key = _key(self.picture, found)
+            key = find_key(self.picture, found)
             if key is None:
                 raise _Unfit(f"it has no output {self.picture!r}; its outputs are: {given or 'no tensor'}")
             if key not in pictures:
                 raise _Unfit(
-                    f"its output {self.picture!r} is {_shape(found[key], len(window))}, which is no {_wanted(window)}"
+                    f"its output {self.picture!r} is {shape(found[key], len(window))}, which is no {wanted(window)}"
                 )
             return pictures[key]
         if not pictures:
             raise _Unfit(
-                f"it gives {given or f'a value of type {type(output).__name__}'}, which is no {_wanted(window)}"
+                f"it gives {given or f'a value of type {type(output).__name__}'}, which is no {wanted(window)}"
             )
         if self._place.key in pictures:
             return pictures[self._place.key]
-        key = max(pictures, key=lambda name: (found[name].shape[-1], name.split(".")[-1].lower() in _NAMES))
+        key = max(pictures, key=lambda name: (found[name].shape[-1], name.split(".")[-1].lower() in NAMES))
         if len(pictures) > 1 and not self._said:
             self._said = True
             say(
@@ -190,7 +188,7 @@ class _Fixed(nn.Module):
         self.net, self.frames, self.place = net, frames, place
 
     def forward(self, window: Tensor) -> Tensor:
-        return _take(self.net(_shown(window, self.frames)), self.place)
+        return take(self.net(_shown(window, self.frames)), self.place)
 
 
 class _Unfit(Exception):
@@ -199,14 +197,6 @@ class _Unfit(Exception):
     def __init__(self, reason: str, cause: Exception | None = None) -> None:
         super().__init__(reason)
         self.reason, self.cause = reason, cause
-
-
-class Place(NamedTuple):
-    """Where a picture is in what a module gives: at which key, and for a clip at which place of which axis."""
-
-    key: str
-    axis: int
-    at: int
 
 
 def adapt(network: nn.Module, role: str = "network", context: int = 0, picture: Picture | None = None) -> nn.Module:
@@ -257,58 +247,6 @@ def as_for_use(network: nn.Module) -> Iterator[nn.Module]:
             module.training = mode
 
 
-def leaves(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of a nested output, with where it is: "" for a tensor, "0", "out", "stages.0"."""
-    if isinstance(output, Tensor):
-        yield path, output
-        return
-    if isinstance(output, Mapping):
-        parts = {str(key): value for key, value in output.items()}
-    elif isinstance(output, tuple) and hasattr(output, "_fields"):
-        parts = dict(zip(output._fields, output, strict=True))  # type: ignore[attr-defined]
-    elif isinstance(output, Sequence) and not isinstance(output, str | bytes):
-        parts = {str(index): value for index, value in enumerate(output)}
-    elif is_dataclass(output) and not isinstance(output, type):
-        parts = {field.name: getattr(output, field.name) for field in fields(output)}
-    else:
-        return
-    for name, value in parts.items():
-        yield from leaves(value, f"{path}.{name}" if path else name)
-
-
-def _key(picture: Picture, found: Mapping[str, Tensor]) -> str | None:
-    """The path that a user's index or key means; indices may count from the end, and count named outputs too."""
-    if not isinstance(picture, str):
-        top = list(dict.fromkeys(key.split(".")[0] for key in found))
-        if not -len(top) <= picture < len(top):
-            return None
-        picture = top[picture]
-    return picture if picture in found else None
-
-
-def _as_picture(key: str, value: Tensor, window: Tensor) -> Place | None:
-    """Where the picture (B, C, s*H, s*W) is in a tensor: it, or a clip's center frame; None where it is neither."""
-    batch, _, channels, height, width = window.shape
-    place = Place(key, 0, 0)
-    if value.dim() == 5:
-        axis = 1 if value.shape[2] == channels else 2  # (B, T, C, H, W), or (B, C, T, H, W)
-        length = value.shape[axis]
-        place = Place(key, axis, length // 2)
-    picture = _cut(value, place)
-    if not picture.is_floating_point() or picture.dim() != 4 or picture.shape[:2] != (batch, channels):
-        return None
-    scale = picture.shape[-1] // width
-    return place if scale >= 1 and picture.shape[-2:] == (scale * height, scale * width) else None
-
-
-def _take(output: Any, place: Place) -> Tensor:
-    return _cut(dict(leaves(output))[place.key], place)
-
-
-def _cut(value: Tensor, place: Place) -> Tensor:
-    return value.select(place.axis, place.at) if place.axis else value
-
-
 def _shown(window: Tensor, frames: int) -> Tensor:
     """The middle of a window: so many frames; with 0 the center one as a picture."""
     middle = window.shape[1] // 2
@@ -317,18 +255,6 @@ def _shown(window: Tensor, frames: int) -> Tensor:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or ["it gives no reason"])[0]
-
-
-def _wanted(window: Tensor) -> str:
-    _, _, channels, height, width = window.shape
-    return f"picture (B, {channels}, {height}, {width}), nor one a whole number of times as large"
-
-
-def _shape(value: Tensor, batch: int) -> str:
-    if not value.dim():
-        return "a single number"
-    first = "B" if value.shape[0] == batch else str(value.shape[0])
-    return f"({', '.join([first, *map(str, value.shape[1:])])})"
 
 
 def _dtype(network: nn.Module) -> torch.dtype:
