@@ -1,1 +1,1 @@
-"""A student is born: recipe, loop, checkpoint, export."""
+"""Training: recipe, loop, checkpoint, export."""
