@@ -159,8 +159,8 @@ def _distilled(d: Distilled) -> str:
 <p class="verdict">{verdict(d.alone.score, d.cstd.score)}</p>
 <p>Two copies of one student ({escape(d.student)}) were trained for {d.cstd.steps} more steps, from the same weights and
 on the same samples in the same order. One used only the clean frames. The other was also taught by
-{escape(d.teacher)} with CSTD. Both were then scored on held-out clips. One seed and a few hundred steps say little about a method;
-<code>recipes/cstd</code> has the paper's experiments.</p>
+{escape(d.teacher)} with CSTD. Both were then scored on held-out clips. One seed and a few hundred steps say little
+about a method; <code>recipes/cstd</code> has the paper's experiments.</p>
 <div class="wide"><table><thead><tr><th>held-out clips</th><th>parameters</th><th>PSNR, dB<br>{PROTOCOL}, RGB</th>
 <th>SSIM<br>{PROTOCOL}, RGB</th></tr></thead><tbody>{table}</tbody></table></div>
 <div class="crops">{crops}</div>
