@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from restill.errors import RestillError
-from restill.training.pull import Pull, pull
+from restill.training.gradient_norms import GradientNorms, pull
 
 
 def number(value: float | None, form: str = ".3g") -> str:
@@ -23,7 +23,7 @@ def number(value: float | None, form: str = ".3g") -> str:
     return "-" if value is None else format(value, form)
 
 
-def losses(found: Pull) -> list[str]:
+def losses(found: GradientNorms) -> list[str]:
     """The table of gradients, line by line."""
     head = ("loss", "value", "weight", "pull", "over reconstruction's", "in a step", "cosine with it", "steady")
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
@@ -34,7 +34,7 @@ def losses(found: Pull) -> list[str]:
     return lines
 
 
-def rest(found: Pull) -> list[str]:
+def rest(found: GradientNorms) -> list[str]:
     """Everything else, line by line."""
     lines = []
     teacher, student = found.teacher_psnr, found.student_psnr

@@ -22,9 +22,10 @@ from onnxruntime import quantization
 
 from restill import zoo
 from restill.datasets.clean_clips import CleanClips
-from restill.datasets.made_up import MadeUpClips
+from restill.datasets.synthetic import SyntheticClips
 from restill.runtime import auto, backends, load_model
-from restill.runtime.model import example, quantized_file
+from restill.runtime.info import quantized_file
+from restill.runtime.model import example
 from restill.training.calibration import SAMPLES, SIZE, windows
 from restill.training.quantize import named, nodes_in_float, psnr, quantize_with
 
@@ -52,7 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = [(f"{b} {p}", auto.Candidate(b, p, _file(path, p))) for b in auto.installed() for p in _have(path, b)]
         if options.choices:
-            made = MadeUpClips(SAMPLES, plain.info.frames, SIZE)
+            made = SyntheticClips(SAMPLES, plain.info.frames, SIZE)
             calibration = list(windows(plain, made, range(SAMPLES), SAMPLES, np.random.default_rng(0), lambda: None))
             for name, file in _choices(path, [window for window, _ in calibration], Path(folder)):
                 files += [(f"{name}, {b}", auto.Candidate(b, "int8", file)) for b in auto.installed()]

@@ -46,22 +46,22 @@ EQUATIONS: dict[str, dict[int, tuple[str, ...]]] = {
 
 # by method: files in which "(n)" is an equation of its paper
 FILES = {
-    "cstd": ("docs/methods/cstd.md", "distillation/cstd.py", "distillation/cstd_options.py"),
-    "std": ("docs/methods/std.md", "distillation/std.py"),
+    "cstd": ("docs/methods/cstd.md", "distillation/methods/cstd.py", "distillation/cstd_options.py"),
+    "std": ("docs/methods/std.md", "distillation/methods/std.py"),
     "slkd": (
         "docs/methods/slkd.md",
-        "distillation/slkd.py",
+        "distillation/methods/slkd.py",
         "distillation/slkd_options.py",
         "distillation/natural_statistics.py",
         "distillation/block_statistics.py",
-        "tests/distillation/test_slkd.py",
+        "tests/distillation/methods/test_slkd.py",
     ),
-    "ssid-kd": ("docs/methods/ssid-kd.md", "distillation/ssid_kd.py"),
+    "ssid-kd": ("docs/methods/ssid-kd.md", "distillation/methods/ssid_kd.py"),
 }
 
 # files of several papers: there the paper has to be named too, as in "(7) L_recon of CSTD"
 SHARED = (
-    "distillation/plain.py",
+    "distillation/methods/plain.py",
     "distillation/scales.py",
     "distillation/cells.py",
     "losses/reconstruction.py",
@@ -69,6 +69,6 @@ SHARED = (
     "losses/total_variation.py",
     "losses/divergence.py",
     "networks/sid.py",
-    "networks/sid_blocks.py",
+    "networks/blocks/sid_blocks.py",
     "docs/networks/sid.md",
 )

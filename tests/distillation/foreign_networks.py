@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from restill.distillation.cstd import CSTD, CSTDOptions
+from restill.distillation.methods.cstd import CSTD, CSTDOptions
 
 FOREIGN = {"teacher_feature": "encoder", "student_feature": "layers.1:input", "student_head": "layers.1"}
 
@@ -77,7 +77,7 @@ class TinyUnet(nn.Module):
         return self.last(self.refine(torch.cat([fine, back], 1))) + window[:, 1]
 
 
-# where each role of restill.distillation.places is found in a TinyUnet
+# where each role of restill.distillation.feature_paths is found in a TinyUnet
 UNET_PLACES = {
     "feature": "last:input",
     "lr": "refine",

@@ -10,7 +10,7 @@ from foreign_networks import UNET_PLACES, TinyUnet
 from torch import Tensor, nn
 
 from restill.distillation import create_method
-from restill.distillation.slkd import SLKD
+from restill.distillation.methods.slkd import SLKD
 
 PLACES = {role: UNET_PLACES[role] for role in ("encoder", "decoder")}
 

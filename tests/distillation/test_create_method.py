@@ -11,7 +11,7 @@ import torch
 from foreign_networks import ForeignStudent, ForeignTeacher
 
 from restill.distillation import METHODS, create_method, method_class
-from restill.distillation.plain import Plain, PlainOptions
+from restill.distillation.methods.plain import Plain, PlainOptions
 from restill.errors import RestillError
 from restill.networks import create
 

@@ -11,7 +11,7 @@ from foreign_networks import clip, foreign, total
 from torch.nn.functional import l1_loss
 
 from restill.distillation import method_class
-from restill.distillation.cstd import CSTD, CSTDOptions
+from restill.distillation.methods.cstd import CSTD, CSTDOptions
 from restill.distillation.scales import channel_map
 from restill.networks import create
 from restill.training.recipe import load_recipe

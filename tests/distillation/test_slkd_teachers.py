@@ -11,7 +11,7 @@ from foreign_networks import TinyUnet
 from slkd_reference import PLACES, clip, plain_kl, seen, standard, tiny
 
 from restill.distillation import create_method, method_class
-from restill.distillation.slkd import SLKD
+from restill.distillation.methods.slkd import SLKD
 from restill.errors import RestillError
 from restill.networks import NETWORKS, create
 from restill.networks.saved import load_network, save_network

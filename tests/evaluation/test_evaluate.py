@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from restill.cli import app
 from restill.errors import RestillError
 from restill.evaluation import evaluate
+from restill.evaluation.evaluator import open_model
 from restill.evaluation.protocols import protocol
-from restill.evaluation.verdict import open_model
 from restill.runtime import Model, ModelInfo
 
 FRAMES, SIZE = 10, (20, 24)

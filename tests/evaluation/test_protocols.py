@@ -9,7 +9,7 @@ import pytest
 
 from restill.datasets import DATASETS
 from restill.errors import RestillError
-from restill.evaluation.metrics import ssim_gaussian11, ssim_uniform7, to_y
+from restill.evaluation.metrics.psnr_ssim import ssim_gaussian11, ssim_uniform7, to_y
 from restill.evaluation.protocols import PROTOCOLS, default_protocol, protocol
 from restill.evaluation.report import Report
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from restill.cli import app
 from restill.errors import RestillError
 from restill.evaluation import score
-from restill.evaluation.no_reference import brisque_features, piqe
+from restill.evaluation.metrics.brisque_piqe import brisque_features, piqe
 from restill.video import read_frames, transcode
 
 # one support vector in the middle of the range, and a kernel as wide as that

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from restill.distillation.taps import Graft, Tap
+from restill.distillation.hooks import FeatureHook, FeatureReplacement
 
 
 def decode(network: nn.Module, window: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -22,10 +22,10 @@ def decode(network: nn.Module, window: Tensor, other: Tensor) -> tuple[Tensor, T
     """
     spec = network.spec
     with torch.no_grad(), ExitStack() as stack:
-        feature = stack.enter_context(Tap(network, spec.feature))  # type: ignore[union-attr]
-        taps = [(place, stack.enter_context(Tap(network, place))) for place in spec.encoder]  # type: ignore[union-attr]
+        feature = stack.enter_context(FeatureHook(network, spec.feature))  # type: ignore[union-attr]
+        taps = [(place, stack.enter_context(FeatureHook(network, place))) for place in spec.encoder]  # type: ignore[union-attr]
         network(other)
         expected = feature.value
-        with Graft(network, {place: tap.value for place, tap in taps}):
+        with FeatureReplacement(network, {place: tap.value for place, tap in taps}):
             network(window)
         return feature.value, expected

@@ -4,7 +4,7 @@ To add a network, add a row to ``COUNTS``::
 
     Row("NAME", PARAMETERS, "CONVENTION", (HEIGHT, WIDTH), MACS)
 
-``CONVENTION`` is one of ``restill.evaluation.complexity.CONVENTIONS``: ``all`` (every multiply-accumulate of
+``CONVENTION`` is one of ``restill.networks.complexity.CONVENTIONS``: ``all`` (every multiply-accumulate of
 convolutions, linear layers and attention, nothing else), ``cstd`` (plus one per output of a convolution with a bias),
 ``std`` (without what a deformable convolution does itself), ``slkd`` (plus 5 per element of an ``nn.LayerNorm``),
 ``ssid`` (plus biases, elements of ReLU modules and what is pooled). The size is the input's. ``MACS`` is an exact int,
@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from restill.evaluation.complexity import count
 from restill.networks import NETWORKS, create
+from restill.networks.complexity import count
 
 torch.set_num_threads(1)
 

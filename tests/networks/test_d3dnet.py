@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import conv3d, interpolate
 
-from restill.distillation.taps import Tap
+from restill.distillation.hooks import FeatureHook
 from restill.errors import RestillError
 from restill.networks.d3dnet import D3Dnet, DeformableConv3d
 
@@ -45,7 +45,7 @@ def test_the_center_is_the_base(channels):
     network = D3Dnet(channels, width=2)
     window = torch.rand(1, 7, 3, 5, 6)
     base = interpolate(window[:, 3], scale_factor=4, mode="bilinear")
-    with torch.no_grad(), Tap(network, "fuse:input") as tap:
+    with torch.no_grad(), FeatureHook(network, "fuse:input") as tap:
         assert not torch.equal(network(window), base)
         for parameter in network.head.parameters():
             parameter.zero_()
@@ -59,7 +59,7 @@ def test_frames_are_fused_frame_by_frame():
     window = torch.rand(1, 7, 3, 5, 6)
     other = window.clone()
     other[:, 6] += 0.1  # the last frame reaches the last two through the first layer's three frames
-    with torch.no_grad(), Tap(network, "fuse:input") as tap:
+    with torch.no_grad(), FeatureHook(network, "fuse:input") as tap:
         network(window)
         before = tap.value
         network(other)

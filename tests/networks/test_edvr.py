@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import interpolate, leaky_relu
 from u_shapes import meta, set_center
 
-from restill.distillation.taps import Tap
+from restill.distillation.hooks import FeatureHook
 from restill.errors import RestillError
 from restill.networks import create
 from restill.networks.edvr import EDVRM, AlignLevel, PCDAlignment, ResidualBlock, TSAFusion, pooled
@@ -81,7 +81,7 @@ def test_offsets_from_a_coarser_level_are_twice_as_long():
     level = AlignLevel(8)
     coarse_guide, coarse = torch.randn(2, 8, 3, 4), torch.randn(2, 8, 3, 4)
     frame, center = torch.randn(2, 8, 6, 8), torch.randn(2, 8, 6, 8)
-    with torch.no_grad(), Tap(level, "refine:input") as refined, Tap(level, "merge:input") as merged:
+    with torch.no_grad(), FeatureHook(level, "refine:input") as refined, FeatureHook(level, "merge:input") as merged:
         level(frame, center, coarse_guide, coarse)
     larger = [interpolate(x, scale_factor=2, mode="bilinear") for x in (coarse_guide, coarse)]
     assert torch.allclose(refined.value[:, 8:], 2 * larger[0])
@@ -132,7 +132,11 @@ def test_frames_and_depths_are_in_the_instances_spec():
 
 def test_the_feature_is_at_output_resolution_and_the_other_is_not():
     network = create("edvr-m", **SMALL)
-    with torch.no_grad(), Tap(network, network.spec.feature) as hr, Tap(network, network.spec.lr_feature) as lr:  # type: ignore[union-attr,arg-type]
+    with (
+        torch.no_grad(),
+        FeatureHook(network, network.spec.feature) as hr,
+        FeatureHook(network, network.spec.lr_feature) as lr,
+    ):  # type: ignore[union-attr,arg-type]
         network(torch.rand(2, 3, 3, 8, 12))
     assert hr.value.shape == (2, 64, 32, 48)
     assert lr.value.shape == (2, 8, 8, 12)

@@ -9,8 +9,8 @@ from cutting import decode
 from small_networks import SMALL
 from torch.nn.functional import interpolate
 
+from restill.distillation.hooks import FeatureHook
 from restill.distillation.scales import pad_to_multiple
-from restill.distillation.taps import Tap
 from restill.errors import RestillError
 from restill.networks import NETWORKS, NetworkSpec, create
 from restill.training.checkpoint import load_network, save_network
@@ -58,7 +58,7 @@ def test_gradients_reach_every_weight_and_every_frame(network):
 
 def test_the_head_makes_the_picture_of_the_feature(network):
     window = torch.rand(1, spec(network).frames, 3, *sides(network, 16, 16))
-    with torch.no_grad(), Tap(network, spec(network).feature) as tap:
+    with torch.no_grad(), FeatureHook(network, spec(network).feature) as tap:
         clean = network(window)
         if spec(network).head is None:
             assert tap.value.shape[0] == 1
@@ -78,7 +78,7 @@ def test_every_place_that_the_spec_names_is_a_map(network):
     paths = [s.feature, *s.levels, *s.encoder, *s.decoder, *filter(None, [s.lr_feature, s.embedding])]
     window = torch.rand(2, s.frames, 3, *sides(network, 16, 24))
     with torch.no_grad(), ExitStack() as stack:
-        taps = [stack.enter_context(Tap(network, path)) for path in paths]
+        taps = [stack.enter_context(FeatureHook(network, path)) for path in paths]
         network(window)
     for tap in taps:
         assert tap.value.shape[0] == 2, tap.path
@@ -101,7 +101,7 @@ def test_the_encoder_is_all_that_the_decoder_takes(network):
     assert torch.allclose(found, expected, atol=1e-6)
     with torch.no_grad(), ExitStack() as stack:
         feature, *taps = (
-            stack.enter_context(Tap(network, path)) for path in (spec(network).feature, *spec(network).encoder)
+            stack.enter_context(FeatureHook(network, path)) for path in (spec(network).feature, *spec(network).encoder)
         )
         network(window)
     assert not torch.allclose(feature.value, expected, atol=1e-5)  # the test would see it

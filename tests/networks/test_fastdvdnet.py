@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from restill.distillation.taps import Tap
+from restill.distillation.hooks import FeatureHook
 from restill.networks.fastdvdnet import Block, FastDVDnetVSR, clean, triplets
 
 torch.set_num_threads(1)
@@ -34,7 +34,7 @@ def test_a_stage_takes_what_its_block_finds_off_the_center():
     assert clean(First(), squares)[0, :, 0, 0, 0].tolist() == [1, 3, 5, 7, 9]
     network = FastDVDnetVSR(**SMALL).eval()
     network.stage1 = network.stage2 = First()  # type: ignore[assignment]
-    with torch.no_grad(), Tap(network, "stage3:input") as tap:
+    with torch.no_grad(), FeatureHook(network, "stage3:input") as tap:
         network(squares)
     # differences of differences of squares; the second stage's frames have the first frame's difference as neighbor
     assert tap.value[0, :, 0, 0].tolist() == [2.0] * 9
@@ -58,7 +58,7 @@ def test_all_triplets_of_a_stage_share_weights_and_statistics():
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     assert {int(m.num_batches_tracked) for m in norms} == {1}  # type: ignore[arg-type]
     frame = torch.rand(1, 1, 3, 8, 8)
-    with torch.no_grad(), Tap(network.eval(), "after1") as tap:
+    with torch.no_grad(), FeatureHook(network.eval(), "after1") as tap:
         network(frame.expand(1, 7, 3, 8, 8))
     five = tap.value.unflatten(1, (5, 3))
     assert torch.allclose(five, five[:, :1].expand_as(five), atol=1e-6)  # still pictures: five times the same

@@ -5,7 +5,7 @@ from math import exp, tanh
 import pytest
 import torch
 
-from restill.distillation.taps import Tap
+from restill.distillation.hooks import FeatureHook
 from restill.errors import RestillError
 from restill.networks.prenet import PReNet
 from restill.training.convert import match_keys
@@ -60,7 +60,7 @@ def test_iterations_share_their_weights_and_a_tap_keeps_the_last():
     calls = []
     network.body[4].register_forward_hook(lambda module, inputs, output: calls.append(output))
     window = torch.rand(1, 1, 3, 7, 9)
-    with Tap(network, "body.4@last") as tap:
+    with FeatureHook(network, "body.4@last") as tap:
         out = network(window)
     assert len(calls) == 6
     assert torch.equal(tap.value, calls[5])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from restill.distillation.taps import Tap
+from restill.distillation.hooks import FeatureHook
 from restill.errors import RestillError
 from restill.networks.rbpn import RBPN, BackProjection, ResidualBlock
 
@@ -53,7 +53,7 @@ def test_each_neighbor_meets_the_center_and_its_flow():
     window = torch.rand(1, 5, 3, 8, 8)
     seen = []
     network.pair.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    with torch.no_grad(), Tap(network, "head:input") as tap:
+    with torch.no_grad(), FeatureHook(network, "head:input") as tap:
         network(window)
         first = tap.value
         window[:, 3] += 0.1  # the third neighbor: what was projected before it stays

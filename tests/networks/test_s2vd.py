@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from restill.distillation.taps import Tap
+from restill.distillation.hooks import FeatureHook
 from restill.errors import RestillError
 from restill.networks.s2vd import S2VD, ClipConv
 from restill.training.convert import match_keys
@@ -34,7 +34,7 @@ def test_a_frame_is_folded_color_by_color_then_row_by_row():
     network = S2VD(channels=4, frames=1).eval()
     window = torch.zeros(1, 1, 3, 2, 2)
     window[0, 0, 1] = torch.tensor([[1.0, 2.0], [3.0, 4.0]])  # green
-    with Tap(network, "first.0:input") as tap:
+    with FeatureHook(network, "first.0:input") as tap:
         network(window)
     assert tap.value.flatten().tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0]
 

@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn.functional import max_pool2d
 from u_shapes import set_center
 
-from restill.distillation.taps import Tap
+from restill.distillation.hooks import FeatureHook
 from restill.errors import RestillError
 from restill.networks import create
-from restill.networks.sid_blocks import MFFB, PFFB, Between, Build, Dense, shrink
+from restill.networks.blocks.sid_blocks import MFFB, PFFB, Between, Build, Dense, shrink
 from restill.runtime import load_model
 from restill.training.export import describe, to_onnx
 
@@ -216,7 +216,7 @@ def test_places():
     network = create("sid", **SMALL)
     picture = torch.rand(1, 1, 3, 33, 47)
     last = network.encoder4.units[0]  # type: ignore[union-attr,index]
-    with torch.no_grad(), Tap(network, "embedding") as code, Tap(network, "tail:input") as feature:
+    with torch.no_grad(), FeatureHook(network, "embedding") as code, FeatureHook(network, "tail:input") as feature:
         outputs = []
         last.register_forward_hook(lambda *a: outputs.append(a[-1]))  # type: ignore[union-attr,operator]
         network(picture)

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from restill.distillation.taps import Tap
+from restill.distillation.hooks import FeatureHook
+from restill.networks.blocks.upsampling import luma
 from restill.networks.sofvsr import SOFVSR, UNIT, FlowNet, HalfBlock, drafts
-from restill.networks.upsampling import luma
 
 torch.set_num_threads(1)
 SMALL = {"channels": 4, "hr_channels": 4, "flow_blocks": 1}
@@ -56,7 +56,7 @@ def test_without_flow_the_drafts_are_the_neighbors():
         for parameter in network.head.parameters():
             parameter.zero_()
         window = torch.rand(2, 3, 3, 6, 8)
-        with Tap(network, "first:input") as tap:
+        with FeatureHook(network, "first:input") as tap:
             picture = network(window)
     y = luma(window)[:, :, 0]
     expected = torch.cat([y[:, 1:2], y[:, :1].expand(-1, 16, -1, -1), y[:, 2:].expand(-1, 16, -1, -1)], 1)

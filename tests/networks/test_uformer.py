@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from restill.distillation.taps import Tap
+from restill.distillation.hooks import FeatureHook
 from restill.errors import RestillError
 from restill.networks.uformer import (
     LeFF,
@@ -196,7 +196,11 @@ def test_stochastic_depth_keeps_the_mean_follows_the_seed_and_is_off_outside_tra
 def test_the_decoder_takes_the_upsampled_map_first_and_nothing_but_what_the_spec_names():
     network = tiny(depths=[1, 1, 1, 1, 1])
     window = torch.rand(1, 1, 3, 8, 16)
-    with Tap(network, "up.0") as up, Tap(network, "encoder.1") as skip, Tap(network, "decoder.0:input") as decoder:
+    with (
+        FeatureHook(network, "up.0") as up,
+        FeatureHook(network, "encoder.1") as skip,
+        FeatureHook(network, "decoder.0:input") as decoder,
+    ):
         network(window)
     assert torch.equal(decoder.value, torch.cat([up.value, skip.value], 1))
     for path in network.spec.encoder:

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from restill.errors import RestillError
-from restill.networks.upsampling import luma
+from restill.networks.blocks.upsampling import luma
 from restill.networks.vdsr import VDSR
 
 torch.set_num_threads(1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from restill.distillation.taps import Tap
+from restill.distillation.hooks import FeatureHook
 from restill.networks.vespcn import REACH, VESPCN
 
 torch.set_num_threads(1)
@@ -50,7 +50,7 @@ def test_two_steps_of_flow_in_pixels_x_first():
 def test_the_trunk_sees_warped_neighbors_around_the_center():
     network, coarse, _ = still()
     window = torch.rand(1, 3, 3, 12, 16)
-    with torch.no_grad(), Tap(network, "trunk:input") as tap:
+    with torch.no_grad(), FeatureHook(network, "trunk:input") as tap:
         network(window)
         assert torch.allclose(tap.value, window.flatten(1, 2), atol=1e-5)
         coarse[:16] = atanh(3 / REACH)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from restill.distillation.taps import Tap
+from restill.distillation.hooks import FeatureHook
 from restill.errors import RestillError
 from restill.networks.vsrnet import VSRNet
 
@@ -18,7 +18,7 @@ def test_each_frame_has_a_first_layer_of_its_own(channels):
     window = torch.rand(1, 5, 3, 4, 4)
     other = window.clone()
     other[:, 3] += 0.1
-    with torch.no_grad(), Tap(network, "conv1") as tap:
+    with torch.no_grad(), FeatureHook(network, "conv1") as tap:
         network(window)
         before = tap.value
         network(other)

@@ -13,7 +13,8 @@ from restill import zoo
 from restill.datasets.files import cache_folder
 from restill.errors import RestillError
 from restill.runtime import auto, backends, load_model
-from restill.runtime.model import example, fingerprint, quantized_file
+from restill.runtime.info import fingerprint, quantized_file
+from restill.runtime.model import example
 
 TAKES = {("onnxruntime", "f32"): 0.03, ("openvino", "bf16"): 0.02, ("openvino", "int8"): 0.01}  # the others: longer
 
@@ -144,5 +145,5 @@ def test_a_real_trial(pair, monkeypatch):
 def test_large_frames_are_tried_smaller():
     assert auto._limited((480, 640)) == (480, 640)
     height, width = auto._limited((2160, 3840))
-    assert height * width <= auto.MOST_PIXELS
+    assert height * width <= auto.MAX_PIXELS
     assert np.isclose(width / height, 16 / 9, rtol=0.02)

@@ -50,7 +50,7 @@ def streaks(rng: np.random.Generator, count: int) -> list[np.ndarray]:
     return found
 
 
-def student(tiny_model, network: Network | None = None, before: int = 1, after: int = 1, lanes: int = 1) -> Model:
+def student(tiny_model, network: Network | None = None, before: int = 1, after: int = 1, workers: int = 1) -> Model:
     """A student for rain that does what a function says; by default it takes everything small and bright for rain."""
 
     def opened(window: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ def student(tiny_model, network: Network | None = None, before: int = 1, after: 
         return cv2.morphologyEx(frame, cv2.MORPH_OPEN, np.ones((9, 9), np.uint8)).transpose(2, 0, 1)[None]
 
     info = load_model(tiny_model(before, after, align="dis"), threads=1).info
-    return Model(info, Path(), "test", network or opened, lanes=lanes)
+    return Model(info, Path(), "test", network or opened, workers=workers)
 
 
 def dim(window: np.ndarray) -> np.ndarray:
@@ -140,9 +140,9 @@ def test_the_stream_equals_the_whole_clip_with_text(tiny_model, before, after, d
     letters = overlay(rng)
     frames = [as_type(np.where(letters[..., None], 235, f), dtype) for f in scene(rng, 5, speed=4)]
     model = student(tiny_model, before=before, after=after)
-    lanes = student(tiny_model, before=before, after=after, lanes=2)
+    workers = student(tiny_model, before=before, after=after, workers=2)
     whole = whole_clip(model, frames, guard=guard)
-    for streamed in (stream(model, frames, guard=guard), stream(lanes, frames, guard=guard)):
+    for streamed in (stream(model, frames, guard=guard), stream(workers, frames, guard=guard)):
         assert all(np.array_equal(a, b) for a, b in zip(streamed, whole, strict=True))
     assert np.array_equal(whole[2][letters], frames[2][letters]) == guard
 

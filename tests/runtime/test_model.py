@@ -10,7 +10,7 @@ import pytest
 
 from restill.errors import RestillError
 from restill.runtime import load_model
-from restill.runtime.model import fingerprint, quantized_file
+from restill.runtime.info import fingerprint, quantized_file
 
 
 def test_info_and_run(tiny_model):

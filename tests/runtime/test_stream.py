@@ -43,18 +43,18 @@ def test_equals_whole_clip(tiny_model, align, count, before, after):
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_several_lanes_give_the_same_frames_in_order(tiny_model, backend, count):
+def test_several_workers_give_the_same_frames_in_order(tiny_model, backend, count):
     if backend == "openvino":
         pytest.importorskip("openvino")
     file, frames = tiny_model(1, 1, align="dis"), clip(count, 37, 53)
-    one, three = (load_model(file, backend=backend, threads=lanes, lanes=lanes) for lanes in (1, 3))
+    one, three = (load_model(file, backend=backend, threads=workers, workers=workers) for workers in (1, 3))
     streamed = list(stream(three, iter(frames)))
     assert len(streamed) == count
     assert all(np.array_equal(a, b) for a, b in zip(streamed, stream(one, frames), strict=True))
 
 
-def test_several_lanes_read_as_many_frames_ahead_and_no_more(tiny_model):
-    model, read = load_model(tiny_model(1, 1), threads=2, lanes=2), []
+def test_several_workers_read_as_many_frames_ahead_and_no_more(tiny_model):
+    model, read = load_model(tiny_model(1, 1), threads=2, workers=2), []
 
     def frames():
         for index, frame in enumerate(clip(8, 32, 32)):
@@ -77,7 +77,7 @@ def test_what_goes_wrong_in_a_lane_is_raised(tiny_model):
         raise ValueError("the network fails")
 
     with pytest.raises(ValueError, match="the network fails"):
-        list(stream(Model(info, Path(), "test", fail, lanes=2), clip(5, 32, 32)))
+        list(stream(Model(info, Path(), "test", fail, workers=2), clip(5, 32, 32)))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

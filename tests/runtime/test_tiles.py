@@ -48,7 +48,7 @@ def seen_sizes(monkeypatch, path, **options) -> set[tuple[int, ...]]:
     """Heights and widths of all windows that the network took for one frame of 100x150."""
     seen = set()
 
-    def load(file, threads, precision, lanes):
+    def load(file, threads, precision, workers):
         def compute(window):
             seen.add(window.shape[-2:])
             return window[:, 0]
@@ -63,7 +63,7 @@ def seen_sizes(monkeypatch, path, **options) -> set[tuple[int, ...]]:
 def test_large_frames_are_cut_by_default(tiny_model, monkeypatch):
     path = tiny_model(reach=3)
     assert seen_sizes(monkeypatch, path) == {(100, 152)}
-    monkeypatch.setattr(models, "MOST_PIXELS", 100 * 151)
+    monkeypatch.setattr(models, "MAX_PIXELS", 100 * 151)
     monkeypatch.setattr(models, "TILE", 64)
     assert seen_sizes(monkeypatch, path) == {(72, 72)}
     assert seen_sizes(monkeypatch, path, tile=0) == {(100, 152)}

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from restill.networks import create
+from restill.networks.receptive_field import reach
 from restill.runtime import load_model, stream
 from restill.training import calibration
 from restill.training.export import describe, to_onnx
 from restill.training.quantize import psnr, quantize
-from restill.training.reach import reach
 
 module = sys.modules["restill.training.quantize"]
 methods = module._methods()

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from restill.cli import app
 from restill.errors import RestillError
 from restill.networks import NETWORKS, create, network_class
+from restill.networks.blocks.spynet import SPyNet, load_spynet
 from restill.networks.published import Published
-from restill.networks.spynet import SPyNet, load_spynet
 from restill.training.checkpoint import load_network
 from restill.training.convert import convert, match_keys
 from restill.training.weights_file import read_places

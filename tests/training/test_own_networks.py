@@ -24,7 +24,7 @@ from restill.distillation import METHODS
 from restill.distillation.paired import Paired
 from restill.errors import RestillError
 from restill.networks.adapter import adapt
-from restill.runtime.model import read_info
+from restill.runtime.info import read_info
 from restill.training import calibration
 from restill.training import quantize as quantizing
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 import restill
 from restill.errors import RestillError
 from restill.training import process
+from restill.training.gradient_norms import pull
 from restill.training.process import left_as_found, random_state, seed_all, set_random_state, usable_cpus
-from restill.training.pull import pull
 
 
 class Net(nn.Module):

@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 from restill import zoo
 from restill.cli import app
 from restill.datasets.leaks import digest, remember_tests
-from restill.datasets.made_up import MadeUpClips, made_up_clip
+from restill.datasets.synthetic import SyntheticClips, synthetic_clip
 from restill.degradations.rain import RainSettings, rain_clip
 from restill.errors import RestillError
 from restill.runtime import Model, load_model, stream
-from restill.runtime.model import fingerprint, quantized_file, read_info
+from restill.runtime.info import fingerprint, quantized_file, read_info
 from restill.training import calibration
 from restill.training import quantize as module
 from restill.training.calibration import windows
@@ -70,7 +70,7 @@ def student(tmp_path: Path) -> Path:
 def write_clips(root: Path, names: str) -> Path:
     for seed, name in enumerate(names):
         (root / name).mkdir(parents=True)
-        for t, frame in enumerate(made_up_clip(seed, 4, (60, 80))):
+        for t, frame in enumerate(synthetic_clip(seed, 4, (60, 80))):
             write_picture(root / name / f"{t}.png", frame)
     return root
 
@@ -128,7 +128,7 @@ def test_the_shipped_file_agrees(backend, precision):
     plain, other = (
         load_model("rill-s", threads=1, **how) for how in ({}, {"backend": backend, "precision": precision})
     )
-    source = MadeUpClips(3, 3, (96, 128))
+    source = SyntheticClips(3, 3, (96, 128))
     made = windows(plain, source, range(3), 3, np.random.default_rng(9), lambda: None)
     pairs = [(other.run(window), plain.run(window)) for window, _ in made]
     assert psnr(*zip(*pairs, strict=True)) > 45
@@ -138,9 +138,9 @@ def test_windows_are_the_streams(student):
     model = load_model(student, threads=1)
     seen = []
     spy = Model(model.info, student, "spy", lambda window: seen.append(window.copy()) or window[:, 1])
-    clean = made_up_clip(0, 3, (48, 64))
+    clean = synthetic_clip(0, 3, (48, 64))
     rng = np.random.default_rng(5)
-    ((window, truth),) = windows(model, MadeUpClips(1, 3, (48, 64)), [0], 1, rng, lambda: None)
+    ((window, truth),) = windows(model, SyntheticClips(1, 3, (48, 64)), [0], 1, rng, lambda: None)
     rng = np.random.default_rng(5)
     _ = [rng.integers(1) for _ in range(3)]  # where the window starts: there is one place
     settings = RainSettings.random(rng)
@@ -159,7 +159,7 @@ def test_clips_of_ones_own(student, tmp_path):
 
 def test_no_test_picture_is_calibrated_on(student, tmp_path):
     clips = write_clips(tmp_path / "clips", "ab")
-    remember_tests([("the/test/1.png", digest(made_up_clip(1, 4, (60, 80))[2]))])
+    remember_tests([("the/test/1.png", digest(synthetic_clip(1, 4, (60, 80))[2]))])
     with pytest.raises(RestillError, match=r"frame 3 shows the very picture of the/test/1\.png.*take the clip out"):
         quantize(student, tmp_path / "o.onnx", clips=clips, **FEW)
     assert not (tmp_path / "o.onnx").exists()
@@ -201,9 +201,9 @@ def test_without_onnx(student, monkeypatch, capsys):
 
 
 def test_made_up_clips():
-    a, b = made_up_clip(3, 3, (48, 64)), made_up_clip(3, 3, (48, 64))
+    a, b = synthetic_clip(3, 3, (48, 64)), synthetic_clip(3, 3, (48, 64))
     assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
     assert {frame.shape for frame in a} == {(48, 64, 3)}
     assert a[0].dtype == np.uint8
     assert not np.array_equal(a[0], a[2])
-    assert not np.array_equal(a[0], made_up_clip(4, 3, (48, 64))[0])
+    assert not np.array_equal(a[0], synthetic_clip(4, 3, (48, 64))[0])

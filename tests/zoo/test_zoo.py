@@ -9,7 +9,7 @@ import pytest
 from restill import zoo
 from restill.errors import RestillError
 from restill.runtime import load_model
-from restill.runtime.model import quantized_file
+from restill.runtime.info import quantized_file
 
 CARD = """
 [card]

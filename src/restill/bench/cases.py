@@ -10,7 +10,8 @@ from restill import zoo
 from restill.bench.untrained import file_of
 from restill.errors import RestillError, need_extra
 from restill.runtime import backends
-from restill.runtime.model import default_threads, read_info
+from restill.runtime.info import read_info
+from restill.runtime.model import default_threads
 
 SIZES = ("640x480", "1280x720")
 SMALLEST, LARGEST = 16, 8192  # pixels on a side: what the flow needs, and what H.264 players take

@@ -30,9 +30,8 @@ from restill.progress import track
 from restill.restoring.api import restore
 from restill.runtime import Model, load_model, stream
 from restill.runtime.backends import Compute
-from restill.runtime.feeds import padded
 from restill.video import EncodeSettings
-from restill.video.decode import Ticket, open_source
+from restill.video.decode import FrameInfo, open_source
 from restill.video.segmented import open_sink
 
 
@@ -190,7 +189,7 @@ def load_models(plan: Plan) -> tuple[dict[tuple[str, str, str], Model], list[str
 
 def macs(model: Model, size: tuple[int, int]) -> float:
     """Multiply-accumulates of a frame of (height, width) pixels, with what is added to fit the network's multiple."""
-    height, width = padded(*size, model.info)
+    height, width = model.info.padded(*size)
     return model.info.macs_per_pixel * height * width
 
 
@@ -268,7 +267,7 @@ def time_stream(
     return (time.perf_counter() - began) / len(frames), restored
 
 
-def read(path: Path, clock: Clock) -> tuple[list[np.ndarray], list[Ticket]]:
+def read(path: Path, clock: Clock) -> tuple[list[np.ndarray], list[FrameInfo]]:
     """Every frame of a file with its ticket, all in memory."""
     with closing(open_source(path)) as source:
         pairs = list(source.frames(clock=clock))
@@ -276,7 +275,7 @@ def read(path: Path, clock: Clock) -> tuple[list[np.ndarray], list[Ticket]]:
 
 
 def write(
-    source_path: Path, target: Path, frames: Iterable[np.ndarray], tickets: Iterable[Ticket], clock: Clock
+    source_path: Path, target: Path, frames: Iterable[np.ndarray], tickets: Iterable[FrameInfo], clock: Clock
 ) -> None:
     """Write restored frames as the pipeline does, with the settings that ``restill derain`` has by default."""
     with closing(open_source(source_path)) as source:

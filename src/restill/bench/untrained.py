@@ -8,7 +8,7 @@ from restill import zoo
 from restill.datasets.files import cache_folder
 from restill.errors import RestillError, need_extra
 from restill.networks import NETWORKS
-from restill.runtime.model import read_info
+from restill.runtime.info import read_info
 from restill.version import __version__
 
 

@@ -112,7 +112,7 @@ def inspect(
     quiet: Quiet = False,
 ) -> None:
     """Write what papers show: crops, error maps, temporal profiles; features and attention of checkpoints."""
-    from restill.evaluation.inspect import inspect as run
+    from restill.evaluation.inspection.inspect import inspect as run
 
     page = run(
         clip,

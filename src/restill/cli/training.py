@@ -26,8 +26,8 @@ def networks(
     quiet: Quiet = False,
 ) -> None:
     """List every network with its parameters and multiply-accumulates (MACs). See docs/protocols.md."""
-    from restill.evaluation import complexity
     from restill.evaluation.report import complexity_table
+    from restill.networks import complexity
 
     height_width = complexity.parse_size(size)
     rows = complexity.table(height_width, convention, task, quiet=quiet)

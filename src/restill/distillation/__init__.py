@@ -12,24 +12,24 @@ from restill.registry import look_up
 if TYPE_CHECKING:
     from torch import nn
 
+    from restill.distillation.feature_paths import FeaturePaths
     from restill.distillation.method import Method, MethodOptions
-    from restill.distillation.places import Places
 
 METHODS = {
-    "plain": "restill.distillation.plain:Plain",
-    "cstd": "restill.distillation.cstd:CSTD",
-    "std": "restill.distillation.std:STD",
-    "slkd": "restill.distillation.slkd:SLKD",
-    "ssid-kd": "restill.distillation.ssid_kd:SSIDKD",
-    "output": "restill.distillation.output:Output",
-    "mse": "restill.distillation.mse:FeatureMSE",
-    "srkd": "restill.distillation.srkd:SRKD",
-    "at": "restill.distillation.at:AT",
-    "fakd": "restill.distillation.fakd:FAKD",
-    "pisr-teacher": "restill.distillation.pisr_teacher:PISRTeacher",
-    "pisr": "restill.distillation.pisr:PISR",
-    "dfkd": "restill.distillation.dfkd:DFKD",
-    "dckd": "restill.distillation.dckd:DCKD",
+    "plain": "restill.distillation.methods.plain:Plain",
+    "cstd": "restill.distillation.methods.cstd:CSTD",
+    "std": "restill.distillation.methods.std:STD",
+    "slkd": "restill.distillation.methods.slkd:SLKD",
+    "ssid-kd": "restill.distillation.methods.ssid_kd:SSIDKD",
+    "output": "restill.distillation.methods.output:Output",
+    "mse": "restill.distillation.methods.mse:FeatureMSE",
+    "srkd": "restill.distillation.methods.srkd:SRKD",
+    "at": "restill.distillation.methods.at:AT",
+    "fakd": "restill.distillation.methods.fakd:FAKD",
+    "pisr-teacher": "restill.distillation.methods.pisr_teacher:PISRTeacher",
+    "pisr": "restill.distillation.methods.pisr:PISR",
+    "dfkd": "restill.distillation.methods.dfkd:DFKD",
+    "dckd": "restill.distillation.methods.dckd:DCKD",
 }
 
 _NO_METHOD = (
@@ -57,8 +57,8 @@ def create_method(
     student: nn.Module,
     context: int,
     *,
-    teacher_feature: Places | None = None,
-    student_feature: Places | None = None,
+    teacher_feature: FeaturePaths | None = None,
+    student_feature: FeaturePaths | None = None,
     student_head: str | None = None,
     **options: Any,
 ) -> Method:
@@ -73,7 +73,8 @@ def create_method(
         context: Frames at either end of each clip that are only context: the larger of the two networks' own.
         teacher_feature: Where the method looks in the teacher; its spec's places if not given. A module path
             ("decoder.3" for what comes out, "head:input" for what goes in), a list of them for a method that looks
-            at several levels, or a dict from role to either; the roles are in :mod:`restill.distillation.places`.
+            at several levels, or a dict from role to either. See
+            :mod:`restill.distillation.feature_paths` for the roles.
         student_feature: The same of the student.
         student_head: Path of the module that turns the student's feature into the picture; its spec's if not given.
         options: The method's own (its ``Options``).

@@ -8,8 +8,8 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from restill.distillation.feature_paths import FeaturePaths
 from restill.distillation.method import MethodOptions
-from restill.distillation.places import Places
 from restill.distillation.scales import Seen, Tapped, common_multiple
 from restill.distillation.supervised import Supervised, SupervisedOptions
 from restill.distillation.windows import Batch
@@ -35,7 +35,7 @@ class Paired(Supervised[AnyOptions], Generic[AnyOptions]):
         context: Frames at either end of a clip that are only context.
         options: The method's own.
         teacher_feature: Where to look in the teacher, if not at its spec's places (see
-            :mod:`restill.distillation.places`).
+            :mod:`restill.distillation.feature_paths`).
         student_feature: The same of the student.
         student_head: Path of the module that turns the student's last feature into the picture, if not its spec's;
             used only where ``recon_weights`` asks for coarser pictures.
@@ -52,8 +52,8 @@ class Paired(Supervised[AnyOptions], Generic[AnyOptions]):
         student: nn.Module,
         context: int,
         options: AnyOptions | None = None,
-        teacher_feature: Places | None = None,
-        student_feature: Places | None = None,
+        teacher_feature: FeaturePaths | None = None,
+        student_feature: FeaturePaths | None = None,
         student_head: str | None = None,
     ) -> None:
         super().__init__(student, context, options, student_feature, student_head, teacher=teacher)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, pad
 
-from restill.distillation.places import ROLES, Places, find_places
-from restill.distillation.taps import Tap, find_module
+from restill.distillation.feature_paths import ROLES, FeaturePaths, find_feature_paths
+from restill.distillation.hooks import FeatureHook, find_module
 from restill.errors import RestillError
 from restill.losses.pyramid import pyramid
 from restill.networks.adapter import class_name
@@ -45,7 +45,7 @@ class Tapped:
         side: "teacher" or "student", for error messages.
         before: Frames of context before the center.
         after: Frames after it.
-        places: Tap paths by role, see :mod:`restill.distillation.places`.
+        places: Tap paths by role, see :mod:`restill.distillation.feature_paths`.
         head: Path of the module that turns the feature into the picture; None if there is none.
         residual: The head's output is added to the center frame.
         upsample: How the center frame is enlarged for that.
@@ -68,7 +68,7 @@ class Tapped:
         network: nn.Module,
         side: str,
         context: int,
-        given: Places | None = None,
+        given: FeaturePaths | None = None,
         head: str | None = None,
         roles: Sequence[str] = ("feature",),
     ) -> Tapped:
@@ -78,7 +78,7 @@ class Tapped:
             RestillError: A path leads nowhere.
         """
         spec: NetworkSpec | None = getattr(network, "spec", None)
-        places = find_places(network, side, given, roles)
+        places = find_feature_paths(network, side, given, roles)
         if spec is not None:
             places.setdefault("feature", (spec.feature,))  # for the coarser pictures
         if spec is not None and head is None and places["feature"] == (spec.feature,):
@@ -119,7 +119,7 @@ class Tapped:
         """
         with ExitStack() as stack:
             paths = dict.fromkeys(path for paths in self.places.values() for path in paths)
-            taps = [stack.enter_context(Tap(self.network, path)) for path in paths]
+            taps = [stack.enter_context(FeatureHook(self.network, path)) for path in paths]
             picture = self.network(windows)
         return Seen(picture, {tap.path: tap.value for tap in taps})
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, field_validator
 from torch import nn
 
+from restill.distillation.methods.plain import Weight
 from restill.distillation.paired import PairedOptions
-from restill.distillation.plain import Weight
 from restill.losses.divergence import Direction
 
 Positive = Annotated[int, Field(ge=1)]

@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from restill.distillation.feature_paths import FeaturePaths
 from restill.distillation.method import Method, MethodOptions
-from restill.distillation.places import Places
 from restill.distillation.scales import Seen, Tapped, pad_to_multiple
 from restill.distillation.windows import Batch, centre_targets, centre_windows, clean_windows
 from restill.errors import RestillError
@@ -43,7 +43,7 @@ class Supervised(Method, Generic[AnyOptions]):
         student: Any network; without a ``spec`` it sees ``2 * context + 1`` frames.
         context: Frames at either end of a clip that are only context.
         options: The method's own.
-        student_feature: Where to look, if not at its spec's places (see :mod:`restill.distillation.places`).
+        student_feature: Where to look, if not at its spec's places (see :mod:`restill.distillation.feature_paths`).
         student_head: Path of the module that turns its last feature into the picture, if not its spec's; used only
             where ``recon_weights`` asks for coarser pictures.
         teacher: For methods that have one; will be frozen.
@@ -61,7 +61,7 @@ class Supervised(Method, Generic[AnyOptions]):
         student: nn.Module,
         context: int,
         options: AnyOptions | None = None,
-        student_feature: Places | None = None,
+        student_feature: FeaturePaths | None = None,
         student_head: str | None = None,
         *,
         teacher: nn.Module | None = None,

@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from restill.evaluation.evaluator import evaluate
     from restill.evaluation.report import Report
     from restill.evaluation.scores import Scores, score
-    from restill.evaluation.verdict import evaluate
 
 __all__ = ["Report", "Scores", "evaluate", "score"]
 
 _PUBLIC = {
-    "evaluate": "restill.evaluation.verdict",
+    "evaluate": "restill.evaluation.evaluator",
     "score": "restill.evaluation.scores",
     "Report": "restill.evaluation.report",
     "Scores": "restill.evaluation.scores",

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from restill.errors import RestillError
-from restill.evaluation.metrics import (
+from restill.evaluation.metrics.psnr_ssim import (
     psnr,
     ssim_gaussian11,
     ssim_gaussian11_zero,

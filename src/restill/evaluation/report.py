@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from restill.evaluation.files import finite, write_json
+from restill.evaluation.metrics.temporal import MEANING as TEMPORAL
 from restill.evaluation.protocols import Protocol
-from restill.evaluation.temporal import MEANING as TEMPORAL
 
 SHOWN = 20  # rows of clips on the screen
 DIGITS = {"psnr": 2, "ssim": 4, "tof": 3}
@@ -36,7 +36,7 @@ class Report:
         protocol: How; no number leaves here without it.
         clips: By clip name: ``psnr`` (dB), ``ssim``, ``frames`` (how many were scored); with a protocol of two
             colors also ``psnr_y`` and ``ssim_y``; with ``temporal`` what
-            :meth:`restill.evaluation.temporal.Consistency.result` gives.
+            :meth:`restill.evaluation.metrics.temporal.Consistency.result` gives.
         limit: If set, only the first so many frames of each clip were looked at.
         temporal: Temporal consistency was measured too.
         trained_on: The model was trained on some of these very pictures.
@@ -130,7 +130,7 @@ def _number(key: str, value: float) -> str:
 
 
 def complexity_table(rows: list[dict[str, Any]], asked: tuple[int, int], counted: str, *, wide: bool = False) -> Group:
-    """The rows of :func:`restill.evaluation.complexity.table` by task, in G (1e9) MACs.
+    """The rows of :func:`restill.networks.complexity.table` by task, in G (1e9) MACs.
 
     Args:
         rows: The counts.

@@ -16,12 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from restill.errors import RestillError
-from restill.evaluation.brisque_model import SOURCES as BRISQUE_SOURCES
-from restill.evaluation.brisque_model import load_brisque_model
 from restill.evaluation.files import finite
-from restill.evaluation.niqe import SOURCES as NIQE_SOURCES
-from restill.evaluation.niqe import load_niqe_model, niqe
-from restill.evaluation.no_reference import brisque, piqe
+from restill.evaluation.metrics.brisque_model import SOURCES as BRISQUE_SOURCES
+from restill.evaluation.metrics.brisque_model import load_brisque_model
+from restill.evaluation.metrics.brisque_piqe import brisque, piqe
+from restill.evaluation.metrics.niqe import SOURCES as NIQE_SOURCES
+from restill.evaluation.metrics.niqe import load_niqe_model, niqe
 from restill.progress import track
 from restill.video import probe, read_frames
 from restill.video.pictures import is_picture, list_pictures, read_picture, to_8_bits
@@ -90,8 +90,8 @@ def score(
         paths: Videos, pictures and folders of pictures, which may differ in size. A folder without pictures stands
             for the folders below it that have some, each a clip.
         metrics: Of :data:`METRICS`.
-        brisque_model: BRISQUE's model; see :func:`restill.evaluation.brisque_model.load_brisque_model`.
-        niqe_model: NIQE's model; see :func:`restill.evaluation.niqe.load_niqe_model`.
+        brisque_model: BRISQUE's model; see :func:`restill.evaluation.metrics.brisque_model.load_brisque_model`.
+        niqe_model: NIQE's model; see :func:`restill.evaluation.metrics.niqe.load_niqe_model`.
         limit: Only the first so many frames of each clip, for a quick look.
         quiet: No progress.
 

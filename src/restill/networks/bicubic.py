@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from restill.networks.blocks.upsampling import SCALE
 from restill.networks.spec import NetworkSpec
-from restill.networks.upsampling import SCALE
 
 
 class Bicubic(nn.Module):

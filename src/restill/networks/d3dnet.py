@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
-from restill.networks.deformable import TAPS, deform_conv2d
-from restill.networks.onednn import Conv3d
+from restill.networks.blocks.deformable import TAPS, deform_conv2d
+from restill.networks.blocks.onednn import Conv3d
+from restill.networks.blocks.upsampling import SCALE, SLOPE, check_channels, luma
 from restill.networks.spec import NetworkSpec
-from restill.networks.upsampling import SCALE, SLOPE, check_channels, luma
 
 FRAMES = 7
 

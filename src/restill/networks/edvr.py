@@ -15,10 +15,10 @@ from torch import Tensor, cat, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, max_pool2d, relu
 
 from restill.errors import RestillError
-from restill.networks.deformable import DeformableConv2d
+from restill.networks.blocks.deformable import DeformableConv2d
+from restill.networks.blocks.upsampling import SCALE, SLOPE, Upsampler
 from restill.networks.published import Published
 from restill.networks.spec import NetworkSpec
-from restill.networks.upsampling import SCALE, SLOPE, Upsampler
 
 GROUPS = 8
 EXTRACT_BLOCKS = 5

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn, stack
 
+from restill.networks.blocks.upsampling import HR_CHANNELS, SCALE, Upsampler, enlarge
 from restill.networks.spec import NetworkSpec
-from restill.networks.upsampling import HR_CHANNELS, SCALE, Upsampler, enlarge
 
 PER_FRAME = 30  # channels of a block's first layer for each of its three frames
 

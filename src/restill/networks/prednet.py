@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import relu
 
 from restill.errors import RestillError
-from restill.networks.onednn import Conv3d
+from restill.networks.blocks.onednn import Conv3d
 from restill.networks.spec import NetworkSpec
 
 PAPER = "CSTD, ICME 2023, Table 2"

@@ -12,9 +12,9 @@ from dataclasses import replace
 from torch import Tensor, cat, nn
 
 from restill.errors import RestillError
+from restill.networks.blocks.spynet import SPyNet
+from restill.networks.blocks.upsampling import SCALE
 from restill.networks.spec import NetworkSpec
-from restill.networks.spynet import SPyNet
-from restill.networks.upsampling import SCALE
 
 STAGES = 3  # up-projections of the single-picture part
 BLOCKS = 5  # residual blocks of each of the three other parts

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 
 from restill.errors import RestillError
-from restill.networks.onednn import Conv3d
+from restill.networks.blocks.onednn import Conv3d
 from restill.networks.published import Published
 from restill.networks.spec import NetworkSpec
 

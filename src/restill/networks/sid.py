@@ -14,7 +14,7 @@ from typing import ClassVar
 from torch import Tensor, cat, nn
 
 from restill.errors import RestillError
-from restill.networks.sid_blocks import Between, Build, Dense, Size, conv, part, resize
+from restill.networks.blocks.sid_blocks import Between, Build, Dense, Size, conv, part, resize
 from restill.networks.spec import NetworkSpec
 
 CONNECTIONS = ("concat", "add", "skip", "none")

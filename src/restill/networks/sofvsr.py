@@ -11,9 +11,9 @@ from typing import ClassVar
 from torch import Tensor, cat, nn, zeros_like
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, pixel_unshuffle
 
+from restill.networks.blocks.spynet import warp
+from restill.networks.blocks.upsampling import HR_CHANNELS, SCALE, SLOPE, enlarge, luma
 from restill.networks.spec import NetworkSpec
-from restill.networks.spynet import warp
-from restill.networks.upsampling import HR_CHANNELS, SCALE, SLOPE, enlarge, luma
 
 UNIT = 15.5  # pixels of a flow of 1, as the authors' code has it: half of a training crop of 32
 

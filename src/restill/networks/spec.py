@@ -13,7 +13,7 @@ class NetworkSpec:
     A network maps a window ``(B, K, C, H, W)``, RGB in [0, 1], ``K = frames_before + 1 + frames_after``, to the
     restored centre frame ``(B, C, scale*H, scale*W)``. A network for single pictures has ``K = 1``.
 
-    Every place below is a tap (see :mod:`restill.distillation.taps`): a module path for that module's output, or
+    Every place below is a tap (see :mod:`restill.distillation.hooks`): a module path for that module's output, or
     ``path:input`` for what goes into it. What is found there is a map (B, C', h, w), or (B, C', T, h, w).
 
     Attributes:

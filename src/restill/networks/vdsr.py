@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from restill.networks.blocks.upsampling import SCALE, check_channels, conv_relu, enlarge, init_for_relu, luma
 from restill.networks.spec import NetworkSpec
-from restill.networks.upsampling import SCALE, check_channels, conv_relu, enlarge, init_for_relu, luma
 
 CONVOLUTIONS = 20
 

@@ -12,9 +12,9 @@ from typing import ClassVar
 
 from torch import Tensor, cat, nn
 
+from restill.networks.blocks.spynet import warp
+from restill.networks.blocks.upsampling import HR_CHANNELS, SCALE, Upsampler, conv_relu, enlarge, init_for_relu
 from restill.networks.spec import NetworkSpec
-from restill.networks.spynet import warp
-from restill.networks.upsampling import HR_CHANNELS, SCALE, Upsampler, conv_relu, enlarge, init_for_relu
 
 # The paper's flow of 1 leads from the center of a picture to its border: 32 pixels in a training crop of 64. Kept in
 # pixels, it does not change with the size of the picture.

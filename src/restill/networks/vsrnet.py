@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from restill.errors import RestillError
+from restill.networks.blocks.upsampling import SCALE, check_channels, enlarge, luma
 from restill.networks.spec import NetworkSpec
-from restill.networks.upsampling import SCALE, check_channels, enlarge, luma
 
 
 class VSRNet(nn.Module):

@@ -8,10 +8,10 @@ from restill import zoo
 from restill.progress import say
 from restill.restoring.request import Request
 from restill.runtime import Model, load_model
-from restill.runtime.model import MOST_PIXELS, default_threads
+from restill.runtime.model import MAX_PIXELS, default_threads
 from restill.video.probe import VideoInfo
 
-MOST_LANES = 4  # each keeps its window and what the network makes of it in memory
+MAX_WORKERS = 4  # each keeps its window and what the network makes of it in memory
 MUCH = 100 * 640 * 480  # pixels of a clip, from which on a trial of two seconds is worth it
 
 
@@ -61,17 +61,17 @@ def load(request: Request, info: VideoInfo, name: str | os.PathLike[str], backen
         precision=precision,
         size=(info.height, info.width),
         tile=request.tile,
-        lanes=lanes(info, request.threads),
+        workers=workers(info, request.threads),
     )
 
 
-def lanes(info: VideoInfo, threads: int | None) -> int:
+def workers(info: VideoInfo, threads: int | None) -> int:
     """On how many frames of a source to work at a time: on one for each thread, where frames are not too large.
 
     Args:
         info: The source.
         threads: Of the network; None for those of the machine.
     """
-    if info.alone or info.expected_frames == 1 or info.width * info.height > MOST_PIXELS:
+    if info.alone or info.expected_frames == 1 or info.width * info.height > MAX_PIXELS:
         return 1
-    return min(threads or default_threads(), MOST_LANES)
+    return min(threads or default_threads(), MAX_WORKERS)

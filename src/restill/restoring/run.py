@@ -19,7 +19,7 @@ from restill.restoring.outputs import check_space
 from restill.restoring.request import Request
 from restill.restoring.sideways import SIDEWAYS, watched
 from restill.runtime import Model, stream
-from restill.runtime.model import fingerprint
+from restill.runtime.info import fingerprint
 from restill.version import __version__
 from restill.video import Summary, transcode
 from restill.video.decode import Source, open_source

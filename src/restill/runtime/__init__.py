@@ -1,6 +1,7 @@
 """Exported students at work: a model on a backend, and the stream that feeds it. No torch."""
 
-from restill.runtime.model import Model, ModelInfo, load_model
+from restill.runtime.info import ModelInfo
+from restill.runtime.model import Model, load_model
 from restill.runtime.stream import stream, whole_clip
 
 __all__ = ["Model", "ModelInfo", "load_model", "stream", "whole_clip"]

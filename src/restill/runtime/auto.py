@@ -30,7 +30,7 @@ from restill.version import __version__
 SECONDS = 2.0  # of a trial, loading included
 LEAST_ROUNDS = 3
 DAYS = 30  # that a stored result is used
-MOST_PIXELS = 1920 * 1080  # larger frames are tried at this size: the order hardly changes, and a trial stays short
+MAX_PIXELS = 1920 * 1080  # larger frames are tried at this size: the order hardly changes, and a trial stays short
 AS_FAST = 1.1  # what takes at most so many times the shortest time is as fast, and then the most exact is taken
 EXACTNESS = ("f32", "bf16", "int8")
 
@@ -168,9 +168,9 @@ def trial(candidates: Sequence[Candidate], size: tuple[int, int], threads: int, 
 
 
 def _limited(size: tuple[int, int]) -> tuple[int, int]:
-    """The size of a trial: at most :data:`MOST_PIXELS`, with sides that suit every network (multiples of 16)."""
+    """The size of a trial: at most :data:`MAX_PIXELS`, with sides that suit every network (multiples of 16)."""
     height, width = size
-    factor = (MOST_PIXELS / (height * width)) ** 0.5
+    factor = (MAX_PIXELS / (height * width)) ** 0.5
     if factor >= 1:
         return size
     return max(16, int(height * factor) // 16 * 16), max(16, int(width * factor) // 16 * 16)

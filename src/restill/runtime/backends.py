@@ -1,6 +1,6 @@
 """What computes a network: ONNX Runtime, in every install, and OpenVINO, an extra. A backend is one function.
 
-What it returns may be called by as many threads at a time as it has lanes; its own threads are shared out over them.
+What it returns may be called by as many threads at a time as it has workers; its own threads are shared between them.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ Compute = Callable[[np.ndarray], np.ndarray]  # (1, K, 3, H, W) float32 -> (1, 3
 
 
 class Backend(Protocol):
-    """A model's file, threads, precision and lanes to a function."""
+    """A model's file, threads, precision, and workers to a function."""
 
-    def __call__(self, path: Path, threads: int, precision: str, lanes: int = 1) -> Compute: ...
+    def __call__(self, path: Path, threads: int, precision: str, workers: int = 1) -> Compute: ...
 
 
 MOST_BYTES = 1 << 30  # of a model's file
 
 
-def with_onnxruntime(path: Path, threads: int, precision: str, lanes: int = 1) -> Compute:
+def with_onnxruntime(path: Path, threads: int, precision: str, workers: int = 1) -> Compute:
     """ONNX Runtime on the CPU, f32 or int8."""
     if precision not in PRECISIONS["onnxruntime"]:
         raise RestillError(f"precision '{precision}' is not one of onnxruntime: it has f32 and int8; openvino has bf16")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, threads // lanes)
+    options.intra_op_num_threads = max(1, threads // workers)
     # Threads that wait must sleep: spinning gains nothing here and takes the cores from the decoder and the encoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = _session(path, options)
@@ -48,7 +48,7 @@ def with_onnxruntime(path: Path, threads: int, precision: str, lanes: int = 1) -
     return compute
 
 
-def with_openvino(path: Path, threads: int, precision: str, lanes: int = 1) -> Compute:
+def with_openvino(path: Path, threads: int, precision: str, workers: int = 1) -> Compute:
     """OpenVINO on the CPU, f32, bf16 or int8."""
     if precision not in PRECISIONS["openvino"]:
         raise RestillError(f"precision '{precision}' is not known; openvino has f32, bf16 and int8")
@@ -60,7 +60,7 @@ def with_openvino(path: Path, threads: int, precision: str, lanes: int = 1) -> C
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # of what is not quantized
-        **({"PERFORMANCE_HINT": "LATENCY"} if lanes == 1 else {"NUM_STREAMS": lanes}),
+        **({"PERFORMANCE_HINT": "LATENCY"} if workers == 1 else {"NUM_STREAMS": workers}),
     }
     compiled = core.compile_model(core.read_model(path), "CPU", settings)
     own = local()

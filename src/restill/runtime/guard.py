@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from restill.runtime.feeds import WHITE
+from restill.runtime.packing import WHITE
 
 if TYPE_CHECKING:
-    from restill.runtime.model import ModelInfo
+    from restill.runtime.info import ModelInfo
 
 SHARE = 0.35  # of what the student changes: a pixel that differs from its neighbors by less than that stays
 SURE = 10  # levels of 255: the most by which a pixel that surely stays differs from its neighbors

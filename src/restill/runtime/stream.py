@@ -1,7 +1,7 @@
 """The stream: frames in, clean frames out, one for one, with the student's temporal context and constant memory.
 
 ``stream`` keeps a ring of the K frames around the centre, and works on as many windows at a time as the model has
-lanes; ``whole_clip`` is the plain statement of what it computes, for a clip that fits in memory. A test holds them to
+workers; ``whole_clip`` is the plain statement of what it computes, for a clip that fits in memory. A test holds them to
 the same result, bit for bit.
 """
 
@@ -19,9 +19,10 @@ import numpy as np
 from restill.alignment import Aligner, align_window, flow_picture, make_dis
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
-from restill.runtime.feeds import WHITE
 from restill.runtime.guard import brightness, guards, nearest, put_back
-from restill.runtime.model import Model, ModelInfo, load_model
+from restill.runtime.info import ModelInfo
+from restill.runtime.model import Model, load_model
+from restill.runtime.packing import WHITE
 
 
 class Entry(NamedTuple):
@@ -54,7 +55,7 @@ def stream(
 
     Returns:
         One (scale*H, scale*W, 3) frame of that type for each frame, in order. The first comes after
-        ``info.frames_after`` more frames have been read, and as many more as the model has lanes where it has several;
+        ``info.frames_after`` more frames have been read, and as many more as the model has workers, if it has several;
         at both ends the edge frame stands in for what is missing.
 
     Raises:
@@ -70,7 +71,7 @@ def _stream(
     info = model.info
     entries = _entries(frames, info, clock, guard=guard and guards(info))
     windows = _windows(entries, info.frames_before, info.frames_after)
-    if model.lanes == 1:
+    if model.workers == 1:
         yield from map(_Lane(model, output, clock), windows)
         return
     own = local()
@@ -78,12 +79,12 @@ def _stream(
     def begin() -> None:
         own.lane = _Lane(model, output, NO_CLOCK)
 
-    with ThreadPoolExecutor(model.lanes, "restill-lane", begin) as pool:
+    with ThreadPoolExecutor(model.workers, "restill-lane", begin) as pool:
         waiting: deque[Future[np.ndarray]] = deque()
         try:
             for entries in windows:
                 waiting.append(pool.submit(lambda entries=entries: own.lane(entries)))
-                if len(waiting) > model.lanes:
+                if len(waiting) > model.workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -98,8 +99,8 @@ class _Lane:
     def __init__(self, model: Model, output: type[np.generic] | None, clock: Clock) -> None:
         info = model.info
         self.model, self.output, self.clock = model, output, clock
-        # the lanes are the threads where there are several
-        neighbors = info.frames - 1 if model.lanes == 1 else 1
+        # several workers are the threads
+        neighbors = info.frames - 1 if model.workers == 1 else 1
         self.aligner = Aligner(neighbors) if info.align == "dis" and info.frames > 1 else None
         self.feed = self.network = None
 
@@ -188,7 +189,7 @@ def whole_clip(model: Model, frames: Sequence[np.ndarray], *, guard: bool = True
             pictures = {id(frame): flow_picture(frame) for frame in window}
             window = align_window(make_dis(), window, [pictures[id(f)] for f in window], info.frames_before)
         height, width, _ = frames[t].shape
-        below, right = -height % info.size_multiple, -width % info.size_multiple
+        below, right = info.size_requirement.padding(height, width)
         white = WHITE[frames[t].dtype]
         x = np.stack(window).astype(np.float32) * np.float32(1 / white)  # (K, H, W, 3)
         x = np.pad(x, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")  # (K, H', W', 3)

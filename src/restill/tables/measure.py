@@ -17,13 +17,13 @@ import torch
 from restill.datasets import dataset_class
 from restill.errors import RestillError
 from restill.evaluation import evaluate
-from restill.evaluation.complexity import count
+from restill.evaluation.evaluator import NONE, Seen, open_model, weightless
 from restill.evaluation.files import finite, write_json
-from restill.evaluation.niqe import NiqeModel, load_niqe_model, niqe
+from restill.evaluation.metrics.niqe import NiqeModel, load_niqe_model, niqe
+from restill.evaluation.metrics.temporal import MEANING as TEMPORAL
 from restill.evaluation.protocols import PROTOCOLS
-from restill.evaluation.temporal import MEANING as TEMPORAL
-from restill.evaluation.verdict import NONE, Seen, open_model, weightless
 from restill.networks import create
+from restill.networks.complexity import count
 from restill.progress import track
 from restill.runtime import Model, stream
 from restill.tables.plan import AbsentError, absent

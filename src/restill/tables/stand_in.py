@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from restill.datasets import open_paired, open_source
-from restill.datasets.made_up import made_up_clip
+from restill.datasets.synthetic import synthetic_clip
 from restill.degradations import degrade_frames, make_degradation
 from restill.degradations.rain import rain_frames
 from restill.degradations.rain_settings import named_rain
@@ -124,7 +124,7 @@ def made_up(dataset: str, folder: Path) -> Path:
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     seed = sum(map(ord, dataset))  # no two sets share a picture, or one would train on another's test
-    scene, number = made_up_clip(seed, CLIP, SIZE), 0
+    scene, number = synthetic_clip(seed, CLIP, SIZE), 0
     for place in PLACES.get(dataset, PICTURES):
         for name in place.clips:
             number += 1  # nor do two clips

@@ -1,4 +1,4 @@
-"""A quantized Rill student that is fed bytes, and gives bytes (:class:`restill.runtime.feeds.Bytes`).
+"""A quantized Rill student that is fed bytes, and gives bytes (:class:`restill.runtime.packing.BytePacking`).
 
 In an exported student most of the time goes into what stands before the first convolution and after the last: planes of
 floats, three for every frame, that are subtracted, compared, put together and rounded to 8 bits. None of it has to be
@@ -19,8 +19,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from restill.runtime.feeds import DARKEST, MIDDLE, RESIDUAL
-from restill.runtime.model import ModelInfo
+from restill.runtime.info import ModelInfo
+from restill.runtime.packing import DARKEST, MIDDLE, RESIDUAL
 
 STEP = np.float32(1 / 255)
 

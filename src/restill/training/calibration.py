@@ -14,7 +14,7 @@ from restill.datasets.clean import CleanSource
 from restill.datasets.clean_clips import CleanClips
 from restill.datasets.clips import Box
 from restill.datasets.leaks import find_leaks
-from restill.datasets.made_up import MadeUpClips
+from restill.datasets.synthetic import SyntheticClips
 from restill.errors import RestillError
 from restill.runtime import Model, stream
 
@@ -28,7 +28,7 @@ def sources(
 ) -> tuple[tuple[CleanSource, list[int]], tuple[CleanSource, list[int]]]:
     """Where to calibrate and where to measure: a source each, and its clips."""
     if clips is None:
-        made = MadeUpClips(samples + HELD_OUT, model.info.frames, model.info.size or SIZE)
+        made = SyntheticClips(samples + HELD_OUT, model.info.frames, model.info.size or SIZE)
         return (made, list(range(samples))), (made, list(range(samples, samples + HELD_OUT)))
     source = CleanClips(Path(clips))
     leaks = find_leaks([source], quiet=quiet)

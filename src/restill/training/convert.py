@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from restill.errors import RestillError
 from restill.networks import create
+from restill.networks.blocks.spynet import SPyNet, save_spynet
 from restill.networks.published import Published
-from restill.networks.spynet import SPyNet, save_spynet
 from restill.training.checkpoint import save_network
 from restill.training.weights_file import Place, read_places
 

@@ -31,8 +31,8 @@ from restill.training.settings import seed_of
 from restill.training.signals import raise_stopped
 
 if TYPE_CHECKING:
+    from restill.distillation.feature_paths import FeaturePaths
     from restill.distillation.method import Method
-    from restill.distillation.places import Places
 
 Network = nn.Module | str | Path
 Data = Mapping[str, Any] | Iterable[Any]
@@ -46,8 +46,8 @@ def distill(
     *,
     data: Data,
     steps: int,
-    teacher_feature: Places | None = None,
-    student_feature: Places | None = None,
+    teacher_feature: FeaturePaths | None = None,
+    student_feature: FeaturePaths | None = None,
     student_head: str | None = None,
     teacher_picture: Picture | None = None,
     student_picture: Picture | None = None,

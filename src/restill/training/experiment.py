@@ -15,7 +15,7 @@ from restill.distillation.method import Method
 from restill.distillation.windows import centre_targets
 from restill.errors import RestillError
 from restill.networks import NetworkSpec, create
-from restill.networks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, spynet_windows
+from restill.networks.blocks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, spynet_windows
 from restill.training.batches import Batch
 from restill.training.budget import in_steps
 from restill.training.checkpoint import load_network

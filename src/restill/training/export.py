@@ -20,14 +20,14 @@ from onnxruntime import InferenceSession
 from torch import Tensor, nn
 
 from restill.errors import RestillError
-from restill.evaluation.complexity import count
 from restill.networks import NETWORKS, create, network_class
 from restill.networks.adapter import Adapter, Picture, class_name
-from restill.runtime.model import METADATA_KEY, ModelInfo
+from restill.networks.complexity import count
+from restill.networks.receptive_field import reach
+from restill.runtime.info import METADATA_KEY, ModelInfo
 from restill.training.checkpoint import load_network
 from restill.training.fold import TRANSLATIONS, fold_unshuffle
 from restill.training.own import Own, own_network, sizes
-from restill.training.reach import reach
 
 OPSET = 18
 TOLERANCE = 1e-3  # of ONNX Runtime against PyTorch: a quarter of a gray level
@@ -146,7 +146,7 @@ def _cost(network: nn.Module, size: tuple[int, int] | None) -> tuple[int, float]
 
 
 def reach_of(network: nn.Module) -> int | None:
-    """:func:`restill.training.reach.reach`; None for a module of one's own that fails on what it is shown there."""
+    """See :func:`restill.networks.receptive_field.reach`; None for a foreign module that fails on the trial input."""
     try:
         return reach(network)
     except RestillError:

@@ -27,7 +27,7 @@ from restill import zoo
 from restill.errors import RestillError
 from restill.progress import track
 from restill.runtime import load_model
-from restill.runtime.model import METADATA_KEY, fingerprint, quantized_file, read_info
+from restill.runtime.info import METADATA_KEY, fingerprint, quantized_file, read_info
 from restill.training.bytes_graph import feed_bytes
 from restill.training.calibration import HELD_OUT, SAMPLES, Reader, sources, windows
 from restill.training.export import write

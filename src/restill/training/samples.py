@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler, Subset
 
 from restill.datasets import TO_TRAIN_ON, leaks, open_paired, open_source
+from restill.datasets.cached_samples import CachedSamples, SampleStore
 from restill.datasets.clean_clips import find_clips
 from restill.datasets.clips import ClipSamples, to_float
-from restill.datasets.kept import Kept, SampleStore
 from restill.datasets.unpaired import WithUnpaired
 from restill.degradations import read_degradation
 from restill.errors import RestillError
@@ -54,7 +54,7 @@ def samples_of(data: DataPart, clips: list[str] | None, length: int, seed: int, 
             return samples
         stamps = [source.pictures(clip).stamp for source in sources for clip in range(len(source.names))]
         made_by = (data.model_dump(mode="json", exclude=NOT_IN_SAMPLES), seed, context, stamps)
-        return Kept(samples, data.distinct, SampleStore(made_by) if data.cache else None)
+        return CachedSamples(samples, data.distinct, SampleStore(made_by) if data.cache else None)
 
     what = "held-out clips" if plain else "clips to train on"
     paired = cut(source_of(data, clips, data.rain, dry=0.0 if plain else data.dry), seed, data.crop, what)

@@ -33,7 +33,7 @@ from restill.video.probe import (
     restrain,
 )
 from restill.video.sidedata import sides
-from restill.video.ticket import Ticket
+from restill.video.ticket import FrameInfo
 from restill.video.timing import FrameTimes, Timeline
 
 
@@ -73,7 +73,7 @@ class VideoSource:
 
     def frames(
         self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
-    ) -> Iterator[tuple[np.ndarray, Ticket]]:
+    ) -> Iterator[tuple[np.ndarray, FrameInfo]]:
         """Every frame with its ticket, in the order of presentation.
 
         Args:
@@ -104,7 +104,7 @@ class VideoSource:
                 continue
             with clock("color"):
                 picture = self.orientation.upright(converter.to_rgb(frame))
-            yield picture, Ticket(pts, frame.duration or 0, f"{count:06d}.png")
+            yield picture, FrameInfo(pts, frame.duration or 0, f"{count:06d}.png")
 
     def other_packets(self) -> Iterator[av.Packet]:
         """The packets of the other streams, in the order of the file; nothing is decoded.

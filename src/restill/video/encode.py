@@ -10,7 +10,7 @@ import numpy as np
 
 from restill.errors import RestillError
 from restill.video import pictures
-from restill.video.decode import Source, Ticket
+from restill.video.decode import FrameInfo, Source
 from restill.video.journal import beside, sync
 
 
@@ -20,7 +20,7 @@ class FolderSink:
     def __init__(self, final: Path, temporary: Path | None = None) -> None:
         self.final, self.temporary = final, temporary or _temporary(final)
 
-    def write(self, frame: np.ndarray, ticket: Ticket) -> tuple[str, ...]:
+    def write(self, frame: np.ndarray, ticket: FrameInfo) -> tuple[str, ...]:
         """Write one frame (H, W, 3); sentences on what its file cannot keep."""
         self.temporary.mkdir(exist_ok=True)
         return pictures.write_picture(self.temporary / ticket.name, frame, ticket.extras)
@@ -58,7 +58,7 @@ class PictureSink:
         if (source.info.frames or 0) > 1:
             raise self._too_many()
 
-    def write(self, frame: np.ndarray, ticket: Ticket) -> tuple[str, ...]:
+    def write(self, frame: np.ndarray, ticket: FrameInfo) -> tuple[str, ...]:
         """Write the frame (H, W, 3), of which there may be only one; sentences on what its file cannot keep."""
         if self._written:
             raise self._too_many()

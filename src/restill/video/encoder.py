@@ -15,7 +15,7 @@ from restill.clock import NO_CLOCK, Clock
 from restill.video import color
 from restill.video.color import ColorTags, Converter
 from restill.video.copying import is_timecode, keep_metadata, stream_tags, timecode_of, without
-from restill.video.decode import Source, Ticket, VideoSource
+from restill.video.decode import FrameInfo, Source, VideoSource
 from restill.video.pixels import Pixels, choose_pixels
 from restill.video.probe import VideoInfo
 from restill.video.settings import CODECS, MP4, EncodeSettings
@@ -109,7 +109,7 @@ class PictureEncoder:
         self._converter = Converter(tags, info.coded_height, deep)
         return stream
 
-    def encode(self, frame: np.ndarray, ticket: Ticket) -> list[av.Packet]:
+    def encode(self, frame: np.ndarray, ticket: FrameInfo) -> list[av.Packet]:
         """One stored frame; the packets that are ready."""
         with self._clock("color back"):
             coded = self._converter.from_rgb(frame, self._pix_fmt)

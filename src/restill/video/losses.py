@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from restill.video.picture_extras import all_lost
 from restill.video.picture_names import listed
-from restill.video.ticket import Ticket
+from restill.video.ticket import FrameInfo
 
 
 class Losses:
@@ -16,7 +16,7 @@ class Losses:
     def __init__(self) -> None:
         self._names: dict[str, dict[str, None]] = {}  # a name once, in order
 
-    def add(self, ticket: Ticket, unkept: Iterable[str] | None) -> None:
+    def add(self, ticket: FrameInfo, unkept: Iterable[str] | None) -> None:
         """Of one picture.
 
         Args:

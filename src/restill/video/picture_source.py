@@ -18,7 +18,7 @@ from restill.video.picture_names import result_names, written_suffix
 from restill.video.picture_reading import Page, UnreadablePicture, read_first, read_pages
 from restill.video.probe import DEFAULT_FPS, VideoInfo, probe_pictures
 from restill.video.survey import Survey, survey
-from restill.video.ticket import Ticket
+from restill.video.ticket import FrameInfo
 
 
 class PictureSource:
@@ -50,7 +50,7 @@ class PictureSource:
 
     def frames(
         self, on_packet: Callable[[Any], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
-    ) -> Iterator[tuple[np.ndarray, Ticket]]:
+    ) -> Iterator[tuple[np.ndarray, FrameInfo]]:
         """Every picture from ``start`` on with its ticket; a clock is told what "decode" takes.
 
         Files of the folder that are not read are named in a warning.
@@ -69,7 +69,7 @@ class PictureSource:
             if done >= start:
                 self._check(number, page)
                 pts, file = round(time), files[number if self.info.kind == "folder" else 0].name
-                ticket = Ticket(pts, round(time + length) - pts, names[number], file, page.extras)
+                ticket = FrameInfo(pts, round(time + length) - pts, names[number], file, page.extras)
                 yield self.orientation.upright(page.pixels), ticket
             done, time = done + 1, time + length
         if not done:

@@ -17,7 +17,7 @@ from restill.errors import OutputClosed
 from restill.video.color import LIMITED, ColorTags, Converter
 from restill.video.decode import Source
 from restill.video.pipe_names import STDOUT
-from restill.video.ticket import Ticket
+from restill.video.ticket import FrameInfo
 
 _BUFFER = 1 << 20  # bytes that FFmpeg hands over at a time
 
@@ -36,7 +36,7 @@ class Y4mSink:
         self._output: Any = None
         self._count = 0
 
-    def write(self, frame: np.ndarray, ticket: Ticket) -> tuple[str, ...]:
+    def write(self, frame: np.ndarray, ticket: FrameInfo) -> tuple[str, ...]:
         """Write one frame (H, W, 3)."""
         if self._output is None:
             self._start(frame)

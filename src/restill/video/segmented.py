@@ -16,7 +16,7 @@ import numpy as np
 from restill.clock import NO_CLOCK, Clock
 from restill.video import pictures
 from restill.video.copying import described
-from restill.video.decode import Source, Ticket, VideoSource
+from restill.video.decode import FrameInfo, Source, VideoSource
 from restill.video.encode import FolderSink, PictureSink
 from restill.video.encoder import PictureEncoder
 from restill.video.journal import Parts, beside, sync
@@ -74,7 +74,7 @@ class SegmentSink:
                 self._spools[packet.stream_index] = Writer(self._spool(packet.stream_index))
             self._spools[packet.stream_index].write(packet)
 
-    def write(self, frame: np.ndarray, ticket: Ticket) -> None:
+    def write(self, frame: np.ndarray, ticket: FrameInfo) -> None:
         """Encode one frame (H, W, 3)."""
         frame = self._encoder.stored(frame)
         if self._writer is None:
@@ -232,7 +232,7 @@ class FolderSegmentSink:
         self._size = source.info.height, source.info.width
         self._number, self._frames = len(journal.parts), 0
 
-    def write(self, frame: np.ndarray, ticket: Ticket) -> tuple[str, ...]:
+    def write(self, frame: np.ndarray, ticket: FrameInfo) -> tuple[str, ...]:
         """Write one frame (H, W, 3); sentences on what its file cannot keep."""
         folder = self._journal.unfinished(self._number)
         folder.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from restill.video.picture_extras import NOTHING, Extras
 
 
 @dataclass(frozen=True)
-class Ticket:
+class FrameInfo:
     """What a frame carries beside its pixels.
 
     Attributes:

@@ -24,7 +24,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from restill.errors import RestillError
-from restill.video.decode import Source, Ticket, open_source
+from restill.video.decode import FrameInfo, Source, open_source
 from restill.video.journal import Journal
 from restill.video.limits import USUAL, Limits
 from restill.video.losses import Losses
@@ -224,7 +224,7 @@ def _run(
     again = min(done, job.context) if job else 0  # frames that are restored once more, to begin like the others
     stop = threading.Event()
     decoded, cleaned = _Pipe(stop), _Pipe(stop)
-    tickets: deque[Ticket] = deque()
+    tickets: deque[FrameInfo] = deque()
     packets: deque[av.Packet] = deque()  # of the other streams, where they come only once
     errors: list[BaseException] = []
 

@@ -21,7 +21,7 @@ from av.stream import Stream
 from restill.errors import RestillError
 from restill.video import sound
 from restill.video.copying import ATTACH, COPY, described, is_cover, is_video, others
-from restill.video.decode import Source, Ticket, VideoSource, read_packets
+from restill.video.decode import FrameInfo, Source, VideoSource, read_packets
 from restill.video.encoder import PictureEncoder
 from restill.video.mux import Failure, Muxer, is_of_the_disk, told, why
 from restill.video.probe import first_stream, open_video
@@ -164,7 +164,7 @@ class _Trial:
             try:
                 muxer.start(*stored.shape[:2], deep=stored.dtype == np.uint16)
                 start = self._source.start if isinstance(self._source, VideoSource) else 0
-                for packet in (*encoder.encode(stored, Ticket(start, 1, "")), *encoder.flush()):
+                for packet in (*encoder.encode(stored, FrameInfo(start, 1, "")), *encoder.flush()):
                     muxer.write_picture(packet)
                 for index in ways:
                     for packet in self._packets.get(index, ()):

@@ -1,0 +1,156 @@
+"""Samples that are made once: where rendering takes longer than the network's step.
+
+They are kept in the user's cache folder, by what made them, so that the next run with the same data takes them from
+there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+from contextlib import suppress
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch.utils.data import Dataset
+
+from restill.datasets.files import cache_folder
+
+Sample = dict[str, torch.Tensor]
+
+MOST_BYTES = 10 << 30  # of all samples that are kept
+ENOUGH = 0.75  # of that may be in use when a run begins
+SPARE_BYTES = 5 << 30  # of the disk that stay free
+MAKERS = ("datasets", "degradations", "alignment.py", "video/color.py", "video/decode.py", "video/pictures.py")
+LIBRARIES = ("numpy", "opencv-python-headless", "av", "torch")
+
+
+class CachedSamples(Dataset[Sample]):
+    """The first samples of a data set again and again.
+
+    Args:
+        samples: What to take them from.
+        distinct: How many.
+        store: Where they are kept on the disk; None for this process's memory alone.
+    """
+
+    def __init__(self, samples: Dataset[Sample], distinct: int, store: SampleStore | None = None) -> None:
+        self.samples, self.distinct, self.store = samples, distinct, store
+        self._made: dict[int, Sample] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> Sample:
+        """The sample of that index, counted anew after every ``distinct``."""
+        index %= self.distinct
+        sample = self._made.get(index)
+        if sample is None:
+            sample = self.store.read(index) if self.store else None
+        if sample is None:
+            sample = self.samples[index]
+            if not (self.store and self.store.write(index, sample)):
+                self._made[index] = sample
+        return sample
+
+
+class SampleStore:
+    """A folder of samples in the cache, one file each, that any number of processes may read and write.
+
+    A file gets its name only when it is whole, and one that cannot be read is made anew. All folders together hold at
+    most :data:`MOST_BYTES`: a run that begins removes those that were not used for longest, and writes no more than
+    there is room for.
+
+    Args:
+        made_by: Everything that decides what the samples are, but for the code.
+    """
+
+    def __init__(self, made_by: Any) -> None:
+        key = hashlib.sha256(repr((made_by, code_version())).encode()).hexdigest()[:24]
+        self.folder = cache_folder() / "samples" / key
+        self._full = False
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            os.utime(self.folder)
+            self._free = _make_room(self.folder)
+        except OSError:  # a cache that cannot be written to is none
+            self._full = True
+
+    def read(self, index: int) -> Sample | None:
+        """A sample; None if it is not there."""
+        try:
+            return load_file(self._path(index))
+        except (OSError, SafetensorError):
+            return None
+
+    def write(self, index: int, sample: Sample) -> bool:
+        """Keep a sample; False if there is no room."""
+        if self._full:
+            return False
+        path = self._path(index)
+        partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
+        size = sum(value.nbytes for value in sample.values())
+        try:
+            if self._free < size or shutil.disk_usage(self.folder).free < SPARE_BYTES:
+                raise OSError("no room")
+            save_file({name: value.contiguous() for name, value in sample.items()}, partial)
+            partial.replace(path)
+        except (OSError, SafetensorError):
+            self._full = True
+            partial.unlink(missing_ok=True)
+            return False
+        self._free -= size
+        return True
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index:07d}.safetensors"
+
+
+@cache
+def code_version() -> str:
+    """Of the code and the libraries that make samples: another one makes others."""
+    root = Path(__file__).resolve().parents[1]
+    files = sorted(file for maker in MAKERS for file in _sources(root / maker))
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
+    for library in LIBRARIES:
+        try:
+            digest.update(f"{library} {metadata.version(library)}".encode())
+        except metadata.PackageNotFoundError:
+            continue
+    return digest.hexdigest()
+
+
+def _sources(path: Path) -> list[Path]:
+    return list(path.rglob("*.py")) if path.is_dir() else [path] if path.is_file() else []
+
+
+def _make_room(own: Path) -> int:
+    """Remove the folders that were not used for longest; the bytes that there is room for then."""
+    sizes = {folder: _bytes(folder) for folder in own.parent.iterdir()}
+    total = sum(sizes.values())
+    for folder in sorted(sizes.keys() - {own}, key=_used):
+        if total <= ENOUGH * MOST_BYTES:
+            break
+        shutil.rmtree(folder, ignore_errors=True)
+        total -= sizes[folder]
+    return MOST_BYTES - total
+
+
+def _bytes(folder: Path) -> int:
+    """The size of a folder's files, of which others may be removing some."""
+    total = 0
+    for file in folder.iterdir():
+        with suppress(OSError):
+            total += file.stat().st_size
+    return total
+
+
+def _used(folder: Path) -> float:
+    return folder.stat().st_mtime if folder.exists() else 0.0

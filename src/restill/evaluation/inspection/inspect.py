@@ -1,0 +1,251 @@
+"""What the papers show, for any clip and any models: crops, error maps, temporal profiles, features, attention."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from restill.errors import RestillError
+from restill.evaluation.evaluator import Checkpoint, open_model
+from restill.evaluation.inspection.figures import View, draw
+from restill.evaluation.inspection.page import check_folder, write_folder
+from restill.evaluation.inspection.pictures import Region, parse_region, temporal_profile
+from restill.evaluation.metrics.psnr_ssim import psnr
+from restill.progress import Advance, track
+from restill.runtime import Model, stream
+from restill.video import probe, read_frames
+from restill.video.pictures import to_8_bits
+
+if TYPE_CHECKING:
+    from restill.evaluation.inspection.feature_maps import Look
+
+INPUT, CLEAN = "input", "clean"
+PSNR = "PSNR of this frame: RGB, 8 bits by rounding"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is looked at.
+
+    Attributes:
+        clip: The degraded clip.
+        clean: The clean one, if it is known.
+        size: (H, W) of the clip.
+        scale: Output size over input size, the same for every model.
+        frame: Which frame, the first is 0.
+        row: Which line of the output over time.
+        region: What is enlarged of the output.
+        limit: Only the first so many frames are read; None for all.
+        total: How many that are, if it is known before they are read.
+    """
+
+    clip: Path
+    clean: Path | None
+    size: tuple[int, int]
+    scale: int
+    frame: int
+    row: int
+    region: Region
+    limit: int | None
+    total: int | None
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """(H, W) of the outputs."""
+        return self.scale * self.size[0], self.scale * self.size[1]
+
+
+def inspect(
+    clip: str | os.PathLike[str],
+    models: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    *,
+    clean: str | os.PathLike[str] | None = None,
+    frame: int | None = None,
+    region: Region | str | None = None,
+    row: int | None = None,
+    features: Sequence[str] = (),
+    limit: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> Path:
+    """Write pictures of what models do to a clip, one page that shows them and one file that lists them.
+
+    Args:
+        clip: A degraded video, folder of frames or picture.
+        models: Zoo names, ``.onnx`` files, checkpoints (a run's folder or a ``.safetensors`` file). Only checkpoints
+            have feature and attention maps.
+        output: The folder to write; its parents are made.
+        clean: The clean clip, frame for frame, at the size of the models' output: for error maps.
+        frame: Which frame, the first is 0; by default the middle one.
+        region: What is enlarged, in pixels of the output, or "x,y,w,h"; by default the quarter in the middle.
+        row: Which line of the output is shown over time; by default the middle of the region.
+        features: Where to look in the checkpoints: a module path for all, or one for each in order; by default the
+            feature that their specs name.
+        limit: Only the first so many frames.
+        overwrite: Whether the folder may have been written before.
+        quiet: No progress.
+
+    Returns:
+        The page, ``output/index.html``.
+
+    Raises:
+        RestillError: A name, path, size or number is wrong; nothing is written then.
+    """
+    output = Path(output)
+    check_folder(output, overwrite)
+    opened = _open(models)
+    plan = _plan(Path(clip), None if clean is None else Path(clean), list(opened.values()), frame, region, row, limit)
+    looks = _looks(opened, features)
+    views = [_watch_clip(INPUT, plan.clip, plan, quiet)]
+    truth = None if plan.clean is None else _watch_clip(CLEAN, plan.clean, plan, quiet)
+    if truth is not None and len(truth.profile) != len(views[0].profile):
+        raise RestillError(
+            f"'{clean}' has {len(truth.profile)} frames and '{clip}' {len(views[0].profile)}; "
+            "a clean clip is the same one, frame for frame"
+        )
+    views += [_watch_model(label, model, plan, looks.get(label), quiet) for label, model in opened.items()]
+    if truth is not None:
+        for view in views:
+            view.psnr = psnr(view.picture, truth.picture)
+    figures = draw(views, truth, plan.region, plan.row, plan.size)
+    shown = [*views, *([truth] if truth else [])]
+    about = {
+        "clip": str(clip),
+        "clean": None if clean is None else str(clean),
+        "frame": plan.frame,
+        "frames": len(views[0].profile),
+        "row": plan.row,
+        "region": plan.region._asdict(),
+        "psnr": PSNR,
+        "shown": [{"label": v.label, "what": v.what, "feature": v.feature, "psnr": v.psnr} for v in shown],
+    }
+    return write_folder(output, about, figures)
+
+
+# --- before anything is computed -------------------------------------------------------------------------------------
+
+
+def _open(models: Sequence[str | os.PathLike[str]]) -> dict[str, Model]:
+    """Models by the words that named them."""
+    opened: dict[str, Model] = {}
+    for given in models:
+        model = open_model(given)
+        if model is None:
+            raise RestillError("model 'none' is the input, which is shown in any case; leave it out")
+        opened[os.fspath(given)] = model
+    if not opened:
+        raise RestillError("no model is named; give a name of 'restill models', an .onnx file or a checkpoint")
+    return opened
+
+
+def _plan(
+    clip: Path,
+    clean: Path | None,
+    models: list[Model],
+    frame: int | None,
+    region: Region | str | None,
+    row: int | None,
+    limit: int | None,
+) -> Plan:
+    info = probe(clip)
+    scales = {model.info.scale for model in models}
+    if len(scales) > 1:
+        raise RestillError(f"the models enlarge by {sorted(scales)}; compare those that enlarge alike")
+    (scale,) = scales
+    height, width = scale * info.height, scale * info.width
+    if clean is not None and ((truth := probe(clean)).height, truth.width) != (height, width):
+        raise RestillError(
+            f"'{clean}' is {truth.width}x{truth.height}; for these models the clean clip must be {width}x{height}"
+        )
+    total = info.expected_frames
+    if limit is not None:
+        total = limit if total is None else min(limit, total)
+    if frame is None:
+        frame = (total or 1) // 2
+    elif frame < 0:
+        raise RestillError(f"frame {frame} is not in '{clip}'; the first is 0")
+    region = _region(region, height, width)
+    row = region.y + region.h // 2 if row is None else row
+    if not 0 <= row < height:
+        raise RestillError(f"row {row} is not in a picture of {width}x{height}; its rows are 0 to {height - 1}")
+    return Plan(clip, clean, (info.height, info.width), scale, frame, row, region, limit, total)
+
+
+def _region(given: Region | str | None, height: int, width: int) -> Region:
+    if given is None:
+        w, h = max(1, width // 4), max(1, height // 4)
+        return Region((width - w) // 2, (height - h) // 2, w, h)
+    region = parse_region(given) if isinstance(given, str) else given
+    if min(region.x, region.y) < 0 or region.x + region.w > width or region.y + region.h > height:
+        raise RestillError(f"region {','.join(map(str, region))} leaves the picture of {width}x{height}")
+    return region
+
+
+def _looks(opened: dict[str, Model], features: Sequence[str]) -> dict[str, Look]:
+    """Where each checkpoint is looked at, by label."""
+    checkpoints = {label: model for label, model in opened.items() if isinstance(model, Checkpoint)}
+    if features and not checkpoints:
+        raise RestillError("a feature is named, but no model is a checkpoint: exported models show no features")
+    if not checkpoints:
+        return {}  # and PyTorch is not needed
+    if len(features) > 1 and len(features) != len(checkpoints):
+        raise RestillError(f"{len(features)} features are named for {len(checkpoints)} checkpoints; give one, or each")
+    from restill.evaluation.inspection.feature_maps import Look
+
+    paths = [*features] if len(features) > 1 else [*(features or [None])] * len(checkpoints)
+    return {label: Look(model, label, path) for (label, model), path in zip(checkpoints.items(), paths, strict=True)}
+
+
+# --- clips and what models make of them ------------------------------------------------------------------------------
+
+
+def _watch_clip(label: str, path: Path, plan: Plan, quiet: bool) -> View:
+    """The degraded clip, enlarged as the models enlarge it, or the clean one."""
+    frames = _frames(path, plan)
+    if label == INPUT and plan.scale > 1:
+        frames = (cv2.resize(frame, plan.shown[::-1], interpolation=cv2.INTER_CUBIC) for frame in frames)
+    with track(path.name, plan.total, "frames", quiet=quiet) as advance:
+        return _watched(View(label, path.name), frames, plan, advance)
+
+
+def _watch_model(label: str, model: Model, plan: Plan, look: Look | None, quiet: bool) -> View:
+    outputs = stream(model, _frames(plan.clip, plan), guard=False)
+    view = View(label, f"{model.info.network}, {model.backend}", None if look is None else look.path)
+    with track(label, plan.total, "frames", quiet=quiet) as advance, nullcontext() if look is None else look.tap:
+        return _watched(view, outputs, plan, advance, look)
+
+
+def _frames(path: Path, plan: Plan) -> Iterator[np.ndarray]:
+    """(H, W, 3) uint8."""
+    return (to_8_bits(frame) for frame in islice(read_frames(path), plan.limit))
+
+
+def _watched(view: View, frames: Iterator[np.ndarray], plan: Plan, advance: Advance, look: Look | None = None) -> View:
+    """Go through a clip once, and keep of it what is shown."""
+    found: list[np.ndarray] = []
+
+    def passing() -> Iterator[np.ndarray]:
+        for number, frame in enumerate(frames):
+            if number == plan.frame:
+                found.append(frame.copy())
+                view.maps = {} if look is None else look.maps(plan.size)  # the tap still holds this frame's feature
+            advance()
+            yield frame
+
+    view.profile = temporal_profile(passing(), plan.row)
+    if not found:
+        raise RestillError(
+            f"frame {plan.frame} is not among the {len(view.profile)} frames of '{view.what}' that are read; "
+            "the first is 0"
+        )
+    (view.picture,) = found
+    return view

@@ -1,0 +1,103 @@
+"""The folder that ``restill inspect`` writes: PNGs, one page that opens offline, one file for machines."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from restill.errors import RestillError
+from restill.evaluation.files import finite, write_json
+from restill.evaluation.inspection.figures import FIGURES, Figure
+from restill.video.pictures import write_picture
+
+PAGE = Path(__file__).with_name("inspect.html")
+LIST = "inspect.json"
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Better known before an hour of work.
+
+    Raises:
+        RestillError: The folder is a file, or is not empty and may not be overwritten.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RestillError(f"'{folder}' is a file; the output of inspect is a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise RestillError(f"the folder '{folder}' is not empty; give another, or --overwrite")
+
+
+def write_folder(folder: Path, about: dict[str, Any], figures: list[Figure]) -> Path:
+    """Write all files; each appears under its name only when all are whole.
+
+    Args:
+        folder: Where to; made if it is not there. Pictures of an earlier run are removed.
+        about: What :data:`LIST` says beside the pictures.
+        figures: The pictures.
+
+    Returns:
+        The page.
+
+    Raises:
+        RestillError: The folder cannot be written.
+    """
+    listed = [
+        {"file": f.file, "title": FIGURES[f.name][0], "panels": f.panels, "scale": f.scale, "unit": f.unit}
+        for f in figures
+    ]
+    shown = [{**view, **finite({"psnr": view["psnr"]})} if view["psnr"] else view for view in about["shown"]]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as name:
+            partial = Path(name)
+            for figure in figures:
+                write_picture(partial / figure.file, figure.picture)
+            (partial / "index.html").write_text(page(about, figures), encoding="utf-8")
+            write_json(partial / LIST, {**about, "shown": shown, "pictures": listed})
+            for figure in FIGURES:
+                (folder / f"{figure}.png").unlink(missing_ok=True)
+            for path in partial.iterdir():
+                shutil.move(path, folder / path.name)
+    except OSError as error:
+        raise RestillError(f"'{folder}' cannot be written: {error.strerror}") from error
+    return folder / "index.html"
+
+
+def page(about: dict[str, Any], figures: list[Figure]) -> str:
+    """The page: every sentence and picture stands in the folder itself."""
+    region, scored = about["region"], about["clean"] is not None
+    intro = (
+        f"Frame {about['frame']} of {about['frames']} (the first is 0); row {about['row']} over time; enlarged: "
+        f"{region['w']}x{region['h']} pixels at {region['x']},{region['y']}."
+    )
+    rows = "".join(
+        f"<tr><td>{escape(view['label'])}</td><td>{escape(view['what'])}</td><td>{escape(view['feature'] or '')}</td>"
+        + (f"<td>{'' if view['psnr'] is None else format(view['psnr'], '.2f')}</td>" if scored else "")
+        + "</tr>"
+        for view in about["shown"]
+    )
+    sections = "\n".join(
+        f"<h2>{escape(FIGURES[figure.name][0])}</h2>\n<p>{escape(FIGURES[figure.name][1])}{_scale(figure)}</p>\n"
+        f'<img alt="{escape(FIGURES[figure.name][0])}" src="{figure.file}">'
+        for figure in figures
+    )
+    return Template(PAGE.read_text(encoding="utf-8")).substitute(
+        clip=escape(about["clip"]),
+        intro=escape(intro),
+        scored=f"<th>{escape(about['psnr'])}, dB</th>" if scored else "",
+        rows=rows,
+        figures=sections,
+    )
+
+
+def _scale(figure: Figure) -> str:
+    if figure.scale is None:
+        return ""
+    low, high = figure.scale
+    return escape(
+        f" Scale: {low:.4g} to {high:.4g} ({figure.unit}); the end is the largest 99.5th percentile of the maps, and "
+        "what is beyond it has the last color."
+    )
