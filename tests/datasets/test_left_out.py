@@ -60,9 +60,9 @@ def test_files_of_a_folder_of_clips_are_named(tmp_path: Path, capsys):
 
 def test_files_of_a_folder_of_photographs_are_named(tmp_path: Path, capsys):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
-    (tmp_path / "b.heic").write_bytes(b"x")
+    (tmp_path / "b.cr2").write_bytes(b"x")
     assert find_photos(tmp_path) == ["a.png"]
-    assert ": b.heic\n" in capsys.readouterr().err
+    assert ": b.cr2\n" in capsys.readouterr().err
 
 
 def test_some_of_many_names():

@@ -45,9 +45,9 @@ def test_a_picture_becomes_small_exactly(folder, tmp_path):
 
 
 def test_a_video_becomes_small_at_any_size(folder, tmp_path):
-    CliRunner().invoke(app, ["degrade", str(folder), "-o", str(tmp_path / "v.mp4"), "--kind", "blur", "--quiet"])
-    assert (probe(tmp_path / "v.mp4").width, probe(tmp_path / "v.mp4").height) == (66, 50)
-    small = degrade(tmp_path / "v.mp4", "-o", tmp_path / "s.mp4", "--kind", "downsample", "--set", "scale=2")
+    CliRunner().invoke(app, ["degrade", str(folder), "-o", str(tmp_path / "v.mkv"), "--kind", "blur", "--quiet"])
+    assert (probe(tmp_path / "v.mkv").width, probe(tmp_path / "v.mkv").height) == (66, 50)
+    small = degrade(tmp_path / "v.mkv", "-o", tmp_path / "s.mkv", "--kind", "downsample", "--set", "scale=2")
     assert [frame.shape for frame in small] == [(25, 33, 3)] * 3
 
 

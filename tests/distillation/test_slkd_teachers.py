@@ -15,6 +15,7 @@ from restill.distillation.methods.slkd import SLKD
 from restill.errors import RestillError
 from restill.networks import NETWORKS, create
 from restill.networks.saved import load_network, save_network
+from restill.training.budget import in_steps
 from restill.training.recipe import load_recipe
 
 torch.set_num_threads(1)
@@ -55,7 +56,7 @@ def test_recipes_are_the_papers_training():
     for path in sorted(RECIPES.glob("*.yaml")):
         if path.stem == "common":
             continue
-        recipe = load_recipe(path)
+        recipe = in_steps(load_recipe(path))
         assert recipe.name == f"slkd-{path.stem.replace('_', '-')}"
         assert recipe.student.network in NETWORKS
         assert (recipe.method, recipe.batch, recipe.data.crop, recipe.data.centres) == ("slkd", 8, 128, 1)

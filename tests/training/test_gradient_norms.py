@@ -14,10 +14,10 @@ from restill.distillation.method import Method
 from restill.distillation.sizes import feature_sizes, watch_cells
 from restill.errors import RestillError
 from restill.training.experiment import train
-from restill.training.gradient_norms import loss_gradients, pull
+from restill.training.gradient_norms import gradient_norms, loss_gradients
 from restill.training.recipe import parse_recipe
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "pull.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gradient_norms.py"
 
 
 class Lines(Method):
@@ -165,7 +165,7 @@ def runs(clips, tmp_path_factory):
 
 def test_the_start_is_what_the_run_started_from(runs):
     before = torch.get_rng_state()
-    found = pull(runs["std"].folder, batches=1, at="start")
+    found = gradient_norms(runs["std"].folder, batches=1, at="start")
     assert torch.equal(torch.get_rng_state(), before)
     first = json.loads((runs["std"].folder / "log.jsonl").read_text().splitlines()[0])
     assert found.losses["reconstruction"].value == pytest.approx(first["reconstruction"], rel=1e-6)
@@ -177,7 +177,7 @@ def test_the_start_is_what_the_run_started_from(runs):
 def test_the_end_is_the_newest_checkpoint(runs):
     file = runs["std"].folder / "student.safetensors"
     before = load_file(file)
-    found = pull(runs["std"].folder, batches=2)
+    found = gradient_norms(runs["std"].folder, batches=2)
     assert (found.method, found.at, found.step, found.batches) == ("std", "end", 4, 2)
     assert found.student_psnr == pytest.approx(runs["std"].validation)
     assert found.teacher_psnr is not None
@@ -188,7 +188,7 @@ def test_the_end_is_the_newest_checkpoint(runs):
 
 
 def test_a_run_without_a_teacher(runs):
-    found = pull(runs["teacher"].folder, batches=1)
+    found = gradient_norms(runs["teacher"].folder, batches=1)
     assert found.losses.keys() == {"reconstruction", "total"}
     assert found.teacher_psnr is None
     assert found.student_psnr == pytest.approx(runs["teacher"].validation)
@@ -202,32 +202,32 @@ def test_a_teacher_is_validated_as_it_was_when_it_was_trained(runs, tmp_path):
     network = {"checkpoint": str(runs["teacher"].folder)}
     fields |= {"student": network, "teacher": network, "method": "cstd", "options": {"hidden": 4}}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(fields))
-    found = pull(tmp_path, batches=1, at="start")
+    found = gradient_norms(tmp_path, batches=1, at="start")
     assert found.teacher_psnr == found.student_psnr == pytest.approx(runs["teacher"].validation)
     assert found.losses["temporal"].norm == pytest.approx(0, abs=1e-9)
 
 
 def test_what_is_no_run_is_told_in_a_sentence(runs, tmp_path):
     with pytest.raises(RestillError, match=r"nowhere: is no run's folder: it holds no recipe\.yaml$"):
-        pull(tmp_path / "nowhere")
+        gradient_norms(tmp_path / "nowhere")
     (tmp_path / "recipe.yaml").write_text((runs["std"].folder / "recipe.yaml").read_text())
     with pytest.raises(RestillError, match="holds no checkpoint yet"):
-        pull(tmp_path)
+        gradient_norms(tmp_path)
     with pytest.raises(RestillError, match="1 or more, not 0"):
-        pull(tmp_path, batches=0)
+        gradient_norms(tmp_path, batches=0)
 
 
 def test_the_script_prints_tables_and_writes_numbers(runs, tmp_path, capsys, monkeypatch):
     file = tmp_path / "pull.json"
     asked = [str(runs[name].folder) for name in ("std", "teacher")]
-    monkeypatch.setattr(sys, "argv", ["pull.py", *asked, "--batches", "1", "--json", str(file)])
+    monkeypatch.setattr(sys, "argv", ["gradient_norms.py", *asked, "--batches", "1", "--json", str(file)])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     said = capsys.readouterr().out
     assert "std: method std, at the end, step 4 of 4; 1 batches" in said
     assert "\n| space | " in said
     assert "margin" in said
     assert [one["name"] for one in json.loads(file.read_text())] == ["std", "teacher"]
-    monkeypatch.setattr(sys, "argv", ["pull.py", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["gradient_norms.py", str(tmp_path)])
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert stop.value.code == 1

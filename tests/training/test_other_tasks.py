@@ -161,6 +161,8 @@ def test_each_recipe_of_std_runs_two_steps(clips, tmp_path, path):
     fields = read_fields(path)
     one_width = fields["student"]["network"] in ("vdsr", "vsrnet")
     fields["student"]["options"] = {"width": 8} if one_width else {"channels": 8}
+    if fields["student"]["network"] == "d3dnet":
+        fields["student"]["options"] = {"width": 2}
     if "teacher" in fields:
         fields["teacher"] = {"network": "edvr-m", "options": {"channels": 8, "blocks": 1}}
     if fields.get("method") == "std":

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import restill
 from restill.errors import RestillError
 from restill.training import process
-from restill.training.gradient_norms import pull
+from restill.training.gradient_norms import gradient_norms
 from restill.training.process import left_as_found, random_state, seed_all, set_random_state, usable_cpus
 
 
@@ -76,7 +76,9 @@ CALLS: dict[str, Callable[[Path, Path], object]] = {
     "distill of a folder": lambda clips, folder: restill.distill(
         None, "rill-p", "plain", data={"root": clips, "crop": 32, "centres": 1, "workers": 1}, steps=1, quiet=True
     ),
-    "train and pull": lambda clips, folder: pull(restill.train(recipe(clips, folder, 1), quiet=True).folder, 1),
+    "train and pull": lambda clips, folder: gradient_norms(
+        restill.train(recipe(clips, folder, 1), quiet=True).folder, 1
+    ),
 }
 
 

@@ -16,7 +16,7 @@ from restill.distillation.feature_paths import ROLES, FeaturePaths, find_feature
 from restill.distillation.hooks import FeatureHook, find_module
 from restill.errors import RestillError
 from restill.losses.pyramid import pyramid
-from restill.networks.adapter import class_name
+from restill.networks.adapter import Adapter, class_name
 from restill.networks.spec import NetworkSpec
 
 ScaleSource = Literal["features", "frames"]
@@ -117,6 +117,8 @@ class Tapped:
         Args:
             windows: (N, K, C, H, W), sizes that the network takes.
         """
+        if isinstance(self.network, Adapter) and self.network.frames is None:
+            self.network.fit(windows)  # tries the network several times: not while its features are recorded
         with ExitStack() as stack:
             paths = dict.fromkeys(path for paths in self.places.values() for path in paths)
             taps = [stack.enter_context(FeatureHook(self.network, path)) for path in paths]

@@ -91,7 +91,7 @@ class GradientNorms:
     metrics: dict[str, float]
 
 
-def pull(folder: str | Path, batches: int = 8, at: At = "end") -> GradientNorms:
+def gradient_norms(folder: str | Path, batches: int = 8, at: At = "end") -> GradientNorms:
     """Look at a finished or a partly finished run.
 
     Paths in its recipe are taken as they were given, so call this from the folder where the run was started. A warm-up

@@ -256,6 +256,7 @@ STAGE1 = {  # recipe: options of SID
 
 def test_every_recipe_is_tested():
     tested = {"common", "stage2", *STAGE1, *(f"stage2_{preset}" for preset in ("paper", "code", "effective"))}
+    tested |= {"fig10_tv", "fig10_tv_dc"}  # tests/tables/test_tables.py
     assert {path.stem for path in RECIPES.glob("*.yaml")} == tested
 
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from test_no_reference import blocky, blurred, landscape, noisy
+from test_brisque_piqe import blocky, blurred, landscape, noisy
 from typer.testing import CliRunner
 
 import restill.evaluation.metrics.niqe

@@ -92,8 +92,10 @@ def test_wrong_pictures_get_a_sentence():
         ssim_gaussian11(noisy[:10, :10], clean[:10, :10])
 
 
-@pytest.mark.parametrize("module", ["metrics", "protocols", "complexity"])
+@pytest.mark.parametrize(
+    "module", ["evaluation.metrics.psnr_ssim", "evaluation.protocols", "networks.complexity", "runtime.info"]
+)
 def test_examples_in_docstrings(module):
-    result = doctest.testmod(importlib.import_module(f"restill.evaluation.{module}"))
+    result = doctest.testmod(importlib.import_module(f"restill.{module}"))
     assert result.attempted
     assert not result.failed

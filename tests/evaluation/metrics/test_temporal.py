@@ -9,7 +9,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from test_no_reference import landscape
+from test_brisque_piqe import landscape
 from typer.testing import CliRunner
 
 import restill.evaluation.metrics.temporal

@@ -1,6 +1,6 @@
 """Which loss of a run pulls how hard on its student: why a distillation method helps, or does not.
 
-    python benchmarks/pull.py RUN [RUN ...] [--batches 8] [--at start] [--json FILE]
+    python benchmarks/gradient_norms.py RUN [RUN ...] [--batches 8] [--at start] [--json FILE]
 
 RUN is the folder of a run, finished or not. docs/training.md says how to read the tables.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from restill.errors import RestillError
-from restill.training.gradient_norms import GradientNorms, pull
+from restill.training.gradient_norms import GradientNorms, gradient_norms
 
 
 def number(value: float | None, form: str = ".3g") -> str:
@@ -68,7 +68,7 @@ def main() -> None:
     every = []
     try:
         for run in options.runs:
-            found = pull(run, options.batches, options.at)
+            found = gradient_norms(run, options.batches, options.at)
             every.append(asdict(found))
             where = f"{found.at}, step {found.step} of {found.steps}; {found.batches} batches"
             print(f"{found.name}: method {found.method}, at the {where}\n", flush=True)
