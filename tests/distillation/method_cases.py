@@ -72,6 +72,8 @@ def make(name: str, teacher: nn.Module, student: nn.Module, **options: Any) -> M
     """The method of that name around two :class:`TinyUnet`, each place given by path."""
     cls = method_class(name)
     roles = getattr(cls, "roles", ("feature",))
+    unknown = [role for role in roles if role not in UNET_PLACES]
+    assert not unknown, f"add the role '{unknown[0]}' to UNET_PLACES in tests/distillation/foreign_networks.py"
     options = CASES.get(name, Case()).options | options
     places = {role: UNET_PLACES[role] for role in roles}
     if not cls.has_teacher:

@@ -61,12 +61,12 @@ def page_of(name: str) -> str:
 
 
 def test_every_method_is_here_with_its_page():
-    assert set(CASES) <= set(METHODS)
+    assert set(CASES) <= set(METHODS), "CASES in tests/distillation/method_cases.py names a method that METHODS lacks"
     for name in METHODS:
         cls = method_class(name)
-        assert cls.name == name
-        assert cls.paper
-        assert cls.needs
+        for attribute in ("name", "paper", "needs"):
+            assert getattr(cls, attribute, None), f"the class of method '{name}' has no '{attribute}'"
+        assert cls.name == name, f"the class of method '{name}' has name = '{cls.name}'"
         if name != "plain":
             page = page_of(name)
             for heading in ("When to use it", "On your own networks", "Options", "What it costs"):
@@ -78,28 +78,29 @@ def test_every_method_is_here_with_its_page():
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "plain"])
 def test_the_page_says_where_each_equation_is(name):
-    """Rows `| (n) | ... | `Class.function` |`: the function bears the equation's number where it computes it."""
+    """Rows `| (n) | ... | `Class.function` |`: the source of the function contains "(n)"."""
     page = page_of(name)
     rows = re.findall(r"^\| \((\d+)\)(?: to \((\d+)\))? .*\| `([\w.]+)` \|$", page, re.M)
     numbers = [number for first, last, _ in rows for number in range(int(first), int(last or first) + 1)]
-    assert numbers == list(range(1, len(numbers) + 1))
-    assert rows
+    assert rows, f"docs/methods/{name}.md has no row '| (1) | symbol | what it is | `Class.function` |'"
+    assert numbers == list(range(1, len(numbers) + 1)), f"docs/methods/{name}.md must number its equations from 1"
     for first, _, place in rows:
         text = inspect.getsource(found_at(name, place))
-        assert f"({first})" in text, f"docs/methods/{name}.md: {place} does not name ({first})"
+        assert f"({first})" in text, f"docs/methods/{name}.md: the source of {place} does not contain '({first})'"
 
 
 def found_at(name: str, place: str) -> Any:
-    """What a page calls `Class.function`, of the method's module, or `module.Class.function` of its neighbors."""
+    """The object that a page calls `Class.function` (in the method's module) or `module.Class.function`."""
     home, *parts = place.split(".")
     found = importlib.import_module(METHODS[name].partition(":")[0])
     if not hasattr(found, home):
-        rooms = [room for room in ("losses", "networks") if find_spec(f"restill.{room}.{home}")]
-        assert rooms, f"docs/methods/{name}.md: there is no {place}"
-        found = importlib.import_module(f"restill.{rooms[0]}.{home}")
+        packages = [p for p in ("losses", "networks", "networks.blocks") if find_spec(f"restill.{p}.{home}")]
+        assert packages, f"docs/methods/{name}.md names {place}, but the method's module has no {home}"
+        found = importlib.import_module(f"restill.{packages[0]}.{home}")
     else:
         found = getattr(found, home)
     for part in parts:
+        assert hasattr(found, part), f"docs/methods/{name}.md names {place}, which does not exist"
         found = getattr(found, part)
     return found
 
@@ -113,7 +114,9 @@ def test_nothing_to_learn_from_an_equal_teacher(name, batch):
     for group in method.loss_groups(batch, 0):
         losses |= group
     for loss in how.distances:
-        assert abs(losses[loss].item()) < 1e-6, loss
+        assert loss in losses, f"method '{name}' returns no loss '{loss}', which its default_weights or CASES name"
+        value = losses[loss].item()
+        assert abs(value) < 1e-6, f"loss '{loss}' is {value} for an equal teacher; CASES can say why it is not 0"
 
 
 def spoil(network: nn.Module, how: str) -> None:

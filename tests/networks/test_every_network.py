@@ -84,10 +84,11 @@ def test_every_place_that_the_spec_names_is_a_map(network):
         assert tap.value.shape[0] == 2, tap.path
         assert tap.value.dim() in (4, 5), tap.path
     # three levels that are not the same, wherever there is something to distil
-    assert len(s.levels) == (3 if list(network.parameters()) else 0)
+    expected = 3 if list(network.parameters()) else 0
+    assert len(s.levels) == expected, f"the spec of '{network.name}' must name {expected} features in levels"
     levels = [tap.value for tap in taps[1 : 1 + len(s.levels)]]
     for a, b in combinations(levels, 2):
-        assert a.shape != b.shape or not torch.equal(a, b)
+        assert a.shape != b.shape or not torch.equal(a, b), f"two levels of '{network.name}' are the same feature"
 
 
 def test_the_encoder_is_all_that_the_decoder_takes(network):
