@@ -213,7 +213,7 @@ def parameters(network: nn.Module) -> int:
 
 def crops(name: str) -> dict[str, np.ndarray]:
     """The same piece of one frame: rain, what each twin made of it, and the truth."""
-    from restill.evaluation.evaluator import load_checkpoint
+    from restill.evaluation.models import load_checkpoint
     from restill.runtime import stream
     from restill.video import read_frames
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from restill.cli import app
 from restill.errors import RestillError
 from restill.evaluation import evaluate
-from restill.evaluation.evaluator import open_model
+from restill.evaluation.models import open_model
 from restill.evaluation.protocols import protocol
 from restill.runtime import Model, ModelInfo
 

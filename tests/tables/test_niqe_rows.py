@@ -10,8 +10,8 @@ import pytest
 from tiny_recipes import FIRST, write_recipes
 
 from restill.datasets.leaks import digest
-from restill.evaluation.evaluator import load_checkpoint
 from restill.evaluation.metrics.niqe import NiqeModel, load_niqe_model, niqe
+from restill.evaluation.models import load_checkpoint
 from restill.runtime import stream
 from restill.tables import reproduce, runner
 from restill.training.experiment import train
@@ -129,7 +129,7 @@ def test_a_picture_that_is_too_small_is_named(place):
 def test_pictures_that_are_tested_on_and_those_that_are_trained_on_are_not_the_same(place, monkeypatch):
     model_file(place / "m.npz")
     known: list[tuple[str, bytes]] = []
-    monkeypatch.setattr("restill.evaluation.evaluator.remember_tests", lambda rows: known.extend(rows))
+    monkeypatch.setattr("restill.evaluation.overlap.remember_tests", lambda rows: known.extend(rows))
     reproduce("tiny", ["input"], DATA, niqe_model="m.npz", quiet=True)
     assert {code for _, code in known} == {digest(each) for each in PICTURES}
     run = train("recipes/first.yaml", ["data.root=clips"], quiet=True).folder

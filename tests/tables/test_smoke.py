@@ -9,7 +9,7 @@ import pytest
 
 from restill.tables import reproduce
 from restill.tables.plan import Job, Plan, by_name
-from restill.tables.stand_in import StandIns
+from restill.tables.synthetic_sets import SyntheticSets
 from restill.tables.table import Table
 from restill.training.experiment import train
 from restill.training.recipe import read_fields
@@ -31,7 +31,7 @@ def test_two_steps(name, runs, monkeypatch, tmp_path):
     vsr = "std" in ALL[name].relative_to(RECIPES).parts[:1]
     parts = read_fields(RECIPES / "tables/parts" / ("vsr.yaml" if vsr else "scales.yaml"))
     table = Table.model_validate({**parts, "title": "", "paper": "", "metrics": ["psnr"], "rows": []})
-    plan = Plan(table, "smoke", RECIPES, runs, {}, StandIns(runs / "made-up"))
+    plan = Plan(table, "smoke", RECIPES, runs, {}, SyntheticSets(runs / "synthetic"))
 
     def run(job) -> None:
         assert isinstance(job, Job)
@@ -61,10 +61,10 @@ FAST, *SLOW = TABLES
 @pytest.mark.parametrize("name", [FAST, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_a_table_runs_with_no_data_at_all(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # no data of anybody's
-    rows, allow, made_up = TABLES[name]
+    rows, allow, synthetic = TABLES[name]
     result = reproduce(name, rows, scale="smoke", allow_test_images=allow, recipes=RECIPES, quiet=True)
-    assert sorted(result.made_up) == sorted(made_up)
-    assert f"Made-up data stand in for what is not here: {', '.join(result.made_up)}." in result.head()
+    assert sorted(result.made_up) == sorted(synthetic)
+    assert f"Synthetic data replace the missing data sets: {', '.join(result.made_up)}." in result.head()
     for row in result.rows:
         if row.row.recipe or row.row.model:
             assert row.messages == []

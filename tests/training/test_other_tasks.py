@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from restill.errors import RestillError
-from restill.evaluation.evaluator import load_checkpoint
+from restill.evaluation.models import load_checkpoint
 from restill.training import experiment
 from restill.training.experiment import train
 from restill.training.recipe import load_recipe, parse_recipe, read_fields

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from restill.errors import RestillError
-from restill.evaluation.evaluator import load_checkpoint
+from restill.evaluation.models import load_checkpoint
 from restill.networks.blocks.spynet import SPyNet, align_window, load_spynet, save_spynet
 from restill.training.checkpoint import checkpoints, load_network
 from restill.training.experiment import train

@@ -32,7 +32,7 @@ class SyntheticClips(CleanSource):
 
     def __init__(self, count: int, frames: int, size: tuple[int, int]) -> None:
         super().__init__()
-        self.names = [f"made-up-{clip}" for clip in range(count)]
+        self.names = [f"synthetic-{clip}" for clip in range(count)]
         self._shape = (frames, *size)
 
     def shape(self, clip: int) -> tuple[int, int, int]:

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from restill import zoo
 from restill.datasets import open_paired
-from restill.datasets.leaks import digest, remember_tests, trained_on
 from restill.errors import RestillError
 from restill.evaluation.metrics.temporal import Consistency
+from restill.evaluation.models import open_model, open_module
+from restill.evaluation.overlap import OverlapCheck
 from restill.evaluation.protocols import Protocol, default_protocol
 from restill.evaluation.protocols import protocol as find_protocol
 from restill.evaluation.report import Report
 from restill.progress import Advance, track
-from restill.runtime import Model, ModelInfo, load_model, stream
+from restill.runtime import Model, stream
 from restill.video.pictures import write_picture
 
 if TYPE_CHECKING:
     from torch import nn
 
     from restill.datasets.paired import PairedClip, PairedSet
-    from restill.networks.blocks.spynet import SPyNet
-
-NONE = "none"  # the "model" that leaves the degraded frames as they are
 
 
 def evaluate(
@@ -110,7 +107,7 @@ def evaluate(
     name = model.info.name if isinstance(model, Model) else os.fspath(model)
     _check_scale(loaded, name, opened, dataset)
     # a training split may be scored by whoever wants to see how well it is learned
-    seen = Seen(model, allow_test_images) if split != opened.trains else None
+    overlap_check = OverlapCheck(model, allow_test_images) if split != opened.trains else None
     report = Report(name, dataset, chosen, {}, limit, temporal)
     lengths = {clip.name: _length(clip, limit) for clip in paired}
     total = sum(chosen.frames(length, dataset).stop for length in lengths.values())
@@ -119,13 +116,13 @@ def evaluate(
             wanted = chosen.frames(lengths[clip.name], dataset)
             consistency = Consistency(chosen) if temporal else None
             report.clips[clip.name] = _score(
-                loaded, clip, lengths[clip.name], wanted, chosen, consistency, seen, advance
+                loaded, clip, lengths[clip.name], wanted, chosen, consistency, overlap_check, advance
             )
-            if seen is not None:
-                seen.remember()
+            if overlap_check is not None:
+                overlap_check.remember()
             if consistency is not None and profiles is not None:
                 write_picture(Path(profiles) / f"{clip.name.replace('/', '_')}.png", consistency.picture(name))
-    report.trained_on = seen is not None and seen.overlap
+    report.trained_on = overlap_check is not None and overlap_check.overlap
     return report
 
 
@@ -136,40 +133,6 @@ def _check_scale(model: Model | None, name: str, data: PairedSet, dataset: str) 
             f"{name} gives pictures of {scale} times the size of its input, but those of {dataset} are to be "
             f"{data.scale} times as large{'; the input alone is scored by bicubic' if model is None else ''}"
         )
-
-
-class Seen:
-    """The pictures that are tested on, for :mod:`restill.datasets.leaks`.
-
-    Args:
-        model: What is tested; the run that it is from may say what it was trained on.
-        allowed: That it was trained on some is no error.
-
-    Attributes:
-        overlap: It was trained on one of those that were added.
-    """
-
-    def __init__(self, model: str | os.PathLike[str] | Model, allowed: bool) -> None:
-        path = model.path if isinstance(model, Model) else Path(model)
-        self.trained, self.allowed, self.overlap = trained_on(path), allowed, False
-        self.model, self.new = path, []
-
-    def add(self, clip: PairedClip, index: int, degraded: np.ndarray, clean: np.ndarray) -> None:
-        """A frame, as it was read."""
-        for file, picture in ((clip.degraded[index], degraded), ((clip.clean or clip.degraded)[index], clean)):
-            code = digest(picture)
-            if code in self.trained and not self.allowed:
-                raise RestillError(
-                    f"{file}: {self.model} was trained on this very picture, so that a score on it means nothing; "
-                    "take another clip, or pass --allow-test-images"
-                )
-            self.overlap |= code in self.trained
-            self.new.append((str(file), code))
-
-    def remember(self) -> None:
-        """What was added is known as test pictures from now on."""
-        remember_tests(self.new)
-        self.new = []
 
 
 def _make_folder(path: Path) -> None:
@@ -190,7 +153,7 @@ def _score(
     wanted: range,
     rule: Protocol,
     consistency: Consistency | None,
-    seen: Seen | None,
+    overlap_check: OverlapCheck | None,
     advance: Advance,
 ) -> dict[str, float]:
     """Means over the frames that are wanted, and ``frames``, how many those are; the model may look at all."""
@@ -201,8 +164,8 @@ def _score(
             rainy, clean = clip.read(index)
             if clean is not None:
                 truths.append(clean)
-                if seen is not None:
-                    seen.add(clip, index, rainy, clean)
+                if overlap_check is not None:
+                    overlap_check.add(clip, index, rainy, clean)
             yield rainy
 
     scores: list[dict[str, float]] = []
@@ -218,126 +181,3 @@ def _score(
         advance(clip=clip.name)
     means = {key: float(np.mean([score[key] for score in scores])) for key in scores[0]}
     return {**means, **(consistency.result() if consistency is not None else {}), "frames": len(scores)}
-
-
-def open_model(
-    model: str | os.PathLike[str] | Model, backend: str = "onnxruntime", precision: str | None = None
-) -> Model | None:
-    """Whatever :func:`evaluate` takes as a model; None for "none"."""
-    if "auto" in (backend, precision):
-        raise RestillError("a score needs a backend and a precision that can be named again, not 'auto'")
-    if isinstance(model, Model):
-        return model
-    if model == NONE:
-        return None
-    path = Path(model)
-    is_zoo_name = os.fspath(model) in [card.name for card in zoo.cards()]
-    if path.suffix == ".safetensors" or (path.is_dir() and not is_zoo_name):
-        return load_checkpoint(path)
-    return (None if is_zoo_name else weightless(os.fspath(model))) or load_model(
-        model, backend=backend, precision=precision
-    )
-
-
-def weightless(name: str) -> Model | None:
-    """A network that is whole without a checkpoint, such as bicubic, in PyTorch; None for all other names."""
-    from restill.networks import NETWORKS, create, network_class
-
-    align = getattr(network_class(name), "align", None) if name in NETWORKS else None
-    if align is None:
-        return None
-    import torch
-
-    from restill.training.export import describe
-
-    network = create(name).eval()
-    compute = torch.inference_mode()(lambda window: network(torch.from_numpy(window)).numpy())
-    return Model(describe(network, name, name, align), Path(name), "torch", compute)
-
-
-class Checkpoint(Model):
-    """A trained network that runs in PyTorch behind the interface of an exported one, so that one stream serves both.
-
-    Attributes:
-        network: It.
-    """
-
-    def __init__(
-        self, network: nn.Module, info: ModelInfo, path: Path, compute: Callable[[np.ndarray], np.ndarray]
-    ) -> None:
-        super().__init__(info, path, "torch", compute)
-        self.network = network
-
-
-def load_checkpoint(path: Path) -> Checkpoint:
-    """A trained network from its checkpoint.
-
-    Args:
-        path: A run's folder or a ``.safetensors`` file.
-
-    Raises:
-        RestillError: It is not a checkpoint of ours, or the weights of the SPyNet it was trained with are gone.
-    """
-    import torch
-
-    from restill.networks.blocks.onednn import quick_conv3d
-    from restill.networks.blocks.spynet import align_window
-    from restill.training.checkpoint import load_network
-    from restill.training.export import describe
-
-    network, header = load_network(path)
-    aligner = _aligner(path) if header["align"] == "spynet" else None
-    # the stream knows no SPyNet: it hands out the frames as they are, and they are aligned here
-    info = describe(network, header["name"], header["network"], header["align"] if aligner is None else "none")
-    quick_conv3d(network)  # not before: what is counted runs on no real tensors
-
-    @torch.inference_mode()
-    def compute(window: np.ndarray) -> np.ndarray:  # (1, K, 3, H, W) -> (1, 3, sH, sW)
-        frames = torch.from_numpy(window)
-        if aligner is not None:
-            frames = align_window(aligner, frames, info.frames_before)
-        return network(frames).numpy()
-
-    return Checkpoint(network, info, path, compute)
-
-
-def open_module(module: Any, **own: Any) -> Checkpoint:
-    """A PyTorch module, of one's own or of Restill, behind the interface of an exported model.
-
-    Args:
-        module: It runs where it is, in its own type.
-        own: The fields of :class:`restill.training.own.Own`.
-
-    Raises:
-        RestillError: It is no module, or fails on what it would be shown.
-    """
-    import torch
-
-    from restill.networks.adapter import class_name
-    from restill.training.export import describe
-    from restill.training.own import Own, own_network
-
-    network = own_network(module, Own(**own))
-    name = class_name(network)
-    device = next((p.device for p in network.parameters()), torch.device("cpu"))
-
-    @torch.inference_mode()
-    def compute(window: np.ndarray) -> np.ndarray:  # (1, K, 3, H, W) -> (1, 3, sH, sW)
-        return network(torch.from_numpy(window).to(device)).cpu().numpy()
-
-    fixed = None if own.get("size") is None else (own["size"][0], own["size"][1])
-    info = describe(network, name, name, own.get("align") or "none", fixed)
-    return Checkpoint(network, info, Path(name), compute)
-
-
-def _aligner(checkpoint: Path) -> SPyNet:
-    """The SPyNet of a run, from its folder."""
-    from restill.networks.blocks.spynet import WEIGHTS, load_spynet
-
-    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
-    for place in (folder, folder.parent):  # checkpoint-NNNNNN/ lies in the run's folder
-        if (place / WEIGHTS).is_file():
-            return load_spynet(place / WEIGHTS)
-    raise RestillError(
-        f"{checkpoint}: was trained on frames aligned by SPyNet, whose weights {WEIGHTS} must lie beside it"
-    )

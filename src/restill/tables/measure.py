@@ -17,17 +17,18 @@ import torch
 from restill.datasets import dataset_class
 from restill.errors import RestillError
 from restill.evaluation import evaluate
-from restill.evaluation.evaluator import NONE, Seen, open_model, weightless
 from restill.evaluation.files import finite, write_json
 from restill.evaluation.metrics.niqe import NiqeModel, load_niqe_model, niqe
 from restill.evaluation.metrics.temporal import MEANING as TEMPORAL
+from restill.evaluation.models import NONE, open_model, parameter_free_model
+from restill.evaluation.overlap import OverlapCheck
 from restill.evaluation.protocols import PROTOCOLS
 from restill.networks import create
 from restill.networks.complexity import count
 from restill.progress import track
 from restill.runtime import Model, stream
 from restill.tables.plan import AbsentError, absent
-from restill.tables.stand_in import StandIns
+from restill.tables.synthetic_sets import SyntheticSets
 from restill.tables.table import Counting, Row, TestSet
 from restill.version import __version__
 
@@ -67,7 +68,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Ruler:
+class Scorer:
     """How models are measured.
 
     Attributes:
@@ -79,7 +80,7 @@ class Ruler:
         quiet: No progress.
         temporal: Temporal consistency, too.
         allow: Score a model even on pictures that it was trained on.
-        stand_ins: Made-up data for sets that are not here; None: nothing is measured on those.
+        synthetic_sets: Made-up data for sets that are not here; None: nothing is measured on those.
     """
 
     data: dict[str, Path]
@@ -90,7 +91,7 @@ class Ruler:
     quiet: bool
     temporal: bool = False
     allow: bool = False
-    stand_ins: StandIns | None = None
+    synthetic_sets: SyntheticSets | None = None
 
     def root(self, test: TestSet) -> Path:
         """The folder of a set.
@@ -99,8 +100,8 @@ class Ruler:
             AbsentError: It is not there.
         """
         root = self.data.get(test.dataset, Path("data") / test.dataset)
-        if self.stand_ins is not None:
-            root = self.stand_ins.to_test_on(test.dataset, root, test.split)
+        if self.synthetic_sets is not None:
+            root = self.synthetic_sets.to_test_on(test.dataset, root, test.split)
         if not root.is_dir():
             raise AbsentError(absent(test.dataset, root))
         return root
@@ -112,8 +113,8 @@ class Ruler:
         Raises:
             RestillError: It was not given, or the file is no such model.
         """
-        if self.niqe_model is None and self.stand_ins is not None:
-            return load_niqe_model(self.stand_ins.niqe_model)
+        if self.niqe_model is None and self.synthetic_sets is not None:
+            return load_niqe_model(self.synthetic_sets.niqe_model)
         if self.niqe_model is None:
             raise AbsentError("needs NIQE's model: --niqe-model FILE, see docs/no-reference.md")
         return load_niqe_model(self.niqe_model)
@@ -190,7 +191,7 @@ class Ruler:
         self, model: str, test: TestSet, protocol: str, root: Path, chosen: list[str], limit: int | None
     ) -> tuple[dict[str, dict[str, float]], bool]:
         """The numbers by clip, and whether the model was trained on these pictures."""
-        opened = weightless(model) or open_model(model)
+        opened = parameter_free_model(model) or open_model(model)
         if protocol == NIQE:
             return self._niqe(model, opened, dataset_class(test.dataset)(root, test.split, chosen), limit)
         report = evaluate(
@@ -211,31 +212,33 @@ class Ruler:
         self, name: str, model: Model | None, data: PairedSet, limit: int | None
     ) -> tuple[dict[str, dict[str, float]], bool]:
         """NIQE of what a model makes of clips, rounded to 8 bits; a clip without contrast has none."""
-        seen = Seen(NONE if model is None else model, self.allow) if data.split != data.trains else None
+        overlap_check = (
+            OverlapCheck(NONE if model is None else model, self.allow) if data.split != data.trains else None
+        )
         lengths = [len(clip) if limit is None else min(len(clip), limit) for clip in data.clips]
         found = {}
         with track(f"{name}, NIQE", sum(lengths), "frames", quiet=self.quiet) as advance:
             for clip, length in zip(data.clips, lengths, strict=True):
-                frames, values = _degraded(clip, length, seen), []
+                frames, values = _degraded(clip, length, overlap_check), []
                 for index, frame in enumerate(frames if model is None else stream(model, frames, guard=False)):
                     try:
                         values.append(niqe(frame, self.pristine))
                     except RestillError as error:
                         raise RestillError(f"{clip.degraded[index]}: {error}") from error
                     advance(clip=clip.name)
-                if seen is not None:
-                    seen.remember()
+                if overlap_check is not None:
+                    overlap_check.remember()
                 values = [value for value in values if math.isfinite(value)]
                 found[clip.name] = {NIQE: float(np.mean(values))} if values else {}
-        return found, seen is not None and seen.overlap
+        return found, overlap_check is not None and overlap_check.overlap
 
 
-def _degraded(clip: PairedClip, length: int, seen: Seen | None) -> Iterator[np.ndarray]:
+def _degraded(clip: PairedClip, length: int, overlap_check: OverlapCheck | None) -> Iterator[np.ndarray]:
     """The first frames of a clip, (H, W, 3) RGB uint8; the clean side need not be there."""
     for index in range(length):
         rainy, clean = clip.read(index)
-        if seen is not None:
-            seen.add(clip, index, rainy, rainy if clean is None else clean)
+        if overlap_check is not None:
+            overlap_check.add(clip, index, rainy, rainy if clean is None else clean)
         yield rainy
 
 

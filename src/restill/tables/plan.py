@@ -12,7 +12,7 @@ from typing import Any
 from restill.datasets import TO_TRAIN_ON, dataset_class
 from restill.errors import RestillError
 from restill.networks.saved import STUDENT
-from restill.tables.stand_in import StandIns, is_made_up
+from restill.tables.synthetic_sets import SyntheticSets, is_synthetic
 from restill.tables.table import FOLDER, Row, Scale, Table
 from restill.training.budget import in_steps
 from restill.training.checkpoint import checkpoints
@@ -91,7 +91,7 @@ class Plan:
         output: Runs are made in a folder of the scale in here.
         data: Folders of data sets, by name, instead of the recipes' own; "unpaired" is a recipe's unpaired side, a
             folder of pictures.
-        stand_ins: Made-up data for sets that are not here; None: a training without its data is not run.
+        synthetic_sets: Made-up data for sets that are not here; None: a training without its data is not run.
     """
 
     table: Table
@@ -99,7 +99,7 @@ class Plan:
     recipes: Path
     output: Path
     data: dict[str, Path]
-    stand_ins: StandIns | None = None
+    synthetic_sets: SyntheticSets | None = None
 
     @cached_property
     def _scale(self) -> Scale:
@@ -184,9 +184,9 @@ class Plan:
         name = data.get("dataset", DataPart.model_fields["dataset"].default)
         if name in self.data:
             data["root"] = str(self.data[name])
-        if self.stand_ins is not None and "root" in data:
-            data["root"] = str(self.stand_ins.to_train_on(name, Path(data["root"])))
-            if is_made_up(Path(data["root"])):
+        if self.synthetic_sets is not None and "root" in data:
+            data["root"] = str(self.synthetic_sets.to_train_on(name, Path(data["root"])))
+            if is_synthetic(Path(data["root"])):
                 data.pop("clips", None)  # names of the set that is not here
         if unpaired:
             kind = unpaired.get("dataset", "clean-clips")
@@ -197,8 +197,8 @@ class Plan:
                 unpaired["root"] = data["root"]
             elif kind != "clean-clips" and kind in self.data:
                 unpaired["root"] = str(self.data[kind])
-            if self.stand_ins is not None and "root" in unpaired:
-                root = self.stand_ins.to_train_on(unpaired["dataset"], Path(unpaired["root"]), unpaired=True)
+            if self.synthetic_sets is not None and "root" in unpaired:
+                root = self.synthetic_sets.to_train_on(unpaired["dataset"], Path(unpaired["root"]), unpaired=True)
                 unpaired["root"] = str(root)
 
     def _given(self, place: Path, fields: dict[str, Any], path: Path) -> Given | None:
@@ -238,8 +238,8 @@ def fingerprint(recipe: Recipe, needs: tuple[Source, ...]) -> str:
     """A hash of what decides a run's weights: eight hexadecimal digits."""
     fields = recipe.model_dump(mode="json", exclude=set(_ASIDE))
     for part in (fields["data"], fields["data"]["unpaired"] or {}):
-        if part and is_made_up(Path(part["root"])):
-            part["made_up"] = True
+        if part and is_synthetic(Path(part["root"])):
+            part["synthetic"] = True
         for aside in ("root", "workers", "never", "damaged"):
             part.pop(aside, None)
     for side in ("student", "teacher"):

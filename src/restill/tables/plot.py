@@ -6,7 +6,8 @@ import math
 import statistics
 from html import escape
 
-from restill.tables.result import NAMES, TableResult
+from restill.tables.numbers import NAMES
+from restill.tables.result import TableResult
 from restill.tables.svg import svg, ticks
 
 LEFT, WIDTH, LINE, TOP, GAP = 260, 240, 22, 64, 40  # pixels

@@ -14,23 +14,8 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from restill.evaluation.report import TEMPORAL_COLUMNS
+from restill.tables.numbers import NAMES, UNITS, digits_of, number_text, paper_text
 from restill.tables.table import Row, Table
-
-LEAST_DIGITS = {"psnr": 2, "ssim": 3, "niqe": 4, "gmacs": 2, "parameters": 3, "frames": 0, "seconds": 4, "tof": 3}
-LEAST_DIGITS |= dict.fromkeys(("warping_error", "warping_error_clean"), 4)
-NAMES = {
-    "psnr": "PSNR (dB)",
-    "ssim": "SSIM",
-    "niqe": "NIQE",
-    "gmacs": "GMACs",
-    "parameters": "parameters (M)",
-    "frames": "frames",
-    "seconds": "seconds",
-    **TEMPORAL_COLUMNS,
-}
-UNITS = {"parameters": 1e6, "warping_error": 1e-3, "warping_error_clean": 1e-3}  # what 1 is in a table, if not 1
-
 
 ABSENT = "not implemented"  # the message of a row that only a paper has
 
@@ -72,7 +57,7 @@ class TableResult:
         protocols: Each protocol that ours were measured by, in words.
         part: Only a part of the test sets was looked at.
         stopped: It was interrupted.
-        made_up: What made-up data stood in for.
+        made_up: The data sets that synthetic data replaced.
     """
 
     name: str
@@ -84,8 +69,6 @@ class TableResult:
     part: bool = False
     stopped: bool = False
     made_up: list[str] = field(default_factory=list)
-
-    # --- as a grid -----------------------------------------------------------------------------------------------
 
     @property
     def has_paper(self) -> bool:
@@ -108,7 +91,7 @@ class TableResult:
         if self.protocols:
             lines.append(f"Ours under protocol {'; '.join(self.protocols)}.")
         if self.made_up:
-            lines.append(f"Made-up data stand in for what is not here: {', '.join(self.made_up)}.")
+            lines.append(f"Synthetic data replace the missing data sets: {', '.join(self.made_up)}.")
         if not any(values for row in self.rows for columns in row.ours.values() for values in columns):
             first = next((f": {text}" for row in self.rows for text in row.messages if text != ABSENT), "")
             lines.append(f"There are no numbers of ours here{first}")
@@ -153,7 +136,7 @@ class TableResult:
         return [a - b for a, b in zip(own, other, strict=True)] if len(own) == len(other) else []
 
     def _differences(self, metric: str, column: int) -> list[str]:
-        cells, digits = [], self.digits(metric)
+        cells, digits = [], digits_of(self.table, metric)
         for result in self.rows:
             values = self.against(result, metric, column)
             values = [value / UNITS.get(metric, 1) for value in values]
@@ -177,7 +160,7 @@ class TableResult:
             if not self.has_paper:
                 lines.append([label, *ours])
                 continue
-            paper = [self._paper(result.row, metric, i) for metric, i in places]
+            paper = [paper_text(self.table, result.row, metric, i) for metric, i in places]
             lines += [[label, "paper", *paper], ["", "ours", *ours]]
         return lines
 
@@ -199,33 +182,12 @@ class TableResult:
         lines = [f"{', '.join(labels)}: {text}" for text, labels in rows.items()]
         return [*lines, "Stopped: the same command goes on."] if self.stopped else lines
 
-    def digits(self, metric: str) -> int:
-        """As many decimals as the paper's most precise number has."""
-        least = 4 if metric == "ssim" and not self.has_paper else LEAST_DIGITS.get(metric, 2)
-        numbers = [n for row in self.table.rows for n in self.table.numbers(row, metric) if n is not None]
-        if metric == "parameters":
-            return least
-        return max([least, *(len(repr(n).partition(".")[2]) for n in numbers if not float(n).is_integer())])
-
-    def _paper(self, row: Row, metric: str, column: int) -> str:
-        number = self.table.of(row, metric, column)
-        if number is None:
-            return "-"
-        if metric == "parameters":
-            return f"{number / UNITS[metric]:g}"  # the paper's own digits
-        return f"{number:g}" if metric == "gmacs" else self._text(metric, number)
-
     def _ours(self, result: RowResult, metric: str, column: int) -> str:
         values = result.ours.get(metric, [[]] * self.table.width)[column]
         if not values:
             return "-"
-        text = self._text(metric, statistics.fmean(values))
-        return f"{text} ± {self._text(metric, statistics.stdev(values))}" if len(values) > 1 else text
-
-    def _text(self, metric: str, number: float) -> str:
-        return f"{number / UNITS.get(metric, 1):.{self.digits(metric)}f}"
-
-    # --- as what is shown ----------------------------------------------------------------------------------------
+        text = number_text(self.table, metric, statistics.fmean(values))
+        return f"{text} ± {number_text(self.table, metric, statistics.stdev(values))}" if len(values) > 1 else text
 
     def text(self) -> Group:
         """For a terminal."""

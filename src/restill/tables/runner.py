@@ -7,10 +7,10 @@ from pathlib import Path
 
 from restill.errors import RestillError
 from restill.evaluation.report import TEMPORAL_COLUMNS
-from restill.tables.measure import Ruler, counted, version_mark
+from restill.tables.measure import Scorer, counted, version_mark
 from restill.tables.plan import AbsentError, Given, Job, Plan, Source
 from restill.tables.result import ABSENT, RowResult, TableResult
-from restill.tables.stand_in import StandIns
+from restill.tables.synthetic_sets import SyntheticSets
 from restill.tables.table import Row, Table, find_table, recipes_folder
 from restill.training.experiment import train
 
@@ -62,16 +62,24 @@ def reproduce(
     scale = scale or table.written
     small = table.scale(scale)
     places = {key: Path(place) for key, place in (data or {}).items()}
-    stand_ins = StandIns(Path(output) / "made-up") if scale == "smoke" else None
-    plan = Plan(table, scale, recipes, Path(output), places, stand_ins)
+    synthetic_sets = SyntheticSets(Path(output) / "synthetic") if scale == "smoke" else None
+    plan = Plan(table, scale, recipes, Path(output), places, synthetic_sets)
     niqe = None if niqe_model is None else Path(niqe_model)
     temporal = not TEMPORAL_COLUMNS.keys().isdisjoint(table.metrics)
-    ruler = Ruler(
-        places, Path(output) / "measured", small.limit, small.clips, niqe, quiet, temporal, allow_test_images, stand_ins
+    scorer = Scorer(
+        places,
+        Path(output) / "measured",
+        small.limit,
+        small.clips,
+        niqe,
+        quiet,
+        temporal,
+        allow_test_images,
+        synthetic_sets,
     )
     trained_with = list(seeds) if seeds is not None else table.seeds
     result = TableResult(name, table, scale, trained_with)
-    runner = _Runner(table, plan, ruler, trained_with, result, evaluate_only, allow_test_images, quiet)
+    runner = _Runner(table, plan, scorer, trained_with, result, evaluate_only, allow_test_images, quiet)
     try:
         for row in table.rows:
             if rows is None or row.label in rows:
@@ -79,8 +87,8 @@ def reproduce(
                 runner.row(result.rows[-1])
     except KeyboardInterrupt:
         result.stopped = True
-    if stand_ins is not None:
-        result.made_up = stand_ins.used
+    if synthetic_sets is not None:
+        result.made_up = synthetic_sets.used
     return result
 
 
@@ -89,14 +97,14 @@ class _Runner:
         self,
         table: Table,
         plan: Plan,
-        ruler: Ruler,
+        scorer: Scorer,
         seeds: list[int],
         result: TableResult,
         evaluate_only: bool,
         allow: bool,
         quiet: bool,
     ) -> None:
-        self.table, self.plan, self.ruler, self.result = table, plan, ruler, result
+        self.table, self.plan, self.scorer, self.result = table, plan, scorer, result
         self.seeds, self.evaluate_only, self.allow, self.quiet = seeds, evaluate_only, allow, quiet
 
     def row(self, result: RowResult) -> None:
@@ -141,7 +149,7 @@ class _Runner:
 
     def _has_data(self, result: RowResult, column: int) -> bool:
         name = self.table.columns[column].set
-        missing = self.ruler.missing(self.table.sets[name], self.table.protocol_of(name))
+        missing = self.scorer.missing(self.table.sets[name], self.table.protocol_of(name))
         for text in missing:
             _add(result, text)
         return not missing
@@ -174,17 +182,17 @@ class _Runner:
             column = self.table.columns[i]
             test, protocol = self.table.sets[column.set], self.table.protocol_of(column.set)
             try:
-                measured = self.ruler.measure(model, mark, test, protocol)
+                measured = self.scorer.measure(model, mark, test, protocol)
             except RestillError as error:
                 _add(result, str(error))
                 continue
             if measured.missing:
-                _add(result, f"{self.ruler.root(test)} has no {', '.join(measured.missing)} of {test.dataset}")
+                _add(result, f"{self.scorer.root(test)} has no {', '.join(measured.missing)} of {test.dataset}")
             self.result.part |= measured.part
             if measured.trained_on:
                 note = f"Ours on {column.name}: the model was trained on pictures of this set (--allow-test-images)."
                 result.notes += [note] if note not in result.notes else []
-            words = self.ruler.words(protocol)
+            words = self.scorer.words(protocol)
             if words not in self.result.protocols:
                 self.result.protocols.append(words)
             for metric in self.table.metrics:

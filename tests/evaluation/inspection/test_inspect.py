@@ -19,10 +19,10 @@ from restill.cli import app
 from restill.distillation.hooks import FeatureHook
 from restill.distillation.scales import attention_map, channel_map
 from restill.errors import RestillError
-from restill.evaluation.evaluator import load_checkpoint
 from restill.evaluation.inspection.feature_maps import Look
 from restill.evaluation.inspection.inspect import inspect
 from restill.evaluation.inspection.pictures import GAP
+from restill.evaluation.models import load_checkpoint
 from restill.networks import create
 from restill.networks.saved import save_network
 

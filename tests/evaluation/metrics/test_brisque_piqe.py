@@ -196,8 +196,8 @@ def test_wrong_pictures_get_a_sentence():
         piqe(np.zeros((16, 16)))
 
 
-@pytest.mark.parametrize("module", ["mscn", "no_reference"])
+@pytest.mark.parametrize("module", ["mscn", "brisque_piqe"])
 def test_blind_examples_in_docstrings(module):
-    result = doctest.testmod(importlib.import_module(f"restill.evaluation.{module}"))
+    result = doctest.testmod(importlib.import_module(f"restill.evaluation.metrics.{module}"))
     assert result.attempted
     assert not result.failed

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from restill.evaluation.evaluator import load_checkpoint
+from restill.evaluation.models import load_checkpoint
 from restill.networks import create
 from restill.networks.blocks.onednn import Conv3d, quick_conv3d
 from restill.training.checkpoint import save_network

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from restill.distillation.hooks import FeatureHook
 from restill.distillation.scales import Attention, Seen, Tapped, attention_map, channel_map
-from restill.evaluation.evaluator import Checkpoint
+from restill.evaluation.models import Checkpoint
 
 AGGREGATIONS = ("mean_sq", "unit_mean_sq")
 MAPPINGS: tuple[str, ...] = get_args(Attention)
@@ -20,7 +20,7 @@ class Look:
     """A tap in a checkpoint's network; open while the clip streams.
 
     Args:
-        checkpoint: From :func:`restill.evaluation.evaluator.load_checkpoint`.
+        checkpoint: From :func:`restill.evaluation.models.load_checkpoint`.
         label: What an error calls it.
         path: Where to look, such as "body.1" or "head:input"; its spec's feature by default.
 

@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 
 from restill.errors import RestillError
-from restill.evaluation.evaluator import Checkpoint, open_model
 from restill.evaluation.inspection.figures import View, draw
 from restill.evaluation.inspection.page import check_folder, write_folder
 from restill.evaluation.inspection.pictures import Region, parse_region, temporal_profile
 from restill.evaluation.metrics.psnr_ssim import psnr
+from restill.evaluation.models import Checkpoint, open_model
 from restill.progress import Advance, track
 from restill.runtime import Model, stream
 from restill.video import probe, read_frames

@@ -11,7 +11,7 @@ import pytest
 from restill.datasets import DATASETS, TO_TRAIN_ON, dataset_class, open_paired, open_source
 from restill.datasets.leaks import digest
 from restill.tables.plan import fingerprint
-from restill.tables.stand_in import MARK, StandIns, made_up
+from restill.tables.synthetic_sets import MARK, SyntheticSets, write_synthetic_set
 from restill.tables.table import find_table, table_names
 from restill.training.recipe import parse_recipe, read_fields
 
@@ -37,13 +37,13 @@ WANTED = wanted()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("made-up")
+    return tmp_path_factory.mktemp("synthetic")
 
 
 @pytest.mark.parametrize("dataset", sorted(WANTED))
-def test_a_set_is_made_up_in_its_layout(dataset, folder):
+def test_a_set_is_written_in_its_layout(dataset, folder):
     assert dataset in DATASETS
-    root = made_up(dataset, folder / dataset)
+    root = write_synthetic_set(dataset, folder / dataset)
     codes: list[bytes] = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing without a partner
@@ -57,30 +57,30 @@ def test_a_set_is_made_up_in_its_layout(dataset, folder):
                 codes += map(digest, pictures)
     assert len(set(codes)) == len(codes)  # a picture to train on is none to test on
     before = (root / MARK).stat().st_mtime_ns
-    assert made_up(dataset, folder / dataset) == root
+    assert write_synthetic_set(dataset, folder / dataset) == root
     assert (root / MARK).stat().st_mtime_ns == before
 
 
 def test_what_is_there_is_taken_and_what_lacks_a_split_is_stood_in_for(folder, tmp_path):
     """The test clips alone are given: they are tested on, and what is trained on is made up."""
     mine = tmp_path / "mine"
-    made_up("nturain", mine)
+    write_synthetic_set("nturain", mine)
     for path in mine.glob("t*"):
         path.rename(tmp_path / path.name)
-    stand_ins = StandIns(folder)
-    assert stand_ins.to_test_on("nturain", mine, "test") == mine
-    assert stand_ins.used == []
-    assert stand_ins.to_train_on("nturain", mine) == folder / "nturain"
-    assert stand_ins.used == ["nturain (to train on)"]
-    assert stand_ins.to_test_on("nturain", tmp_path / "nowhere", "test") == folder / "nturain"
-    assert stand_ins.used == ["nturain"]
+    synthetic_sets = SyntheticSets(folder)
+    assert synthetic_sets.to_test_on("nturain", mine, "test") == mine
+    assert synthetic_sets.used == []
+    assert synthetic_sets.to_train_on("nturain", mine) == folder / "nturain"
+    assert synthetic_sets.used == ["nturain (to train on)"]
+    assert synthetic_sets.to_test_on("nturain", tmp_path / "nowhere", "test") == folder / "nturain"
+    assert synthetic_sets.used == ["nturain"]
 
 
-def test_a_run_on_made_up_data_is_not_the_run_on_real_data(folder, tmp_path):
+def test_a_run_on_synthetic_data_is_not_the_run_on_real_data(folder, tmp_path):
     fields = read_fields(RECIPES / "cstd" / "teacher.yaml")
 
     def mark(root: Path) -> str:
         return fingerprint(parse_recipe({**fields, "data": {**fields["data"], "root": str(root)}}, ""), ())
 
     assert mark(tmp_path) == mark(Path("data/nturain"))
-    assert mark(made_up("nturain", folder / "nturain")) != mark(tmp_path)
+    assert mark(write_synthetic_set("nturain", folder / "nturain")) != mark(tmp_path)

@@ -22,12 +22,12 @@ from restill.degradations.rain import rain_frames
 from restill.degradations.rain_settings import named_rain
 from restill.errors import RestillError
 
-MARK = "made-up.txt"  # lies in every such folder
+MARK = "synthetic.txt"  # lies in every such folder
 SIZE = (112, 128)  # height and width, pixels: enough for a block of NIQE and for crops of 64
 CLIP, TEST_CLIP = 13, 8  # frames: CSTD's seven, five centers and one more; as many as are scored at this scale
 
 
-class Place(NamedTuple):
+class SplitLayout(NamedTuple):
     """Where the made-up clips of one split go.
 
     Attributes:
@@ -45,26 +45,28 @@ class Place(NamedTuple):
 
 VID4 = ("calendar", "city", "foliage", "walk")
 NTURAIN = ("a1", "a2", "a3", "a4", "b1", "b2", "b3", "b4")
-PLACES: dict[str, tuple[Place, ...]] = {
+LAYOUTS: dict[str, tuple[SplitLayout, ...]] = {
     "nturain": (
-        Place("t{clip}_Rain_01/{frame:05d}.png", "t{clip}_GT/{frame:05d}.png", ("1", "2"), CLIP),
-        Place("{clip}_Rain/{frame:05d}.png", "{clip}_GT/{frame:05d}.png", NTURAIN, TEST_CLIP),
+        SplitLayout("t{clip}_Rain_01/{frame:05d}.png", "t{clip}_GT/{frame:05d}.png", ("1", "2"), CLIP),
+        SplitLayout("{clip}_Rain/{frame:05d}.png", "{clip}_GT/{frame:05d}.png", NTURAIN, TEST_CLIP),
     ),
-    "vid4": (Place("", "{clip}/{frame:08d}.png", VID4, TEST_CLIP),),
-    "vimeo90k": (Place("", "sequences/00001/000{clip}/im{frame}.png", ("1", "2"), 7),),
-    "clean-clips": (Place("", "{clip}/{frame:05d}.png", ("1", "2"), CLIP),),
-    "clean-photos": (Place("", "{clip}.png"),),
-    "real275": (Place("test/rain/{clip}.png", ""),),
-    "ivipc": (Place("test/rain/{clip}.png", ""),),
+    "vid4": (SplitLayout("", "{clip}/{frame:08d}.png", VID4, TEST_CLIP),),
+    "vimeo90k": (SplitLayout("", "sequences/00001/000{clip}/im{frame}.png", ("1", "2"), 7),),
+    "clean-clips": (SplitLayout("", "{clip}/{frame:05d}.png", ("1", "2"), CLIP),),
+    "clean-photos": (SplitLayout("", "{clip}.png"),),
+    "real275": (SplitLayout("test/rain/{clip}.png", ""),),
+    "ivipc": (SplitLayout("test/rain/{clip}.png", ""),),
 }
-PICTURES = tuple(Place(f"{split}/input/{{clip}}.png", f"{split}/target/{{clip}}.png") for split in ("train", "test"))
+PICTURES = tuple(
+    SplitLayout(f"{split}/input/{{clip}}.png", f"{split}/target/{{clip}}.png") for split in ("train", "test")
+)
 LISTS = {
     "vimeo90k": ("sep_trainlist.txt", "sep_testlist.txt", "fast_testset.txt", "medium_testset.txt", "slow_testset.txt")
 }
 KINDS = {"gopro": "blur", "hide": "blur", "sidd": "noise"}  # the others have rain
 
 
-class StandIns:
+class SyntheticSets:
     """Made-up data sets, each made when it is first needed.
 
     Args:
@@ -93,7 +95,7 @@ class StandIns:
     @cached_property
     def niqe_model(self) -> Path:
         """A file in the form of NIQE's model that no photograph was looked at for."""
-        path = self.folder / "made-up.npz"
+        path = self.folder / "synthetic.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, mu_prisparam=np.full(36, 0.5), cov_prisparam=np.eye(36))
         self._used["NIQE's model"] = set()
@@ -108,12 +110,12 @@ class StandIns:
                     opens()
                 self._found[key] = root
             except RestillError:
-                self._found[key] = made_up(dataset, self.folder / dataset)
+                self._found[key] = write_synthetic_set(dataset, self.folder / dataset)
                 self._used.setdefault(dataset, set()).add("test" if isinstance(key[2], str) else "train")
         return self._found[key]
 
 
-def made_up(dataset: str, folder: Path) -> Path:
+def write_synthetic_set(dataset: str, folder: Path) -> Path:
     """Write a data set of nothing, in its own layout; one that is there already stays.
 
     Returns:
@@ -125,7 +127,7 @@ def made_up(dataset: str, folder: Path) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     seed = sum(map(ord, dataset))  # no two sets share a picture, or one would train on another's test
     scene, number = synthetic_clip(seed, CLIP, SIZE), 0
-    for place in PLACES.get(dataset, PICTURES):
+    for place in LAYOUTS.get(dataset, PICTURES):
         for name in place.clips:
             number += 1  # nor do two clips
             clean = [np.roll(frame, (5 * number, 9 * number), (0, 1)) for frame in scene[: place.frames]]
@@ -141,7 +143,7 @@ def made_up(dataset: str, folder: Path) -> Path:
     return folder
 
 
-def is_made_up(root: Path) -> bool:
+def is_synthetic(root: Path) -> bool:
     """Whether a folder of data is one of these."""
     return (root / MARK).is_file()
 
