@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -166,6 +167,28 @@ def test_the_help_of_the_main_commands(command: str) -> None:
     assert "130 interrupted" in shown
     shared = [{p.name for p in typer.main.get_command(app).commands[name].params} for name in ("derain", "restore")]
     assert shared[0] >= shared[1] >= {"crf", "fps", "untrusted", "quiet"}
+
+
+def _commands() -> dict[str, typer.core.TyperCommand]:
+    """Every command that does something, by its words, such as "data check"."""
+    group = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    below = {f"{name} {word}": c for name in group for word, c in getattr(group[name], "commands", {}).items()}
+    return {name: command for name, command in group.items() if not hasattr(command, "commands")} | below
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_every_help_has_examples_that_fit_and_plain_words(command: str) -> None:
+    """No Python type is shown, options come in panels where there are more than eight, and examples are right."""
+    shown = CliRunner().invoke(app, [*command.split(), "-h"], env={"COLUMNS": "120"}).output
+    assert not re.search(r"<\w+", shown)
+    examples = [line.split("  (")[0] for line in shown.splitlines() if line.strip().startswith(f"restill {command}")]
+    assert examples
+    options = [option for option in _commands()[command].params if isinstance(option, typer.core.TyperOption)]
+    known = {name for option in options for name in (*option.opts, *option.secondary_opts)}
+    for example in examples:
+        assert {word for word in example.split() if word.startswith("-") and word != "-"} <= known, example
+    if len(options) > 8:
+        assert len({option.rich_help_panel for option in options}) > 1
 
 
 def test_short_names_and_completion() -> None:

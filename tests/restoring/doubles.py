@@ -8,6 +8,7 @@ import av
 import numpy as np
 
 from restill.runtime import Model, ModelInfo
+from restill.video.pictures import write_picture
 
 
 def model(scale: int = 1, context: int = 1, darker: float = 0.0) -> Model:
@@ -44,3 +45,13 @@ def small_clip(path: Path, frames: int = 4, width: int = 64, height: int = 48) -
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
     return path
+
+
+def moving(folder: Path, count: int = 7, width: int = 50, height: int = 38, dtype: type = np.uint8) -> Path:
+    """A folder of frames in which a bright column moves."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        frame = np.full((height, width, 3), 0.3 * np.iinfo(dtype).max, dtype)
+        frame[:, 5 * number : 5 * number + 8] = int(0.7 * np.iinfo(dtype).max)
+        write_picture(folder / f"{number + 1}.png", frame)
+    return folder

@@ -12,7 +12,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from doubles import model
+from doubles import model, moving
 from typer.testing import CliRunner
 
 import restill
@@ -20,24 +20,10 @@ from restill import zoo
 from restill.cli import app
 from restill.errors import RestillError
 from restill.restoring.api import restore
-from restill.restoring.choose import choose
 from restill.restoring.compare import compared, join
 from restill.restoring.outputs import default_output, outputs
-from restill.restoring.request import Request
-from restill.runtime import Model
 from restill.video import EncodeSettings, probe, read_frames
 from restill.video.journal import opened
-from restill.video.pictures import write_picture
-
-
-def moving(folder: Path, count: int = 7, width: int = 50, height: int = 38, dtype: type = np.uint8) -> Path:
-    """A folder of frames in which a bright column moves."""
-    folder.mkdir(parents=True)
-    for number in range(count):
-        frame = np.full((height, width, 3), 0.3 * np.iinfo(dtype).max, dtype)
-        frame[:, 5 * number : 5 * number + 8] = int(0.7 * np.iinfo(dtype).max)
-        write_picture(folder / f"{number + 1}.png", frame)
-    return folder
 
 
 @pytest.mark.parametrize("context", [0, 1, 2])
@@ -150,7 +136,7 @@ def test_several_inputs(tmp_path, monkeypatch):
     broken.write_bytes((tmp_path / "a.mkv").read_bytes()[:300])
     done = run("derain", tmp_path / "a.mkv", broken, tmp_path / "b.mkv", "-o", tmp_path / "out", "--quiet")
     assert isinstance(done.exception, RestillError)
-    assert str(done.exception) == f"1 of 3 could not be restored, for the reasons above: '{broken}'"
+    assert str(done.exception) == f"1 of 3 inputs failed, for the reasons above: '{broken}'"
     assert f"error: '{broken}'" in done.output
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mkv", "b.mkv"]
     done = run("derain", tmp_path / "a.mkv", "-o", f"{tmp_path / 'one'}/", "--quiet")
@@ -186,11 +172,11 @@ def test_jobs_are_listed_and_cleared(tmp_path):
         journal.choose({})
         journal.part(0).write_bytes(b"frames")
     listed = run("jobs", tmp_path)
-    assert "of 'in.mkv', 1 parts done" in listed.output
+    assert "from 'in.mkv', 1 part done" in listed.output
     assert json.loads(run("jobs", tmp_path, "--json").output)[0]["parts"] == 1
     assert "cleared 1 of 1" in run("jobs", tmp_path, "--clear").output
     assert "no unfinished jobs" in run("jobs", tmp_path).output
-    assert "is no folder" in str(run("jobs", tmp_path / "nowhere").exception)
+    assert "is not a folder" in str(run("jobs", tmp_path / "nowhere").exception)
 
 
 def test_the_sound_of_a_clip_is_kept(tmp_path):
@@ -221,70 +207,6 @@ def test_a_real_clip(shared_data, tmp_path):
     middle = [frame for number, frame in enumerate(read_frames(src)) if number == 100]
     again = [frame for number, frame in enumerate(read_frames(done.output)) if number == 100]
     assert cv2.PSNR(middle[0], again[0]) > 36  # joint RGB, 8 bits: near-lossless coding, nothing turned or shifted
-
-
-@pytest.mark.parametrize(
-    ("frames", "asked", "taken"),
-    [
-        (7, {}, ("onnxruntime", None)),  # too short for a trial
-        (7, {"backend": "auto", "precision": "auto"}, ("onnxruntime", None)),
-        (7, {"backend": "auto", "precision": "int8"}, ("auto", "int8")),
-        (7, {"backend": "openvino", "precision": "bf16"}, ("openvino", "bf16")),
-        (3, {}, ("auto", None)),  # long
-    ],
-)
-def test_backend_by_length(tmp_path, monkeypatch, capsys, frames, asked, taken):
-    called = {}
-
-    def load(name, **options):
-        called.update(options, name=name)
-        network = model()
-        network.why = "by a trial" if options["backend"] == "auto" else ""
-        return network
-
-    monkeypatch.setattr("restill.restoring.choose.load_model", load)
-    monkeypatch.setattr("restill.restoring.choose.MUCH", (3 if frames == 3 else 100) * 50 * 38)
-    restore(moving(tmp_path / "in", frames), tmp_path / "out", **asked)
-    assert (called["backend"], called["precision"], called["size"]) == (*taken, (38, 50))
-    assert ("by a trial\n" in capsys.readouterr().err) == (taken[0] == "auto")
-    restore(tmp_path / "in", tmp_path / "out", **asked, overwrite=True, quiet=True)
-    assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize("backend", ["auto", "onnxruntime"])
-@pytest.mark.parametrize(
-    ("frames", "asked", "taken", "says"),
-    [
-        (1, {}, "derain-picture", "the default for pictures"),
-        (1, {"fast": True}, "derain-picture", "the default for pictures"),
-        (9000, {}, "derain", "the default for clips"),
-        (None, {}, "derain", "the default for clips"),
-        (9000, {"fast": True}, "derain-fast", "the quick one, because of --fast"),
-        (9000, {"model": "other"}, "other", "the one you named"),
-    ],
-)
-def test_the_student_depends_on_what_is_asked_and_never_on_speed(
-    monkeypatch, capsys, frames, asked, taken, says, backend
-):
-    def load(name: str, **options) -> Model:
-        loaded = model()
-        loaded.info = loaded.info.model_copy(update={"name": name})
-        loaded.why = "fastest in a trial: 99999.0 ms a frame" if options["backend"] == "auto" else ""
-        return loaded
-
-    monkeypatch.setattr(zoo, "default", lambda task: task)
-    monkeypatch.setattr("restill.restoring.choose.load_model", load)
-    info = SimpleNamespace(expected_frames=frames, fps=Fraction(1000), width=640, height=480, alone=False)
-    request = Request(Path("in"), Path("out"), backend=backend, threads=2, **asked)
-    assert choose(request, info).info.name == taken  # type: ignore[arg-type]
-    line = capsys.readouterr().err
-    assert line.startswith(f"{taken} ({says}) on test in f32, 2 threads: ")
-    assert line.count("\n") == 1
-
-
-def test_fast_and_a_model_are_too_much(tmp_path):
-    with pytest.raises(RestillError, match="fast and model both choose the student; leave out one"):
-        restore(tmp_path, tmp_path / "out", "rill-m", fast=True)
 
 
 @pytest.mark.parametrize("inputs", [1, 2])

@@ -1,4 +1,4 @@
-"""Every command of ``restill``: a thin function that calls one function of the package."""
+"""The command line: each command is a thin function that calls one function of the package."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Annotated
 import typer
 
 from restill.cli import data, ending, files, judging, restoring, training
+from restill.cli.help import PlainCommand, PlainGroup, epilog
 from restill.errors import OutputClosed, RestillError, boundary
 from restill.version import __version__
 
-EXITS = "Exit status: 0 done; 1 an input or the environment is wrong; 2 the command line is wrong; 130 interrupted."
 app = typer.Typer(
     name="restill",
-    help="Rain out of a video, on a plain CPU; and the distillation that makes the small networks that do it.",
+    help="Remove rain from video on an ordinary CPU, and train small networks for it by knowledge distillation.",
+    cls=PlainGroup,
     no_args_is_help=True,
-    epilog=EXITS,
+    epilog=epilog(""),
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -31,19 +32,15 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    debug: Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", "-V", metavar="", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    # --debug is read by main() from the arguments; it stands here so that --help shows it.
+    # main() reads --debug from the arguments. It is declared here so that --help shows it.
     pass
 
 
-_EPILOGS = {
-    restoring.derain: f"{restoring.DERAIN_EXAMPLES}\n\n{EXITS}",
-    restoring.restore: f"{restoring.RESTORE_EXAMPLES}\n\n{EXITS}",
-}
 # In the order of --help.
 for _command in (
     restoring.derain,
@@ -64,15 +61,15 @@ for _command in (
     files.convert,
     training.reproduce,
 ):
-    app.command(epilog=_EPILOGS.get(_command))(_command)
+    app.command(cls=PlainCommand, epilog=epilog(_command.__name__))(_command)
 app.add_typer(data.data_app, name="data")
 
 
 def main() -> None:
-    """Run the command line; whatever goes wrong becomes one sentence and exit status 1."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - it was closed before the start
+    """Run the command line. Every error is printed as one sentence and gives exit status 1."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - the caller closed it
     ending.debug = "--debug" in sys.argv
-    # --debug may stand anywhere on the line
+    # --debug is accepted anywhere on the line.
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     status: int | str | None = 0
     try:

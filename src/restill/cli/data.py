@@ -1,4 +1,4 @@
-"""What a student learns from and is measured on: clips made worse, and data sets looked over."""
+"""The commands that make degraded clips and check data sets."""
 
 from __future__ import annotations
 
@@ -7,29 +7,40 @@ from typing import Annotated
 
 import typer
 
-from restill.cli.options import Codec, Crf, DatasetOptions, Quiet
+from restill.cli.help import PlainCommand, PlainGroup, epilog
+from restill.cli.options import Codec, Crf, DatasetOptions, Overwrite, Quiet
 
-data_app = typer.Typer(help="Look at a data set: its layout, and whether a download is whole.", no_args_is_help=True)
+data_app = typer.Typer(
+    cls=PlainGroup, help="Show the layout of a data set, and check that a download is complete.", no_args_is_help=True
+)
 
-_Clean = Annotated[Path, typer.Argument(help="A video file, a folder of frames or a picture.")]
-_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+_Clean = Annotated[Path, typer.Argument(metavar="IN", help="A video, a folder of frames or a picture.")]
+_Output = Annotated[
+    Path,
+    typer.Option("-o", "--output", metavar="OUT", help="The file or folder to write; its extension sets the format."),
+]
 
 
 def rain(
     clean: _Clean,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the rainy one goes; its suffix says as what.")],
+    output: _Output,
     strength: Annotated[
-        str, typer.Option(help="drizzle, light, moderate, heavy, storm, curtain, random.")
+        str, typer.Option(help="drizzle, light, moderate, heavy, storm, curtain or random.")
     ] = "moderate",
-    wind: Annotated[float | None, typer.Option(help="Wind, m/s; negative blows to the left.")] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same rain.")] = 0,
+    wind: Annotated[
+        float | None, typer.Option(metavar="SPEED", help="Wind in m/s; a negative value blows to the left.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same rain.")] = 0,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting: --set exposure=0.02.")
     ] = None,
-    overwrite: _Overwrite = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Let it rain on a clean video: drops in three dimensions, wind, mist; sound and times are kept."""
+    """Render rain onto a clean video: drops in three dimensions, wind and mist.
+
+    Sound and frame times are kept.
+    """
     from restill.degradations import parse_values
     from restill.degradations.rain import rain_frames
     from restill.degradations.rain_settings import named_rain
@@ -51,19 +62,22 @@ def rain(
 
 def degrade(
     clean: _Clean,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the result goes; its suffix says as what.")],
-    kind: Annotated[str, typer.Option(help="noise, blur or downsample; 'restill rain' is for rain.")],
+    output: _Output,
+    kind: Annotated[str, typer.Option(help="noise, blur or downsample; use 'restill rain' for rain.")],
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Change a setting: --set sigma=25, or '--set sigma=[5,50]'."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same noise.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same noise.")] = 0,
     crf: Crf = None,
     codec: Codec = None,
-    overwrite: _Overwrite = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a clean video noisy, blurred or small; sound and times are kept. See docs/degradations.md."""
+    """Add noise or blur to a clean video, or make it smaller. See docs/degradations.md.
+
+    Sound and frame times are kept.
+    """
     from restill.degradations import degrade_frames, make_degradation, parse_values
     from restill.progress import track
     from restill.video import EncodeSettings, probe, transcode
@@ -80,23 +94,26 @@ def degrade(
         )
 
 
-@data_app.command("layout")
+@data_app.command("layout", cls=PlainCommand, epilog=epilog("layout"))
 def data_layout(name: Annotated[str, typer.Argument(help="A data set of docs/datasets.md, such as gopro.")]) -> None:
-    """Print how the files of a data set should lie, its splits and its options."""
+    """Print the folder layout, the splits and the options of a data set."""
     from restill.datasets.check import described
 
     typer.echo(described(name))
 
 
-@data_app.command("check")
+@data_app.command("check", cls=PlainCommand, epilog=epilog("check"))
 def data_check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data set's folder.")],
     dataset: Annotated[str, typer.Option(help="A data set of docs/datasets.md, such as gopro.")],
-    split: Annotated[str | None, typer.Option(help="Which parts, with commas between; all by default.")] = None,
+    split: Annotated[str | None, typer.Option(help="The splits to check, separated by commas; all by default.")] = None,
     changes: DatasetOptions = None,
     quiet: Quiet = False,
 ) -> None:
-    """Read every picture of a data set once: what is missing, broken or of the wrong size ends it with status 1."""
+    """Read every picture of a data set once, and report what is missing, broken or of the wrong size.
+
+    If anything is wrong, the exit status is 1.
+    """
     from restill.datasets import parse_options
     from restill.datasets.check import check
 

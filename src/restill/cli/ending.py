@@ -1,4 +1,4 @@
-"""How a command ends: its last lines, its sentence about what went wrong, its exit status."""
+"""The end of a command: its last lines, its error message and its exit status."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import typer
 
 from restill.errors import OutputClosed, RestillError
 
-CLOSED_PIPE = 128 + getattr(signal, "SIGPIPE", 13)  # the exit status with which other tools end then
+CLOSED_PIPE = 128 + getattr(signal, "SIGPIPE", 13)  # as other tools do when the reader is gone
 debug = False  # --debug was given
-_lost: list[OSError] = []  # what kept lines from being printed
+_lost: list[OSError] = []  # the errors of lines that could not be printed
 
 
 def report(error: RestillError) -> None:
-    """One sentence on stderr; with --debug after the traceback."""
-    with suppress(OSError):  # nowhere to say it
+    """Print an error as one sentence on stderr, after the traceback if --debug was given."""
+    with suppress(OSError):  # stderr is closed
         if debug:
             traceback.print_exception(error)
         typer.echo(f"error: {error}", err=True)
 
 
 def tell(line: str, *, err: bool = False) -> None:
-    """A line about a result; if it cannot be printed, the work goes on and the end of the command says so."""
+    """Print a line about a result. If that fails, the work continues, and :func:`finish` raises the error."""
     try:
         typer.echo(line, err=err)
     except OSError as error:
@@ -35,10 +35,10 @@ def tell(line: str, *, err: bool = False) -> None:
 
 
 def finish() -> None:
-    """Bring everything onto stdout.
+    """Flush stdout.
 
     Raises:
-        RestillError: It cannot be, or :func:`tell` could not.
+        RestillError: This failed, or an earlier :func:`tell` did.
     """
     try:
         sys.stdout.flush()
@@ -50,9 +50,9 @@ def finish() -> None:
 
 
 def leave(status: int | str | None) -> NoReturn:
-    """Exit, without another word about lines that stdout did not take."""
+    """Exit without a second message about lines that could not be printed."""
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tries again, and complains
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # otherwise Python flushes again, and prints an error
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""Weights from one kind of file into another."""
+"""The commands that convert weights: export, quantize and convert."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from restill.cli.options import Overwrite, Quiet
 
 
 def export(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="A student.safetensors, or the folder of the run that holds it; or min-median.")
-    ],
+    checkpoint: Annotated[Path, typer.Argument(help="A student.safetensors, the folder of its run, or min-median.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The .onnx file to write.")],
-    name: Annotated[str | None, typer.Option(help="The student's name; by default the one its recipe gave it.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The name to store in the file; by default the name in its recipe.")
+    ] = None,
 ) -> None:
     """Write a trained student as one ONNX file, which runs without PyTorch.
 
-    For a network of your own: restill.export(module, "mine.onnx") in Python. See docs/own-network.md.
+    To export a network of your own, call restill.export(module, "mine.onnx") in Python. See docs/own-network.md.
     """
     from restill.training.export import export as run
 
@@ -30,20 +30,22 @@ def quantize(
     model: Annotated[str, typer.Argument(help="A student in float32: a .onnx file, or a name of 'restill models'.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="OUT", help="The .onnx file; MODEL.int8.onnx beside MODEL if left out."),
+        typer.Option(
+            "-o", "--output", metavar="OUT", help="The .onnx file to write; by default MODEL.int8.onnx beside MODEL."
+        ),
     ] = None,
     clips: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Clean clips to render rain on; made-up textures if left out.")
+        Path | None, typer.Option(metavar="DIR", help="Clean clips to render rain on; by default synthetic textures.")
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Windows to calibrate on.")] = 64,
-    seed: Annotated[int, typer.Option(help="Same seed, same windows, same file.")] = 0,
+    samples: Annotated[int, typer.Option(min=1, metavar="N", help="Windows to calibrate on.")] = 64,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same windows and the same file.")] = 0,
     plain: Annotated[
         bool,
-        typer.Option("--plain", help="Keep the float file's inputs and outputs, so that plain ONNX Runtime runs it."),
+        typer.Option("--plain", help="Keep the inputs and outputs of the float file, for use with ONNX Runtime alone."),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a student with 8-bit weights and activations, and say what that costs. See docs/quantizing.md."""
+    """Write a student with 8-bit weights and activations, and print the loss of quality. See docs/quantizing.md."""
     from restill.training.quantize import quantize as run
 
     typer.echo(run(model, output, clips=clips, samples=samples, seed=seed, plain=plain, quiet=quiet))
@@ -51,20 +53,26 @@ def quantize(
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="Weights: .pth, .pt, .ckpt or .safetensors.")],
-    network: Annotated[str, typer.Option(help="Whose weights they are: a name of 'restill networks'.")],
+    network: Annotated[str, typer.Option(help="The network of these weights: a name of 'restill networks'.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="OUT", help="The .safetensors file; NETWORK.safetensors beside FILE."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="The .safetensors file to write; by default NETWORK.safetensors beside FILE.",
+        ),
     ] = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="The network's own: --set channels=24.")
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="Set an option of the network: --set channels=24."),
     ] = None,
-    key: Annotated[str | None, typer.Option(help="Where in FILE the weights are, if it holds several.")] = None,
+    key: Annotated[str | None, typer.Option(help="The key of the weights in FILE, if it holds several.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Read weights that others published (docs/converting.md lists whose), for evaluate, export and recipes.
+    """Convert published weights for use with evaluate, export and recipes. See docs/converting.md.
 
-    No code is run from FILE, and nothing is written unless every weight of the network is in it and none is left over.
+    No code in FILE is run. The output is written only if FILE has every weight of the network and no others.
     """
     from restill.training.convert import convert as run
     from restill.training.recipe import set_field

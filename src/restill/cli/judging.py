@@ -1,4 +1,4 @@
-"""How good models are: scores with and without a clean side, and pictures of what they do."""
+"""The commands that measure quality: scores with and without clean frames, and pictures for comparison."""
 
 from __future__ import annotations
 
@@ -7,47 +7,59 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from restill.cli.options import DatasetOptions, JsonFile, Quiet
+from restill.cli.options import DATA, OUTPUT, PICTURE, DatasetOptions, JsonFile, Quiet
 from restill.cli.reports import check_folders, json_path, show
 
 if TYPE_CHECKING:
     from restill.evaluation import Report, Scores
 
-_Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many frames of each clip.")]
+_Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Use only the first N frames of each clip.")]
 
 
 def evaluate(
     model: Annotated[
-        str, typer.Argument(help="A name of the zoo, an .onnx file, a checkpoint, or none: the degraded input itself.")
+        str,
+        typer.Argument(
+            help="A name of 'restill models', a .onnx file, a checkpoint, or 'none' for the degraded input itself."
+        ),
     ],
-    data: Annotated[Path, typer.Option(help="The data set's folder.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the data set.", rich_help_panel=DATA)],
     dataset: Annotated[
-        str, typer.Option(help="nturain, rain200h, gopro, vid4 ... docs/datasets.md lists them.")
+        str,
+        typer.Option(help="The data set: nturain, rain200h, gopro, ... See docs/datasets.md.", rich_help_panel=DATA),
     ] = "nturain",
-    split: Annotated[str, typer.Option(help="Which part of it: test or train.")] = "test",
+    split: Annotated[str, typer.Option(help="The split: test or train.", rich_help_panel=DATA)] = "test",
     clips: Annotated[
-        str | None, typer.Option(help="Names with commas between, or a text file with one per line; all by default.")
+        str | None,
+        typer.Option(
+            help="Names separated by commas, or a text file with one name per line; all by default.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="A name of docs/protocols.md, such as cstd; by default the data set's own.")
+        str | None,
+        typer.Option(help="A name of docs/protocols.md, such as cstd; by default that of the data set."),
     ] = None,
     backend: Annotated[str, typer.Option(help="onnxruntime or openvino.")] = "onnxruntime",
     precision: Annotated[str | None, typer.Option(help="f32, bf16 or int8; by default that of the file.")] = None,
     limit: _Limit = None,
     temporal: Annotated[
-        bool, typer.Option("--temporal", help="Measure flicker too: warping error, tOF, profile. See docs/temporal.md.")
+        bool, typer.Option("--temporal", help="Also measure flicker: warping error and tOF. See docs/temporal.md.")
     ] = False,
     profiles: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write each clip's temporal profile there, as DIR/CLIP.png.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write the temporal profile of each clip to DIR/CLIP.png.", rich_help_panel=OUTPUT
+        ),
     ] = None,
     changes: DatasetOptions = None,
     allow_test_images: Annotated[
-        bool, typer.Option("--allow-test-images", help="Score a run even on pictures that it was trained on.")
+        bool, typer.Option("--allow-test-images", help="Score a run on pictures that it was trained on.")
     ] = False,
     json_file: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Score a model on clips whose clean frames are known: PSNR and SSIM under a named protocol."""
+    """Score a model on a data set with clean frames: PSNR and SSIM, by a named protocol."""
     from restill.datasets import parse_options
     from restill.evaluation import evaluate as run
 
@@ -74,18 +86,18 @@ def evaluate(
 
 def score(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Videos, folders of pictures, pictures.")],
-    metric: Annotated[str, typer.Option(help="piqe, brisque, niqe, or several with commas between.")] = "piqe",
+    metric: Annotated[str, typer.Option(help="piqe, brisque, niqe, or several separated by commas.")] = "piqe",
     brisque_model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="BRISQUE's model. See docs/no-reference.md.")
+        Path | None, typer.Option(metavar="FILE", help="The model of BRISQUE. See docs/no-reference.md.")
     ] = None,
     niqe_model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="NIQE's model. See docs/no-reference.md.")
+        Path | None, typer.Option(metavar="FILE", help="The model of NIQE. See docs/no-reference.md.")
     ] = None,
     limit: _Limit = None,
     json_file: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Score pictures and videos without a clean side: PIQE, BRISQUE and NIQE, lower is better."""
+    """Score pictures and videos without clean frames: PIQE, BRISQUE and NIQE; lower is better."""
     from restill.evaluation import score as run
 
     check_folders(json_file)
@@ -94,24 +106,48 @@ def score(
 
 
 def inspect(
-    clip: Annotated[Path, typer.Argument(help="What is restored: a video, a folder of frames or a picture.")],
+    clip: Annotated[Path, typer.Argument(metavar="IN", help="A video, a folder of frames or a picture to restore.")],
     models: Annotated[
-        list[str], typer.Option("--model", help="A name of the zoo, an .onnx file or a checkpoint; again for more.")
+        list[str],
+        typer.Option(
+            "--model",
+            help="A name of 'restill models', a .onnx file or a checkpoint. Repeat it for more.",
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="The folder to write.")],
-    clean: Annotated[Path | None, typer.Option(help="The same clip without rain, for error maps.")] = None,
-    frame: Annotated[int | None, typer.Option(metavar="N", help="Which frame, from 0; the middle one.")] = None,
-    region: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="What is enlarged; the middle.")] = None,
-    row: Annotated[int | None, typer.Option(help="Which row is shown over time; the middle of the region.")] = None,
+    clean: Annotated[
+        Path | None, typer.Option(help="The same clip without rain, for error maps.", rich_help_panel=PICTURE)
+    ] = None,
+    frame: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="The frame to show, from 0; by default the middle.", rich_help_panel=PICTURE),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,W,H", help="The part to enlarge; by default the middle.", rich_help_panel=PICTURE),
+    ] = None,
+    row: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The row to show over time; by default the middle of the region.",
+            rich_help_panel=PICTURE,
+        ),
+    ] = None,
     features: Annotated[
         list[str] | None,
-        typer.Option("--feature", metavar="PATH", help="Where to look in the checkpoints, or one for each: body.1."),
+        typer.Option(
+            "--feature",
+            metavar="PATH",
+            help="The layer of the checkpoints to show, such as body.1. Repeat it to give one for each.",
+            rich_help_panel=PICTURE,
+        ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many frames.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was written to FOLDER before.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Use only the first N frames.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in FOLDER.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write what papers show: crops, error maps, temporal profiles; features and attention of checkpoints."""
+    """Write pictures as papers show them: crops, error maps, temporal profiles, features and attention."""
     from restill.evaluation.inspection.inspect import inspect as run
 
     page = run(

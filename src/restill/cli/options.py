@@ -13,44 +13,55 @@ import typer
 if TYPE_CHECKING:
     from restill.video import EncodeSettings, Limits
 
-# Panels of --help.
+# The panels of --help: those of derain and restore, and those of other commands.
 FILES, QUALITY, SPEED, LIMITS = "Input and output", "Quality", "Speed", "Limits"
+DATA, OUTPUT, PICTURE, MEASURED, ROUNDS, TRAINING = (
+    "Data",
+    "Output",
+    "Pictures",
+    "What to measure",
+    "Length",
+    "Training",
+)
 
 Crf = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Quality: lower is better and larger; 18 (h264) is close to IN."),
+    typer.Option(
+        metavar="N", help="Quality: a lower number looks better and makes a larger file; 18 (h264) is close to IN."
+    ),
 ]
 Codec = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="h264, hevc, vp9, av1, prores or ffv1; by default what suits OUT."),
+    typer.Option(metavar="NAME", help="h264, hevc, vp9, av1, prores or ffv1; by default the one that suits OUT."),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", metavar="", help="Replace OUT if it exists.")]
-Quiet = Annotated[bool, typer.Option("--quiet", metavar="", help="No progress.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 DatasetOptions = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="OPTION=VALUE", help="An option of the data set: --set order=rainy-first."),
+    typer.Option("--set", metavar="OPTION=VALUE", help="Set an option of the data set: --set order=rainy-first."),
 ]
 JsonFile = Annotated[
-    str | None, typer.Option("--json", metavar="FILE", help="Write the numbers for machines; - for the screen.")
+    str | None,
+    typer.Option("--json", metavar="FILE", help="Write the numbers as JSON; - prints them.", rich_help_panel=OUTPUT),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Threads of the network; by default those of the machine.", rich_help_panel=SPEED),
+    typer.Option(metavar="N", help="Threads of the network; by default all cores, at most 8.", rich_help_panel=SPEED),
 ]
 
 
 @dataclass(frozen=True)
 class RestoringOptions:
-    """What ``derain`` and ``restore`` share beside their inputs, output and model."""
+    """The options that ``derain`` and ``restore`` share."""
 
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", metavar="", help="Replace OUT if it exists.", rich_help_panel=FILES)
-    ] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.", rich_help_panel=FILES)] = (
+        False
+    )
     fps: Annotated[
         str | None,
         typer.Option(
             metavar="RATE",
-            help="Frames a second, when IN is a folder and OUT a video: 25, which is the default, or 30000/1001.",
+            help="Frames per second, if IN is a folder and OUT a video: 25 (the default) or 30000/1001, for example.",
             rich_help_panel=FILES,
         ),
     ] = None
@@ -58,9 +69,8 @@ class RestoringOptions:
         bool | None,
         typer.Option(
             "--pictures/--clip",
-            metavar="",
-            help="What the pictures of a folder are: photographs, each restored for itself, or the frames of a clip. "
-            "By default Restill looks: photographs differ in size, or neighbors have nothing in common.",
+            help="Whether a folder holds photographs, which are restored one by one, or the frames of a clip. By "
+            "default Restill looks at them: photographs differ in size or have nothing in common.",
             rich_help_panel=FILES,
         ),
     ] = None
@@ -68,7 +78,7 @@ class RestoringOptions:
         str | None,
         typer.Option(
             metavar="HOW",
-            help="Show before and after: side (by side) or split (half and half).",
+            help="Show before and after in one video: side (side by side) or split (left and right half).",
             rich_help_panel=FILES,
         ),
     ] = None
@@ -77,8 +87,7 @@ class RestoringOptions:
         typer.Option(
             "--quiet",
             "-q",
-            metavar="",
-            help="Show no progress and no notes on what was chosen; warnings, errors and the closing line stay.",
+            help="Show no progress and no notes, only warnings, errors and the last line.",
             rich_help_panel=FILES,
         ),
     ] = False
@@ -86,7 +95,8 @@ class RestoringOptions:
         int | None,
         typer.Option(
             metavar="N",
-            help="Quality of the encoder: lower is better and larger; 18 (h264) is close to IN.",
+            help="Quality of the encoder: a lower number looks better and makes a larger file; 18 (h264) is close "
+            "to IN.",
             rich_help_panel=QUALITY,
         ),
     ] = None
@@ -94,7 +104,7 @@ class RestoringOptions:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="h264, hevc, vp9, av1, prores or ffv1; by default what suits OUT.",
+            help="h264, hevc, vp9, av1, prores or ffv1; by default the one that suits OUT.",
             rich_help_panel=QUALITY,
         ),
     ] = None
@@ -102,8 +112,8 @@ class RestoringOptions:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Color and bits of OUT: yuv420p plays everywhere; yuv422p, yuv444p and yuv420p10le keep more, but "
-            "many players do not play them. By default what players decode, and in a .mkv all of IN.",
+            help="Color and bit depth of OUT: yuv420p plays everywhere; yuv422p, yuv444p and yuv420p10le keep more, "
+            "but many players do not play them. By default a format that players decode; in a .mkv that of IN.",
             rich_help_panel=QUALITY,
         ),
     ] = None
@@ -111,8 +121,8 @@ class RestoringOptions:
         int,
         typer.Option(
             metavar="DEGREES",
-            help="Turn the picture clockwise by 90, 180 or 270, for a camera mounted sideways: rain must fall down in "
-            "it. OUT is turned as well.",
+            help="Turn the frames clockwise by 90, 180 or 270, if the camera was mounted sideways: rain must fall down "
+            "in them. OUT is turned as well.",
             rich_help_panel=QUALITY,
         ),
     ] = 0
@@ -120,8 +130,7 @@ class RestoringOptions:
         bool,
         typer.Option(
             "--guard/--no-guard",
-            metavar="",
-            help="Keep burnt-in text, such as a time stamp, as it is in IN.",
+            help="Keep burnt-in text, such as a time stamp, unchanged.",
             rich_help_panel=QUALITY,
         ),
     ] = True
@@ -129,7 +138,7 @@ class RestoringOptions:
         str,
         typer.Option(
             metavar="WORD",
-            help="Speed of the encoder, ultrafast to veryslow: slower makes smaller files.",
+            help="Speed of the encoder, from ultrafast to veryslow: a slower one makes smaller files.",
             rich_help_panel=SPEED,
         ),
     ] = "superfast"
@@ -137,8 +146,8 @@ class RestoringOptions:
         str,
         typer.Option(
             metavar="NAME",
-            help="What runs the network: onnxruntime, openvino, or auto: the fastest here by a short trial (short "
-            "clips take onnxruntime).",
+            help="The library that runs the network: onnxruntime, openvino or auto. auto measures which is faster on "
+            "this machine; for short clips it takes onnxruntime.",
             rich_help_panel=SPEED,
         ),
     ] = "auto"
@@ -146,7 +155,7 @@ class RestoringOptions:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="f32, bf16, int8, or auto: the fastest of those that are safe for the model.",
+            help="f32, bf16, int8 or auto. auto takes the fastest that keeps the quality of the model.",
             rich_help_panel=SPEED,
         ),
     ] = None
@@ -155,30 +164,29 @@ class RestoringOptions:
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Cut frames into tiles of this side, which takes less memory; 0 never cuts. By default only large "
-            "frames are cut.",
+            help="Cut frames into tiles of this side to use less memory; 0 never cuts. By default only large frames "
+            "are cut.",
             rich_help_panel=SPEED,
         ),
     ] = None
     max_pixels: Annotated[
         int,
-        typer.Option(metavar="N", help="Refuse IN with larger frames; 0 for no limit.", rich_help_panel=LIMITS),
+        typer.Option(metavar="N", help="Refuse frames with more pixels; 0 is no limit.", rich_help_panel=LIMITS),
     ] = 100_000_000
     max_frames: Annotated[
-        int, typer.Option(metavar="N", help="Refuse IN with more frames; 0 for no limit.", rich_help_panel=LIMITS)
+        int, typer.Option(metavar="N", help="Refuse an IN with more frames; 0 is no limit.", rich_help_panel=LIMITS)
     ] = 0
     max_seconds: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Refuse a longer IN; 0 for no limit.", rich_help_panel=LIMITS)
+        float, typer.Option(metavar="SECONDS", help="Refuse a longer IN; 0 is no limit.", rich_help_panel=LIMITS)
     ] = 0
     max_bytes: Annotated[
-        int, typer.Option(metavar="N", help="Refuse a larger file; 0 for no limit.", rich_help_panel=LIMITS)
+        int, typer.Option(metavar="N", help="Refuse a larger file; 0 is no limit.", rich_help_panel=LIMITS)
     ] = 0
     untrusted: Annotated[
         bool,
         typer.Option(
             "--untrusted",
-            metavar="",
-            help="IN is a stranger's: read it in a process of its own, with little memory.",
+            help="Read IN, which you do not trust, in a separate process with limited memory.",
             rich_help_panel=LIMITS,
         ),
     ] = False
@@ -193,7 +201,7 @@ class RestoringOptions:
         )
 
     def limits(self) -> Limits:
-        """What the input may have at most."""
+        """The limits on the input."""
         from restill.video import Limits
 
         return Limits(

@@ -1,4 +1,4 @@
-"""How commands print a report, and where its files go."""
+"""Printing a report, and the files that it is written to."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from rich.console import Console, RenderableType
 
 from restill.errors import RestillError
 
-WIDE = 150  # columns, at which no number is cut off
+WIDE = 150  # columns; at this width no number is cut off
 
 
 class Report(Protocol):
-    """Anything that is plain data too."""
+    """A report that can also be plain data."""
 
     def as_dict(self) -> dict[str, Any]: ...
 
 
 def check_folders(*files: str | Path | None) -> None:
-    """Refuse files that could not be written; better known before an hour of work.
+    """Check before the work starts that files can be written.
 
     Raises:
-        RestillError: The folder of one is not there.
+        RestillError: The folder of a file does not exist.
     """
     for file in files:
         if file is not None and not Path(file).parent.is_dir():
-            raise RestillError(f"{file}: cannot be written, its folder is not there; make it first")
+            raise RestillError(f"'{file}' cannot be written, because its folder does not exist; make it first")
 
 
 def show(report: Report, text: Callable[[], RenderableType], json_file: str | None, *, wide: bool = False) -> None:
-    """Print a report as text, or as JSON where ``--json -`` asks for it."""
+    """Print a report as text, or as JSON with ``--json -``."""
     if json_file == "-":
         typer.echo(json.dumps(report.as_dict(), indent=2))
         return
@@ -44,5 +44,5 @@ def show(report: Report, text: Callable[[], RenderableType], json_file: str | No
 
 
 def json_path(json_file: str | None) -> Path | None:
-    """The file of ``--json``; None for the screen."""
+    """The file that ``--json`` names; None if it names the screen or was not given."""
     return None if json_file in (None, "-") else Path(json_file)

@@ -1,4 +1,4 @@
-"""Journey 1, a clip is restored: by which student, and how fast."""
+"""The commands that restore videos, list jobs and models, and measure speed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,26 @@ import typer
 from rich.console import Console
 
 from restill.cli import ending
-from restill.cli.options import FILES, QUALITY, SPEED, JsonFile, Quiet, RestoringOptions, Threads, takes
+from restill.cli.options import (
+    FILES,
+    MEASURED,
+    OUTPUT,
+    QUALITY,
+    ROUNDS,
+    SPEED,
+    JsonFile,
+    Quiet,
+    RestoringOptions,
+    Threads,
+    takes,
+)
 from restill.cli.reports import check_folders, json_path, show
 from restill.errors import RestillError
 from restill.progress import count
 
 _Inputs = Annotated[
     list[str],
-    typer.Argument(metavar="IN...", help="Videos, folders of frames, or pictures; one or more. - reads a pipe."),
+    typer.Argument(metavar="IN", help="One or more videos, folders of frames or pictures; - reads standard input."),
 ]
 _Output = Annotated[
     str | None,
@@ -26,21 +38,11 @@ _Output = Annotated[
         "-o",
         "--output",
         metavar="OUT",
-        help="A video, a picture, or a folder for frames. For several IN, or with a slash at the end: the folder that "
-        "the results go into. - writes frames (y4m) to a pipe. If left out, the result goes beside IN.",
+        help="A video, a picture, or a folder for frames. With several IN, or with a slash at the end: the folder for "
+        "the results. - writes frames (y4m) to standard output. By default the result is written beside IN.",
         rich_help_panel=FILES,
     ),
 ]
-DERAIN_EXAMPLES = """Examples:
-
-  restill derain rainy.mp4              (writes rainy.derained.mp4)
-  restill derain *.mp4 -o clean/        (several videos, into a folder)
-  restill derain rainy.mp4 -o look.mp4 --compare split
-  ffmpeg -i IN -f yuv4mpegpipe - | restill derain - -o - | ffmpeg -i - OUT"""
-RESTORE_EXAMPLES = """Examples:
-
-  restill restore clip.mp4 -o out.mp4 --model mine.onnx
-  restill restore frames/ -o out.mkv --fps 30 --model rill-s"""
 
 
 @takes(RestoringOptions)
@@ -52,7 +54,7 @@ def derain(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Another student: a name of 'restill models', 'permissive' for use at work, or a .onnx file. By "
+            help="Another model: a name of 'restill models', 'permissive' for commercial use, or a .onnx file. By "
             "default rill-m for clips and rill-p for pictures.",
             rich_help_panel=QUALITY,
         ),
@@ -61,8 +63,7 @@ def derain(
         bool,
         typer.Option(
             "--fast",
-            metavar="",
-            help="Take the quick student for clips. It removes less of the rain.",
+            help="Use the faster model for clips. It removes less of the rain.",
             rich_help_panel=SPEED,
         ),
     ] = False,
@@ -70,7 +71,7 @@ def derain(
 ) -> None:
     """Remove rain from videos, folders of frames or pictures.
 
-    If a job is interrupted, run the same command again to go on where it stopped.
+    If a job is interrupted, run the same command again to resume it.
     """
     _restore("derained", sources, output, model, options, fast=fast)
 
@@ -84,15 +85,15 @@ def restore(
         str,
         typer.Option(
             metavar="NAME",
-            help="A name of 'restill models', or a .onnx file of 'restill export'.",
+            help="A name of 'restill models', or a .onnx file that 'restill export' wrote.",
             rich_help_panel=QUALITY,
         ),
     ],
     options: RestoringOptions,
 ) -> None:
-    """Restore videos, folders of frames or pictures with the student that you name.
+    """Restore videos, folders of frames or pictures with a model that you name.
 
-    If a job is interrupted, run the same command again to go on where it stopped.
+    If a job is interrupted, run the same command again to resume it.
     """
     _restore("restored", sources, output, model, options)
 
@@ -119,12 +120,12 @@ def _restore(
     sources = [STDIN if name == "-" else Path(name) for name in given]
     passed = skipped(sources, output)
     for source, why in passed.items():
-        say(f"skipped '{source}': {why}; name it alone to restore it")
+        say(f"skipped '{source}': {why}; to restore it, give it as the only input")
     sources = [source for source in sources if source not in passed]
     failed = []
     for source, target in outputs(sources, output, word):
         if options.fps is not None and not source.is_dir() and not holds_picture(source):
-            say(f"note: --fps is for folders of frames; '{source}' keeps its own times")
+            say(f"note: --fps applies to folders of frames; '{source}' keeps its own frame times")
         try:
             done = run(source, target, model, settings=settings, limits=limits, fast=fast, **options.running())
         except RestillError as error:
@@ -142,29 +143,32 @@ def _restore(
         say(note, quiet=options.quiet)
     if failed:
         names = ", ".join(f"'{source}'" for source in failed)
-        raise RestillError(f"{len(failed)} of {len(sources)} could not be restored, for the reasons above: {names}")
+        raise RestillError(f"{len(failed)} of {len(sources)} inputs failed, for the reasons above: {names}")
 
 
 def jobs(
     folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FOLDER...]", help="Where outputs are, and below; here if left out.")
+        list[Path] | None,
+        typer.Argument(metavar="FOLDER", help="The folders to search, with all below; by default this one."),
     ] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove what they keep; they begin anew then.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects for machines.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Delete the jobs that are not running; they start from the beginning then.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List what is left of jobs that were cut off, or clear it. The command that began a job goes on with it."""
+    """List unfinished jobs, or delete them. To resume a job, run its command again."""
     from restill.video import journal
 
     for folder in folders or ():
         if not folder.is_dir():
-            raise RestillError(f"'{folder}' is no folder; give the folders in which outputs were to be made")
+            raise RestillError(f"'{folder}' is not a folder; give the folders of the outputs")
     found = journal.left(folders or [Path()])
     if as_json:
         kept = [{**vars(job), "output": str(job.output), "changed": job.changed.isoformat()} for job in found]
         typer.echo(json.dumps(kept, indent=2))
     for job in found if not as_json else ():
-        state = "running now" if job.running else f"{job.bytes / 1e6:.1f} MB, last at {job.changed:%Y-%m-%d %H:%M}"
-        typer.echo(f"{job.output}: of '{job.source}', {job.parts} parts done, {state}")
+        state = "running now" if job.running else f"{job.bytes / 1e6:.1f} MB, last changed {job.changed:%Y-%m-%d %H:%M}"
+        typer.echo(f"{job.output}: from '{job.source}', {count(job.parts, 'part')} done, {state}")
     if not found and not as_json:
         typer.echo("no unfinished jobs here")
     if clear:
@@ -175,10 +179,10 @@ def jobs(
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="All that is known about one student.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the cards as a list of objects for machines.")] = False,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show all details of this model.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False,
 ) -> None:
-    """List the students that come with Restill."""
+    """List the models that come with Restill."""
     from restill import zoo
     from restill.zoo.show import as_data, details, overview
 
@@ -193,33 +197,63 @@ def bench(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="MODEL", help="Students, .onnx files, networks (random weights); all students if left out."
+            metavar="MODEL",
+            help="Names of 'restill models', .onnx files, or networks (with random weights). By default one model of each network.",
         ),
     ] = None,
     sizes: Annotated[
         list[str] | None,
-        typer.Option("--size", metavar="WIDTHxHEIGHT", help="Again for more; 640x480 and 1280x720 if left out."),
+        typer.Option(
+            "--size",
+            metavar="WIDTHxHEIGHT",
+            help="The size of a frame; repeat it for more. By default 640x480 and 1280x720.",
+            rich_help_panel=MEASURED,
+        ),
     ] = None,
     backends: Annotated[
-        list[str] | None, typer.Option("--backend", help="onnxruntime or openvino, again for more; by default all.")
+        list[str] | None,
+        typer.Option(
+            "--backend", help="onnxruntime or openvino; repeat it for more. By default all.", rich_help_panel=MEASURED
+        ),
     ] = None,
     precisions: Annotated[
         list[str] | None,
-        typer.Option("--precision", help="f32, bf16, int8; again for more; all by default."),
+        typer.Option(
+            "--precision", help="f32, bf16 or int8; repeat it for more. By default all.", rich_help_panel=MEASURED
+        ),
     ] = None,
     against: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Whose speed is 1; by default the first.")
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Compare speeds with this model; by default the first.", rich_help_panel=MEASURED
+        ),
     ] = None,
+    file: Annotated[
+        bool,
+        typer.Option(
+            "--file/--no-file", help="Also measure reading, writing and file to file.", rich_help_panel=MEASURED
+        ),
+    ] = True,
     threads: Threads = None,
-    frames: Annotated[int, typer.Option(help="Frames of a pass, kept in memory.")] = 30,
-    rounds: Annotated[int, typer.Option(help="How often each case has its turn; the median counts.")] = 3,
-    seconds: Annotated[float, typer.Option(help="No case begins after so many; one is always measured.")] = 300,
-    file: Annotated[bool, typer.Option(help="Measure reading, writing and file to file too.")] = True,
+    frames: Annotated[
+        int, typer.Option(metavar="N", help="Frames of a pass, kept in memory.", rich_help_panel=ROUNDS)
+    ] = 30,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", help="Measure each case N times; the median counts.", rich_help_panel=ROUNDS)
+    ] = 3,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            metavar="N", help="Start no case after N seconds; at least one is measured.", rich_help_panel=ROUNDS
+        ),
+    ] = 300,
     json_file: JsonFile = None,
-    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the tables as Markdown.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the tables as Markdown.", rich_help_panel=OUTPUT)
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure how fast students are on this machine, whole and stage by stage. See docs/performance.md."""
+    """Measure the speed of models on this machine, in total and by stage. See docs/performance.md."""
     from restill.bench import measure, plan
     from restill.bench.report import BY_A_SIGNAL, write
 

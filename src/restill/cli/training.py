@@ -1,4 +1,4 @@
-"""Journey 2, a student is born: networks, methods, a training, and the tables of the papers."""
+"""The commands for training: networks, methods, train and reproduce."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from restill.cli.options import JsonFile, Quiet
+from restill.cli.options import DATA, OUTPUT, TRAINING, JsonFile, Quiet
 from restill.cli.reports import check_folders, json_path, show
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print a list of objects for machines.")]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def networks(
-    size: Annotated[str, typer.Option(help="Input frame to count at, WIDTHxHEIGHT in pixels.")] = "128x128",
+    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the input frame, pixels.")] = "128x128",
     convention: Annotated[
-        str, typer.Option(help="What counts: all (MACs alone), or as a paper does: cstd, std, slkd, ssid.")
+        str, typer.Option(help="What to count: all MACs (all), or what a paper counts (cstd, std, slkd, ssid).")
     ] = "all",
-    task: Annotated[str | None, typer.Option(help="Only networks for this task, such as derain.")] = None,
+    task: Annotated[str | None, typer.Option(help="List only networks for this task, such as derain.")] = None,
     as_json: _AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -41,11 +41,11 @@ def networks(
 
 def methods(
     measure: Annotated[
-        bool, typer.Option("--measure", help="Measure what a step costs on this machine; takes a minute or two.")
+        bool, typer.Option("--measure", help="Measure the time of a step on this machine; this takes a minute or two.")
     ] = False,
     as_json: _AsJson = False,
 ) -> None:
-    """List every distillation method: its paper, what it needs, what a step costs beside plain training."""
+    """List every distillation method: its paper, what it needs, and the time of a step relative to plain training."""
     from restill.distillation import METHODS, cost, method_class
     from restill.evaluation.report import methods_table
     from restill.progress import track
@@ -67,18 +67,24 @@ def methods(
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="YAML file: what to train, on what, how long. See docs/training.md.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="A YAML file: the network, the data and the steps. See docs/training.md.")
+    ],
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field: --set optimizer.lr=1e-4.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint of this recipe.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew; an earlier run is lost.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the newest checkpoint of this recipe.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start again from the beginning; an earlier run is deleted.")
+    ] = False,
     allow_test_images: Annotated[
-        bool, typer.Option("--allow-test-images", help="Train even on known test pictures. See docs/datasets.md.")
+        bool, typer.Option("--allow-test-images", help="Allow known test pictures in training. See docs/datasets.md.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Pre-train a network, or (where the recipe has a method) distil a student from a teacher."""
+    """Train a network, or distill a student from a teacher if the recipe names a method."""
     from restill.training.experiment import train as run
 
     result = run(
@@ -88,10 +94,10 @@ def train(
         again = " ".join(["restill train", str(recipe), *(f"--set {item}" for item in overrides or []), "--resume"])
         again += " --allow-test-images" if allow_test_images else ""
         typer.echo(
-            f"stopped after {result.steps} steps; all is saved in {result.folder}; go on with: {again}", err=True
+            f"stopped after {result.steps} steps and saved to {result.folder}; to continue, run: {again}", err=True
         )
         raise typer.Exit(130)
-    if os.environ.get("RANK", "0") != "0":  # torchrun: the first process speaks for all
+    if os.environ.get("RANK", "0") != "0":  # under torchrun only the first process prints
         return
     crops = "" if result.validation is None else f", {result.validation:.2f} dB RGB on the held-out crops"
     typer.echo(
@@ -101,33 +107,66 @@ def train(
 
 def reproduce(
     name: Annotated[
-        str | None, typer.Argument(metavar="[TABLE]", help="A table's name; all are listed if left out.")
+        str | None, typer.Argument(metavar="TABLE", help="The name of a table; without it all tables are listed.")
     ] = None,
-    rows: Annotated[str | None, typer.Option(help="Only these rows: their labels, with commas between.")] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(metavar="LABELS", help="Only these rows, separated by commas.", rich_help_panel=DATA),
+    ] = None,
     data: Annotated[
-        list[str] | None, typer.Option("--data", metavar="NAME=DIR", help="Where a data set is: --data nturain=DIR.")
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="NAME=DIR",
+            help="The folder of a data set: --data nturain=DIR. Repeat it for more.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     scale: Annotated[
-        str | None, typer.Option(help="smoke (only that all is wired), small (hours on two cores) or paper.")
+        str | None,
+        typer.Option(
+            help="smoke (a quick check that all parts work), small (hours on two cores) or paper.",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="Train each row with each of these: 1,2,3.")] = None,
-    output: Annotated[Path, typer.Option(help="Folder for runs and measurements.")] = Path("runs/tables"),
-    evaluate_only: Annotated[bool, typer.Option("--evaluate-only", help="Train nothing.")] = False,
+    seeds: Annotated[
+        str | None, typer.Option(help="Train each row with each of these seeds: 1,2,3.", rich_help_panel=TRAINING)
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The folder for runs and measurements.", rich_help_panel=OUTPUT)
+    ] = Path("runs/tables"),
+    evaluate_only: Annotated[
+        bool, typer.Option("--evaluate-only", help="Train nothing.", rich_help_panel=TRAINING)
+    ] = False,
     allow_test_images: Annotated[
         bool,
-        typer.Option("--allow-test-images", help="Train on test pictures too, as SSID-KD does. A footnote says where."),
+        typer.Option(
+            "--allow-test-images",
+            help="Also train on test pictures, as SSID-KD does. A footnote marks these rows.",
+            rich_help_panel=TRAINING,
+        ),
     ] = False,
-    niqe_model: Annotated[Path | None, typer.Option(metavar="FILE", help="NIQE's model, for tables of NIQE.")] = None,
-    json_file: JsonFile = None,
-    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown.")] = None,
-    picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw the table as SVG.")] = None,
-    curves: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the students' validation over steps as SVG.")
+    niqe_model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The model of NIQE, for tables with NIQE.", rich_help_panel=DATA),
     ] = None,
-    all_tables: Annotated[bool, typer.Option("--list", help="Show all tables.")] = False,
+    json_file: JsonFile = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown.", rich_help_panel=OUTPUT)
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the table as SVG.", rich_help_panel=OUTPUT)
+    ] = None,
+    curves: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Draw the validation scores of the students over steps as SVG.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    all_tables: Annotated[bool, typer.Option("--list", help="List all tables.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a results table of the papers: train what is missing, our numbers beside the paper's."""
+    """Reproduce a results table of a paper: train what is missing, and show our numbers beside those of the paper."""
     from restill.tables.show import overview, parse_data, parse_labels, parse_seeds, write
 
     if all_tables or name is None:
