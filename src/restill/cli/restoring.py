@@ -198,7 +198,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="MODEL",
-            help="Names of 'restill models', .onnx files, or networks (with random weights). By default one model of each network.",
+            help="Names of 'restill models', .onnx files, or networks (with random weights). By default one model of "
+            "each network.",
         ),
     ] = None,
     sizes: Annotated[
