@@ -46,7 +46,12 @@ EQUATIONS: dict[str, dict[int, tuple[str, ...]]] = {
 
 # by method: files in which "(n)" is an equation of its paper
 FILES = {
-    "cstd": ("docs/methods/cstd.md", "distillation/methods/cstd.py", "distillation/cstd_options.py"),
+    "cstd": (
+        "docs/methods/cstd.md",
+        "distillation/methods/cstd.py",
+        "distillation/cstd_cells.py",
+        "distillation/cstd_options.py",
+    ),
     "std": ("docs/methods/std.md", "distillation/methods/std.py"),
     "slkd": (
         "docs/methods/slkd.md",

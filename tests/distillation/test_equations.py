@@ -66,7 +66,7 @@ def test_a_file_of_several_papers_names_the_paper(name):
 
 @pytest.mark.parametrize("method", EQUATIONS)
 def test_the_page_and_the_module_list_all_of_them(method):
-    module = METHODS[method].partition(":")[0].rpartition(".")[2]
-    for name in (f"docs/methods/{method}.md", f"distillation/{module}.py"):
+    module = METHODS[method].partition(":")[0].removeprefix("restill.").replace(".", "/")
+    for name in (f"docs/methods/{method}.md", f"{module}.py"):
         listed = {n for first, last, _ in found(prose(place_of(name))) for n in range(first, last + 1)}
         assert listed == set(EQUATIONS[method]), name

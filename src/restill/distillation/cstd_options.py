@@ -1,4 +1,4 @@
-"""The choices of CSTD: what its paper leaves open, what its authors' code does otherwise, and Table 5's switches."""
+"""Options of CSTD: choices that the paper leaves open, differences in the authors' code, and Table 5's switches."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from restill.distillation.method import MethodOptions
+from restill.distillation.paired import PairedOptions
 from restill.distillation.scales import ScaleSource
+from restill.distillation.supervised import Weight
 from restill.losses.reconstruction import Kind
 
-Weight = Annotated[float, Field(ge=0)]
 Term = tuple[str, str]  # (name of the loss, which term of it), such as ("spatial", "l2g2")
 
 # the authors' six optimizer steps per frame, in their order; "raw" stands in for "l2g" without the Connector
@@ -27,30 +27,32 @@ ALTERNATE: tuple[tuple[Term, ...], ...] = (
 )
 
 
-class CSTDOptions(MethodOptions):
-    """Every choice; the defaults are the paper's where it says, and what works where it does not.
+class CSTDOptions(PairedOptions):
+    """Options of CSTD. The defaults are the paper's; where the paper gives no value, they are values that work.
 
     Attributes:
         alpha: Weight of the spatial loss.
         beta: Weight of the temporal loss.
-        picture: Ours: weight of the loss between both networks' pictures, as method "output" has it; 0: no such loss.
+        picture: Ours: weight of the loss between both networks' pictures, as in method "output"; 0 turns it off.
         reconstruction: The loss on pictures.
-        recon_weights: lambda_p, finest scale first; the code's are (1, 0.5, 0.5); fewer than three: fewer scales.
-        agg: From C channels to one: "mean_sq" (mean)^2, the code's "sum_sq" (sum)^2, which grows with C^2, or
-            "unit_mean_sq", ours: (mean)^2 over its own mean, for networks whose features have scales of their own.
-        shrink: Ours: both networks' maps are average-pooled by this first; the cells' work falls with its square.
+        recon_weights: lambda_p, finest scale first. The authors' code has (1, 0.5, 0.5). The number of weights is the
+            number of scales.
+        agg: How C channels become one: "mean_sq", (mean)^2; "sum_sq", the code's (sum)^2, which grows with C^2; or
+            "unit_mean_sq", ours, (mean)^2 divided by its own mean, for networks whose features differ in scale.
+        shrink: Ours: both networks' maps are first average-pooled by this factor. The cells' work falls with its
+            square.
         hidden: D, channels of the cells.
-        connector_shared: One cell for both passes; False: one each, as in the code.
+        connector_shared: Both passes use one cell; False: one cell for each pass, as in the authors' code.
         g2l_init: Where the pass G2L starts: at the coarsest state of the pass L2G, or at "zeros".
         order: "paper": spatial then temporal, hints from t-1 and t; "code": temporal then spatial, from t and t-1.
-        adaptor: "both" hints of the Spatial-Temporal Adaptor, or "none".
-        scale_source: "features" are pooled, or the network is run again on pooled "frames".
+        adaptor: "both": the Spatial-Temporal Adaptor gives both hints; "none": it gives none.
+        scale_source: "features": the features are pooled; "frames": the network runs again on pooled frames.
         optim: "joint": one optimizer step per batch; "alternate": the authors' six per frame, states detached.
-        t_reduction: Over the L frames, "mean" or "sum".
-        cells: "trained" with the student, or "frozen_random".
-        detach_state: No gradient from frame to frame through the student's state.
-        ms: Spatial loss (Table 5's switch MS).
-        csc: Through the Connector; off: on the raw pyramid.
+        t_reduction: "mean" or "sum" over the L frames.
+        cells: "trained": with the student; "frozen_random": random weights that are not trained.
+        detach_state: Stop the gradient between frames in the student's state.
+        ms: Use the spatial loss (Table 5's switch MS).
+        csc: Compute it through the Connector; off: on the raw pyramid.
         ita: First term of (6) L_temporal, the student alone.
         cta: Second term of (6) L_temporal, the collaborative status.
         sta: The Spatial-Temporal Adaptor.

@@ -22,9 +22,9 @@ class FeatureHook:
 
     >>> import torch
     >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 3))
-    >>> with Tap(net, "2:input") as tap:
+    >>> with FeatureHook(net, "2:input") as feature:
     ...     _ = net(torch.zeros(1, 3, 9, 9))
-    >>> tap.value.shape
+    >>> feature.value.shape
     torch.Size([1, 8, 7, 7])
 
     Args:
@@ -128,7 +128,7 @@ class FeatureReplacement:
 
     >>> import torch
     >>> net = nn.Sequential(nn.Identity(), nn.ReLU())
-    >>> with Graft(net, {"0": torch.full((1,), 7.0)}):
+    >>> with FeatureReplacement(net, {"0": torch.full((1,), 7.0)}):
     ...     net(torch.zeros(1))
     tensor([7.])
 

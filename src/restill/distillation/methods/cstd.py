@@ -1,7 +1,8 @@
 """CSTD: Collaborative Spatial-Temporal Distillation for video deraining (ICME 2023).
 
-What is compared is never the networks' pictures but what two small recurrent cells make of their features: the
-Connector reads one frame's feature across scales, the Aggregator across time, and each gives the other a hint.
+CSTD does not compare the networks' pictures. It compares the output of two small recurrent modules that read the
+features: the Connector reads one frame's feature across scales, the Aggregator across time. Each gives the other a
+hint.
 
     equation                       here                       what it is
     (1) C^{p,L2G}                  Connector.forward          fine-to-coarse pass over the scales
@@ -14,99 +15,33 @@ Connector reads one frame's feature across scales, the Aggregator across time, a
     (8) L_total                    CSTD.__init__              L_recon + alpha L_spatial + beta L_temporal
 
 The numbers are the paper's. T is the teacher, S the student, M the mixture; t a frame, p = 1, 2, 3 a scale; sg() stops
-the gradient; D is the hidden size. Each choice that the paper leaves open is an option, see :class:`CSTDOptions` and
-docs/methods/cstd.md.
+the gradient; D is the hidden size. Where the paper leaves a choice open, there is an option: see :class:`CSTDOptions`
+and docs/methods/cstd.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import avg_pool2d, l1_loss
 
-from restill.distillation.cells import ConvLSTMCell, GuardedMethod, State, down, up
+from restill.distillation.cells import ConvLSTMCell, GuardedMethod, State
+from restill.distillation.cstd_cells import Connector, Status
 from restill.distillation.cstd_options import ALTERNATE, CSTDOptions, Term
-from restill.distillation.feature_paths import FeaturePaths
 from restill.distillation.method import Losses, MethodOptions
-from restill.distillation.paired import same_area
-from restill.distillation.scales import Tapped, channel_map, common_multiple, like, pad_to_multiple
-from restill.distillation.windows import Batch, centre_targets, centre_windows
+from restill.distillation.paired import Paired, same_area
+from restill.distillation.scales import Tapped, channel_map, like
+from restill.distillation.windows import Batch, centre_targets
 from restill.losses.reconstruction import reconstruction, scale_losses
 
 SCALES = 3
 
 
-class Connector(nn.Module):
-    """f_theta, the Spatial Alignment Module's cell, over the scales of one frame."""
-
-    def __init__(self, hidden: int, shared: bool, g2l_init: str) -> None:
-        super().__init__()
-        self.cell = ConvLSTMCell(1, hidden)
-        self.own_back = None if shared else ConvLSTMCell(1, hidden)
-        self.g2l_init = g2l_init
-
-    def forward(self, f: list[Tensor], start: State | None) -> tuple[list[State], list[State]]:
-        """Both passes.
-
-        Args:
-            f: F^p, [(B, 1, H, W), (B, 1, H/2, W/2), (B, 1, H/4, W/4)].
-            start: s^0, the temporal hint at full size; zeros where there is none.
-
-        Returns:
-            s^p and r^p for p = 1, 2, 3: pairs of (B, D, H/2^(p-1), W/2^(p-1)). C is the second of each pair.
-        """
-        back = self.own_back or self.cell
-        state = start
-        l2g: list[State] = []
-        for p, f_p in enumerate(f):
-            # (1) C^{p,L2G}: s^p = f(F^p, down(s^{p-1}))
-            state = self.cell(f_p, down(state) if p and state else state)
-            l2g.append(state)
-        state = l2g[-1] if self.g2l_init == "l2g" else None
-        g2l: list[State] = []
-        for f_p in reversed(f):
-            size = (f_p.shape[-2], f_p.shape[-1])
-            # (2) C^{p,G2L}: r^p = f(F^p, up(r^{p+1}))
-            state = back(f_p, up(state, size) if g2l and state else state)
-            g2l.insert(0, state)
-        return l2g, g2l
-
-
-@dataclass
-class Status:
-    """What the cells make of one network's features at one frame; the empty one stands before the first frame."""
-
-    h: State | None = None  # the Aggregator's (hid, cell), each (B, D, H, W); C_t is h[1]
-    hint: Tensor | None = None  # C^{1,G2L} of this frame, (B, D, H, W)
-    used_hint: Tensor | None = None  # the spatial hint that h was made with
-    l2g: list[State] = field(default_factory=list)  # s^p
-    g2l: list[State] = field(default_factory=list)  # r^p
-
-    def detached(self) -> Status:
-        """What the next frame needs, without gradient."""
-        h = None if self.h is None else (self.h[0].detach(), self.h[1].detach())
-        return Status(h, None if self.hint is None else self.hint.detach())
-
-
-class CSTD(GuardedMethod):
-    """The method, whole.
-
-    Args:
-        teacher: Any network (B, K, C, H, W) -> (B, C, sH, sW); will be frozen.
-        student: Any network; without a ``spec`` it sees ``2 * context + 1`` frames.
-        context: Frames at either end of a clip that are only context.
-        options: See :class:`CSTDOptions`.
-        teacher_feature: Path of the feature (:class:`restill.distillation.hooks.FeatureHook`), if not its spec's.
-        student_feature: The same of the student.
-        student_head: Path of the module that turns the student's feature into the picture, if not its spec's.
-
-    Raises:
-        RestillError: A path is missing or leads nowhere.
-    """
+class CSTD(GuardedMethod, Paired[CSTDOptions]):
+    """The whole method. See :class:`Paired` for the arguments."""
 
     name = "cstd"
     paper = "Collaborative Spatial-Temporal Distillation, ICME 2023"
@@ -114,27 +49,13 @@ class CSTD(GuardedMethod):
     watched = ("spatial", "temporal")
     Options: ClassVar[type[MethodOptions]] = CSTDOptions
 
-    def __init__(
-        self,
-        teacher: nn.Module,
-        student: nn.Module,
-        context: int,
-        options: CSTDOptions | None = None,
-        teacher_feature: FeaturePaths | None = None,
-        student_feature: FeaturePaths | None = None,
-        student_head: str | None = None,
-    ) -> None:
-        super().__init__(student, teacher)
-        o = self.options = options or CSTDOptions()
-        self.context = context
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        o = self.options
         # (8) L_total = L_recon + alpha * L_spatial + beta * L_temporal: the loop sums by these weights
         self.default_weights = {"reconstruction": 1.0, "spatial": o.alpha, "temporal": o.beta}
         if o.picture:
             self.default_weights["picture"] = o.picture  # ours
-        self._teacher = Tapped.of(teacher, "teacher", context, teacher_feature)
-        self._student = Tapped.of(student, "student", context, student_feature, student_head)
-        self._teacher.need("feature")
-        self._student.need("feature")
         self.connector = Connector(o.hidden, o.connector_shared, o.g2l_init) if o.csc else None
         hint = o.hidden if o.hints else 0
         self.aggregator = ConvLSTMCell(1, o.hidden, hint) if o.ita or o.cta else None  # f_gamma
@@ -144,10 +65,10 @@ class CSTD(GuardedMethod):
     # --- one step ------------------------------------------------------------------------------------------------
 
     def forward(self, batch: Batch, step: int) -> Losses:
-        """``reconstruction``, ``spatial``, ``temporal``, ``picture``: those that the options leave on, unweighted."""
+        """``reconstruction``, ``spatial``, ``temporal``, ``picture``: unweighted, as far as the options turn them on."""
         targets = centre_targets(batch, self.context)  # (B, L, C, sH, sW)
-        taught, f_t = self._teacher_scales(self._windows(batch, self._teacher))  # (B, L, C, sH, sW), [(B, L, 1, h, w)]
-        pictures, f_s = self._student_scales(self._windows(batch, self._student))  # [(B*L, C, sH, sW)], [F_S^p]
+        taught, f_t = self._teacher_scales(self._clips(self.teacher_net, batch))  # (B, L, C, sH, sW), [(B, L, 1, h, w)]
+        pictures, f_s = self._student_scales(self._clips(self.student_net, batch))  # [(B*L, C, sH, sW)], [F_S^p]
         frames = targets.shape[1]  # L
         terms = [
             self._reconstruction(pictures, targets.flatten(0, 1), times=frames),
@@ -164,16 +85,16 @@ class CSTD(GuardedMethod):
     def loss_groups(self, batch: Batch, step: int) -> Iterator[Losses]:
         """One group; with ``optim="alternate"`` the authors' steps, up to six for each frame.
 
-        Their code keeps the graph over the frames and over its steps, which current PyTorch refuses (parameters
-        change in place between two backward passes of it). Here each step runs its frame anew, with the parameters
-        as they are then, from states without gradient.
+        The authors' code keeps one graph over all frames and steps. Current PyTorch refuses that, because parameters
+        change in place between two backward passes. Here each step runs its frame again with the current parameters,
+        starting from states without gradient.
         """
         if self.options.optim == "joint":
             yield self(batch, step)
             return
         targets = centre_targets(batch, self.context)  # (B, L, C, sH, sW)
-        taught, f_t = self._teacher_scales(self._windows(batch, self._teacher))  # (B, L, C, sH, sW), [(B, L, 1, h, w)]
-        windows = self._windows(batch, self._student)  # (B, L, K, C, H, W)
+        taught, f_t = self._teacher_scales(self._clips(self.teacher_net, batch))  # (B, L, C, sH, sW), [(B, L, 1, h, w)]
+        windows = self._clips(self.student_net, batch)  # (B, L, K, C, H, W)
         before = Status(), Status()  # of teacher and student
         for t in range(targets.shape[1]):
             after = before
@@ -191,11 +112,11 @@ class CSTD(GuardedMethod):
     def _frame(
         self, f_t: list[Tensor], f_s: list[Tensor], past_t: Status, past_s: Status
     ) -> tuple[dict[Term, Tensor], Status, Status]:
-        """All distillation terms of one frame, and both networks' status after it; F^p are (B, 1, h, w)."""
+        """The distillation terms of one frame, and the status of both networks after it; F^p are (B, 1, h, w)."""
         f_t = [like(teachers, students) for teachers, students in zip(f_t, f_s, strict=True)]
-        with torch.autocast(f_s[0].device.type, enabled=False):  # squares and small differences: float32
+        with torch.autocast(f_s[0].device.type, enabled=False):  # float32: squares and small differences
             with torch.no_grad():
-                teacher = self._status(f_t, past_t)  # only ever a target: h_T, C_T and its hint are sg()
+                teacher = self._status(f_t, past_t)  # only a target: h_T, C_T and its hint are sg()
             student = self._status(f_s, past_s)
             terms = self._spatial(f_t, f_s, teacher, student)
             if self.aggregator is not None and teacher.h and student.h:
@@ -207,7 +128,7 @@ class CSTD(GuardedMethod):
         return terms, teacher, student
 
     def _status(self, f: list[Tensor], past: Status) -> Status:
-        """Connector and Aggregator over one network's F^p at frame t, with the hints of the Adaptor."""
+        """Run Connector and Aggregator on one network's F^p at frame t, with the hints of the Adaptor."""
         hints = self.options.hints
         now = Status()
         if self.options.order == "paper":
@@ -251,21 +172,21 @@ class CSTD(GuardedMethod):
         return terms
 
     def _reconstruction(self, pictures: list[Tensor], targets: Tensor, times: int = 1) -> dict[Term, Tensor]:
-        """(7) L_recon = sum_p lambda_p * (-SSIM(I^p, J^p)), scale by scale, ``times`` over; (N, C, sH, sW)."""
+        """(7) L_recon = sum_p lambda_p * (-SSIM(I^p, J^p)) by scale, multiplied by ``times``; of (N, C, sH, sW)."""
         weights = self.options.recon_weights
         values = scale_losses(pictures[: len(weights)], targets, self.options.reconstruction)
         weighted = zip(weights, values, strict=True)
         return {("reconstruction", f"{p}"): times * weight * v for p, (weight, v) in enumerate(weighted, start=1)}
 
     def _picture(self, student: Tensor, teacher: Tensor, targets: Tensor, times: int = 1) -> dict[Term, Tensor]:
-        """Ours: the loss of (7) L_recon between both networks' finest pictures (N, C, sH', sW'), ``times`` over."""
+        """Ours: the loss of (7) L_recon between both networks' finest pictures (N, C, sH', sW'), times ``times``."""
         if not self.options.picture:
             return {}
         y_t, y_s = same_area(targets.shape[-2:], teacher, student)  # (N, C, sH, sW)
         return {("picture", "1"): times * reconstruction(self.options.reconstruction)(y_s, y_t)}
 
     def _add_up(self, parts: Sequence[dict[Term, Tensor]], frames: int) -> Losses:
-        """Terms summed by the name of their loss; the mean over the frames, or the sum."""
+        """Sum the terms of each loss, and take their mean or sum over the frames."""
         losses: Losses = {}
         for terms in parts:
             for (name, _), value in terms.items():
@@ -275,32 +196,24 @@ class CSTD(GuardedMethod):
         return {name: value / frames for name, value in losses.items()}
 
     def metrics(self) -> dict[str, float]:
-        """Spread of the last frame's statuses (near 0: the cells say nothing), and whether the cells are frozen."""
+        """Standard deviations of the last frame's statuses (near 0: collapsed); whether the cells are frozen."""
         return {name: value.item() for name, value in self._std.items()} | super().metrics()
 
     # --- the networks --------------------------------------------------------------------------------------------
 
-    def shown(self, batch: Batch) -> Tensor:
-        return self._windows(batch, self._student).flatten(0, 1)
-
-    def shown_to_teacher(self, batch: Batch) -> Tensor:
-        return self._windows(batch, self._teacher).flatten(0, 1)
-
-    def _windows(self, batch: Batch, net: Tapped) -> Tensor:
-        """(B, L, K, C, H, W) of one network, padded to a size that suits both."""
-        windows = centre_windows(batch, self.context, net.before, net.after)
-        multiple = common_multiple(self._teacher, self._student)
-        return pad_to_multiple(windows.flatten(0, 1), multiple).unflatten(0, windows.shape[:2])
+    def _clips(self, net: Tapped, batch: Batch) -> Tensor:
+        """The windows of one network, one for each center: (B, L, K, C, H, W)."""
+        return self.windows(net, batch).unflatten(0, (len(batch["degraded"]), -1))
 
     @torch.no_grad()
     def _teacher_scales(self, windows: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Picture (B, L, C, sH, sW) and F_T^p [(B, L, 1, h, w), ...] of every frame; all B*L windows in one run."""
-        pictures, features = self._teacher.scales(windows.flatten(0, 1), SCALES, self.options.scale_source)
+        """Picture (B, L, C, sH, sW) and F_T^p [(B, L, 1, h, w), ...] of every frame, in one run."""
+        pictures, features = self.teacher_net.scales(windows.flatten(0, 1), SCALES, self.options.scale_source)
         return pictures[0].unflatten(0, windows.shape[:2]), self._maps(features, windows.shape[:2])
 
     def _student_scales(self, windows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Pictures [(B*L, C, sH, sW), ...] and F_S^p [(B, L, 1, h, w), ...] of every frame."""
-        pictures, features = self._student.scales(windows.flatten(0, 1), SCALES, self.options.scale_source)
+        pictures, features = self.student_net.scales(windows.flatten(0, 1), SCALES, self.options.scale_source)
         return pictures, self._maps(features, windows.shape[:2])
 
     def _maps(self, features: list[Tensor], count: torch.Size) -> list[Tensor]:
