@@ -29,7 +29,10 @@ def test_every_method_tells_what_it_is():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alhpa": 1}, r"method 'cstd', option 'alhpa': is not known; the options are: reconstruction, recon_weights, alpha,"),
+        (
+            {"alhpa": 1},
+            r"method 'cstd', option 'alhpa': is not known; the options are: reconstruction, recon_weights,",
+        ),
         ({"agg": "max"}, r"option 'agg': Input should be 'mean_sq', 'sum_sq' or 'unit_mean_sq'"),
         ({"alpha": -1}, r"option 'alpha': Input should be greater than or equal to 0"),
         ({"csc": False}, r"sta must be off"),

@@ -65,7 +65,7 @@ class CSTD(GuardedMethod, Paired[CSTDOptions]):
     # --- one step ------------------------------------------------------------------------------------------------
 
     def forward(self, batch: Batch, step: int) -> Losses:
-        """``reconstruction``, ``spatial``, ``temporal``, ``picture``: unweighted, as far as the options turn them on."""
+        """``reconstruction``, ``spatial``, ``temporal``, ``picture``, unweighted; those that are turned on."""
         targets = centre_targets(batch, self.context)  # (B, L, C, sH, sW)
         taught, f_t = self._teacher_scales(self._clips(self.teacher_net, batch))  # (B, L, C, sH, sW), [(B, L, 1, h, w)]
         pictures, f_s = self._student_scales(self._clips(self.student_net, batch))  # [(B*L, C, sH, sW)], [F_S^p]
