@@ -16,7 +16,7 @@ import numpy as np
 
 from restill.video import EncodeSettings, read_frames
 from restill.video.decode import open_source
-from restill.video.segmented import open_sink
+from restill.video.sinks import open_sink
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "medium")
 

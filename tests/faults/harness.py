@@ -29,7 +29,7 @@ from restill.restoring.request import Request
 from restill.restoring.run import run
 from restill.runtime import load_model
 from restill.video import Limits
-from restill.video.journal import folder_of
+from restill.video.journal import journal_folder
 
 SETTINGS = ["--model", "rill-s", "--backend", "onnxruntime", "--threads", "1", "--quiet"]
 
@@ -150,7 +150,7 @@ def restore_mutant(folder: Path, name: str, data: bytes) -> tuple[str, bool, flo
     seconds = time.monotonic() - began
     for path in (src, out):
         path.unlink(missing_ok=True)
-    shutil.rmtree(folder_of(out), ignore_errors=True)
+    shutil.rmtree(journal_folder(out), ignore_errors=True)
     return said, wrong, seconds
 
 

@@ -15,10 +15,11 @@ from processes import content, ended, killed, long_clip, traces
 
 from restill import restore
 from restill.errors import RestillError
-from restill.video import journal, segments, transcode
-from restill.video.journal import Journal, clear, folder_of, left, opened
+from restill.video import segments, transcode
+from restill.video.fingerprint import input_fingerprint
+from restill.video.journal import Journal, ResumableJob, journal_folder, open_journal
 from restill.video.segments import frames_done, read_segment, segment_frames
-from restill.video.transcode import Job
+from restill.video.unfinished import remove_job, unfinished_jobs
 
 SETTINGS = ["--model", "rill-s", "--backend", "onnxruntime", "--threads", "1", "--quiet"]
 
@@ -47,7 +48,7 @@ def darker(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 def parts_of(dst: Path) -> list[Path]:
     """The parts that a job has done so far."""
-    return sorted(folder_of(dst).glob("*.part"))
+    return sorted(journal_folder(dst).glob("*.part"))
 
 
 def cut_at(number: int, dst: Path) -> Callable[[], None]:
@@ -67,11 +68,11 @@ def cut_at(number: int, dst: Path) -> Callable[[], None]:
 
 def run(src: Path, dst: Path, on_frame: Callable[[], None] | None = None, what: str = "same") -> int:
     """A journalled transcode; how many frames were done before."""
-    with opened(dst, {"input": what}) as found:
+    with open_journal(dst, {"input": what}) as found:
         done = frames_done(found)
         found.choose({"by": "test"})
-        transcode(src, dst, darker, job=Job(found, done, 1), on_frame=on_frame)
-        found.finish()
+        transcode(src, dst, darker, job=ResumableJob(found, done, 1), on_frame=on_frame)
+        found.remove()
     return done
 
 
@@ -122,8 +123,8 @@ def test_every_codec_can_be_put_together(tmp_path, codec):
     plain, parts = tmp_path / "plain.mkv", tmp_path / "parts.mkv"
     settings = EncodeSettings(codec=codec, preset="superfast")
     transcode(src, plain, darker, settings)
-    with opened(parts, {}) as found:
-        transcode(src, parts, darker, settings, job=Job(found, 0, 1))
+    with open_journal(parts, {}) as found:
+        transcode(src, parts, darker, settings, job=ResumableJob(found, 0, 1))
     assert content(parts).times == content(plain).times == content(src).times
     assert content(parts).others == content(src).others
     if codec == "ffv1":
@@ -146,8 +147,8 @@ def test_what_changed_begins_anew_and_is_named(clip, tmp_path):
     dst = tmp_path / "out.mkv"
     with pytest.raises(Cut):
         run(clip, dst, cut_at(60, dst))
-    with opened(dst, {"input": "another"}) as found:
-        assert found.anew == "input changed since"
+    with open_journal(dst, {"input": "another"}) as found:
+        assert found.restart_reason == "input changed since"
         assert frames_done(found) == 0
     assert traces(tmp_path) == []
 
@@ -182,10 +183,10 @@ def test_only_one_at_a_time(clip, tmp_path):
     assert inside.wait()
     with pytest.raises(RestillError, match="is being made by another restill"):
         run(clip, dst)
-    [job] = left([tmp_path])
+    [job] = unfinished_jobs([tmp_path])
     assert job.running
     with pytest.raises(RestillError, match="is being made now"):
-        clear(job)
+        remove_job(job)
     go.set()
     first.join()
     assert content(dst).times == content(clip).times
@@ -198,11 +199,11 @@ def test_what_is_left_is_listed_and_cleared(clip, tmp_path):
     with pytest.raises(Cut):
         run(clip, dst, cut_at(60, dst))
     (tmp_path / "mine.restill").mkdir()  # somebody else's
-    [job] = left([tmp_path])
+    [job] = unfinished_jobs([tmp_path])
     assert (job.output, job.parts, job.running) == (dst, 2, False)
     assert job.bytes > 1000
-    clear(job)
-    assert left([tmp_path]) == []
+    remove_job(job)
+    assert unfinished_jobs([tmp_path]) == []
     assert (tmp_path / "mine.restill").is_dir()
 
 
@@ -254,7 +255,7 @@ def test_a_disk_that_is_really_full(clip, tmp_path):
         dst = disk / "out.mkv"
         with pytest.raises(RestillError, match="No space left on device; what is done is kept, the same command"):
             run(clip, dst)
-        kept = len(list(folder_of(dst).glob("*.part")))
+        kept = len(list(journal_folder(dst).glob("*.part")))
         assert kept >= 1
         assert not dst.exists()
         subprocess.run(["mount", "-o", "remount,size=9m", disk], check=True)
@@ -311,7 +312,7 @@ def test_options_and_models_are_told_apart(clip, tmp_path, monkeypatch):
     assert {key for key in first if first[key] != tiled[key]} == {"options"}
     assert {key for key in first if first[key] != side[key]} == {"options"}
     clip.touch()
-    assert journal.mark(clip) != first["input"]
+    assert input_fingerprint(clip) != first["input"]
 
 
 def test_a_segment_says_how_many_frames_it_holds(tmp_path, clip, monkeypatch):
@@ -319,7 +320,7 @@ def test_a_segment_says_how_many_frames_it_holds(tmp_path, clip, monkeypatch):
     dst = tmp_path / "out.mkv"
     with pytest.raises(Cut):
         run(clip, dst, cut_at(60, dst))
-    *packets, head = read_segment(folder_of(dst) / "000000.part")
+    *packets, head = read_segment(journal_folder(dst) / "000000.part")
     assert (head.frames, head.height, head.width, head.deep) == (24, 64, 96, False)
     assert len(packets) == 24
     assert packets[0].is_keyframe

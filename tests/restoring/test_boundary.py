@@ -44,7 +44,7 @@ THROWN: list[Callable[[], Exception]] = [
 POINTS: dict[str, tuple[Any, str, Callable[..., int]]] = {
     "open": (decode, "open_video", lambda path, limits: probe_width(path)),
     "probe": (decode, "describe", lambda path, container, stream, frame: frame.width),
-    "mark": (run, "mark", lambda path: probe_width(path)),
+    "fingerprint": (run, "input_fingerprint", lambda path: probe_width(path)),
     "choose": (choose, "load_model", lambda name, size, **_: size[1]),
     "decode": (decode.Converter, "to_rgb", lambda self, frame: frame.width),
     "process": (run, "stream", None),

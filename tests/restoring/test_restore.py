@@ -23,7 +23,7 @@ from restill.restoring.api import restore
 from restill.restoring.compare import compared, join
 from restill.restoring.outputs import default_output, outputs
 from restill.video import EncodeSettings, probe, read_frames
-from restill.video.journal import opened
+from restill.video.journal import open_journal
 
 
 @pytest.mark.parametrize("context", [0, 1, 2])
@@ -168,9 +168,9 @@ def test_a_disk_that_may_get_full_is_told_of(tmp_path, monkeypatch, capsys):
 
 
 def test_jobs_are_listed_and_cleared(tmp_path):
-    with opened(tmp_path / "out.mkv", {"source": "in.mkv"}) as journal:
+    with open_journal(tmp_path / "out.mkv", {"source": "in.mkv"}) as journal:
         journal.choose({})
-        journal.part(0).write_bytes(b"frames")
+        journal.segment(0).write_bytes(b"frames")
     listed = run("jobs", tmp_path)
     assert "from 'in.mkv', 1 part done" in listed.output
     assert json.loads(run("jobs", tmp_path, "--json").output)[0]["parts"] == 1

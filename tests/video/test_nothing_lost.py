@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -12,8 +14,11 @@ from small_clips import write_clip
 
 from restill.video import EncodeSettings, probe, transcode
 from restill.video.copying import is_cover, others
-from restill.video.probe import first_stream
+from restill.video.decode import open_source
+from restill.video.opening import first_stream
+from restill.video.segment_folder import SegmentFolder
 from restill.video.sidedata import Type, named, sides
+from restill.video.sinks import open_sink
 
 OUTPUTS = (".mp4", ".mov", ".mkv", ".webm")
 
@@ -126,3 +131,16 @@ def test_the_settings_of_an_encoder_are_no_side_data(tmp_path):
         frame = next(container.decode(video=0))
         assert "SEI_UNREGISTERED" in {side.type.name for side in frame.side_data}
         assert sides(frame) == {}
+
+
+@pytest.mark.parametrize("segments", [False, True])
+@pytest.mark.parametrize("out", ["out", "out.png"])
+def test_pictures_name_the_streams_that_they_leave_out(tmp_path, out, segments):
+    chapters = [{"id": 1, "start": 0, "end": 100, "time_base": Fraction(1, 1000), "metadata": {}}]
+    src = write_clip(tmp_path / "in.mkv", pts=[0], audio="aac", chapters=chapters)
+    with warnings.catch_warnings(record=True) as caught, closing(open_source(src)) as source:
+        warnings.simplefilter("always")
+        parts = SegmentFolder(tmp_path / "parts") if segments else None
+        open_sink(tmp_path / out, source, EncodeSettings(), parts)
+    (note,) = caught
+    assert str(note.message) == f"'{tmp_path / out}' gets only the pictures; left out: 1 audio stream, 1 chapter"

@@ -22,7 +22,7 @@ from restill.restoring.choose import named
 from restill.restoring.request import Request
 from restill.video import probe, read_frames, transcode
 from restill.video.decode import open_source
-from restill.video.journal import mark
+from restill.video.fingerprint import input_fingerprint
 from restill.video.photographs import are_unlike, decide
 from restill.video.picture_names import natural_key, result_names
 from restill.video.pictures import write_picture
@@ -124,7 +124,7 @@ def test_files_that_are_not_read_are_named(tmp_path):
     (folder / "sub").mkdir()
     (folder / "Thumbs.db").touch()
     os.mkfifo(folder / "pipe.png")
-    assert mark(folder) == mark(folder)
+    assert input_fingerprint(folder) == input_fingerprint(folder)
     summary, notes = noted(lambda: transcode(folder, tmp_path / "out", lambda frames: frames))
     assert summary.frames == 3
     for name in ("loop.png", ".lock", "movie.mp4", "bad.png", "sub", "pipe.png"):

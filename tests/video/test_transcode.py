@@ -19,7 +19,7 @@ from small_clips import QUARTER_TURN, packets, picture, times
 
 from restill.errors import RestillError
 from restill.video import EncodeSettings, probe, read_frames, transcode
-from restill.video.transcode import Process
+from restill.video.pipeline import Process
 
 MS = Fraction(1, 1000)
 UNEVEN = [0, 40, 95, 100, 300, 333, 1000, 1001, 1500, 1777]

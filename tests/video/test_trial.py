@@ -22,9 +22,8 @@ from restill.errors import RestillError
 from restill.video import EncodeSettings, probe, transcode
 from restill.video.decode import Source, open_source
 from restill.video.encoder import PictureEncoder
-from restill.video.journal import opened
+from restill.video.journal import ResumableJob, open_journal
 from restill.video.mux import Muxer
-from restill.video.transcode import Job
 
 
 def run(src: Path | Source, out: Path, *, segments: bool = False, **settings) -> list[str]:
@@ -32,10 +31,10 @@ def run(src: Path | Source, out: Path, *, segments: bool = False, **settings) ->
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if segments:
-            with opened(out, {}) as journal:
+            with open_journal(out, {}) as journal:
                 journal.choose({})
-                transcode(src, out, lambda frames: frames, EncodeSettings(**settings), job=Job(journal, 0, 0))
-                journal.finish()
+                transcode(src, out, lambda frames: frames, EncodeSettings(**settings), job=ResumableJob(journal, 0, 0))
+                journal.remove()
         else:
             transcode(src, out, lambda frames: frames, EncodeSettings(**settings))
     return [str(warning.message) for warning in caught]

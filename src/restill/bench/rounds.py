@@ -32,7 +32,7 @@ from restill.runtime import Model, load_model, stream
 from restill.runtime.backends import Compute
 from restill.video import EncodeSettings
 from restill.video.decode import FrameInfo, open_source
-from restill.video.segmented import open_sink
+from restill.video.sinks import open_sink
 
 
 @dataclass

@@ -157,12 +157,12 @@ def jobs(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List unfinished jobs, or delete them. To resume a job, run its command again."""
-    from restill.video import journal
+    from restill.video.unfinished import remove_job, unfinished_jobs
 
     for folder in folders or ():
         if not folder.is_dir():
             raise RestillError(f"'{folder}' is not a folder; give the folders of the outputs")
-    found = journal.left(folders or [Path()])
+    found = unfinished_jobs(folders or [Path()])
     if as_json:
         kept = [{**vars(job), "output": str(job.output), "changed": job.changed.isoformat()} for job in found]
         typer.echo(json.dumps(kept, indent=2))
@@ -174,7 +174,7 @@ def jobs(
     if clear:
         idle = [job for job in found if not job.running]
         for job in idle:
-            journal.clear(job)
+            remove_job(job)
         typer.echo(f"cleared {len(idle)} of {len(found)}", err=as_json)
 
 

@@ -9,7 +9,7 @@ from restill.progress import say
 from restill.restoring.request import Request
 from restill.runtime import Model, load_model
 from restill.runtime.model import MAX_PIXELS, default_threads
-from restill.video.probe import VideoInfo
+from restill.video.info import VideoInfo
 
 MAX_WORKERS = 4  # each keeps its window and what the network makes of it in memory
 MUCH = 100 * 640 * 480  # pixels of a clip, from which on a trial of two seconds is worth it

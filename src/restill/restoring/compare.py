@@ -9,7 +9,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from restill.video.transcode import Process
+from restill.video.pipeline import Process
 
 Layout = Literal["side", "split"]
 LAYOUTS = ("side", "split")

@@ -10,11 +10,11 @@ from pathlib import Path
 from restill.errors import RestillError
 from restill.progress import count, say
 from restill.video import EncodeSettings
+from restill.video.info import VideoInfo
 from restill.video.journal import SUFFIX
 from restill.video.picture_names import holds_picture
 from restill.video.pictures import result_suffix
 from restill.video.pipe_names import STDIN, STDOUT, is_pipe
-from restill.video.probe import VideoInfo
 from restill.video.settings import SUFFIXES
 
 # of an output, on the generous side; of other codecs than these 0.05
@@ -27,7 +27,8 @@ WORDS = ("derained", "restored")  # what results are called, by each command
 def default_output(src: str | os.PathLike[str], word: str) -> Path:
     """Where a result goes when nobody said: beside the input, such as ``clip.derained.mp4`` for ``clip.mp4``.
 
-    A container that Restill does not write becomes a ``.mkv``.
+    A container that Restill does not write becomes a ``.mkv``, which holds nearly every stream; sound that it refuses
+    becomes FLAC.
     """
     src = Path(src)
     if os.path.isdir(src):  # noqa: PTH112 - says False to a name that no file can have

@@ -24,13 +24,14 @@ from restill.version import __version__
 from restill.video import Summary, transcode
 from restill.video.decode import Source, open_source
 from restill.video.encode import PictureSink
-from restill.video.journal import Journal, folder_of, mark, opened
+from restill.video.fingerprint import input_fingerprint
+from restill.video.info import VideoInfo
+from restill.video.journal import Journal, ResumableJob, journal_folder, open_journal
 from restill.video.photographs import decide
 from restill.video.pictures import is_picture
 from restill.video.pipe_names import STDOUT, is_pipe
-from restill.video.probe import VideoInfo
 from restill.video.segments import frames_done, kept_frames
-from restill.video.transcode import Job, check_output
+from restill.video.transcode import check_output
 
 # options of a request that change the output's frames
 _OPTIONS = ("compare", "backend", "precision", "threads", "tile", "alone", "fast", "guard", "rotate")
@@ -64,7 +65,7 @@ def _run(request: Request, source: Source, on_frame: Callable[[], object] | None
     _check_settings(request, source)
     if source.info.kind == "picture" or is_picture(dst) or dst == STDOUT or is_pipe(request.src):
         return _restore(request, source, choose(request, source.info), None, on_frame)
-    with opened(dst, _what(request)) as journal:
+    with open_journal(dst, _what(request)) as journal:
         return _in_segments(request, source, journal, on_frame)
 
 
@@ -83,7 +84,7 @@ def _kept(dst: Path, info: VideoInfo | None) -> str:
     """What Ctrl-C leaves of an output."""
     if dst == STDOUT:
         return "stopped"
-    frames = 0 if info is None else kept_frames(folder_of(dst), info)
+    frames = 0 if info is None else kept_frames(journal_folder(dst), info)
     if not frames:
         return f"stopped; nothing of '{dst}' was kept"
     return (
@@ -94,8 +95,8 @@ def _kept(dst: Path, info: VideoInfo | None) -> str:
 
 def _in_segments(request: Request, source: Source, journal: Journal, on_frame: Callable[[], object] | None) -> Summary:
     """Begin a job that may be interrupted, or go on with it."""
-    if journal.anew:
-        say(f"begun anew: of the unfinished job in '{journal.folder}' {journal.anew}", quiet=request.quiet)
+    if journal.restart_reason:
+        say(f"starting over: in the unfinished job '{journal.path}', {journal.restart_reason}", quiet=request.quiet)
     done = frames_done(journal)
     if chosen := journal.chosen:
         say(f"going on after {done} frames", quiet=request.quiet)
@@ -105,13 +106,13 @@ def _in_segments(request: Request, source: Source, journal: Journal, on_frame: C
         model = choose(request, source.info)
         journal.choose({"model": model.info.name, "backend": model.backend, "precision": model.precision})
     check_space(source.info, request.dst, request.settings, model.info.scale, done, quiet=request.quiet)
-    summary = _restore(request, source, model, Job(journal, done, model.info.frames_before), on_frame)
-    journal.finish()
+    summary = _restore(request, source, model, ResumableJob(journal, done, model.info.frames_before), on_frame)
+    journal.remove()
     return summary
 
 
 def _restore(
-    request: Request, source: Source, model: Model, job: Job | None, on_frame: Callable[[], object] | None
+    request: Request, source: Source, model: Model, job: ResumableJob | None, on_frame: Callable[[], object] | None
 ) -> Summary:
     """Send every frame through the model, with progress."""
 
@@ -123,7 +124,7 @@ def _restore(
         return stream(model, frames, guard=request.guard)
 
     shown = process if request.compare is None else compared(process, request.compare)
-    start = job.done if job else 0
+    start = job.frames_done if job else 0
     expected = source.info.expected_frames
     with track(request.src.name, expected, "frames", start=start, quiet=request.quiet) as advance:
 
@@ -149,7 +150,7 @@ def _what(request: Request) -> dict[str, Any]:
     asked = {name: getattr(request, name) for name in _OPTIONS}
     return {
         "source": str(request.src),
-        "input": mark(request.src),
+        "input": input_fingerprint(request.src),
         "model": [fingerprint(zoo.find(name)) for name in ([model] if model is not None else zoo.DEFAULTS.values())],
         "options": {**asdict(replace(settings, fps=str(settings.fps))), **asked},
         "version": __version__,

@@ -22,7 +22,7 @@ from restill.networks.adapter import unwrapped
 from restill.networks.saved import STUDENT, load_network, save_network, saveable
 from restill.progress import say
 from restill.training.process import random_state, set_random_state
-from restill.video.journal import sync
+from restill.video.disk import sync
 
 __all__ = [
     "STATE",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from restill.video.decode import read_frames
+from restill.video.info import VideoInfo
 from restill.video.limits import Limits
-from restill.video.probe import VideoInfo, probe
+from restill.video.probe import probe
 from restill.video.settings import CODECS, PRESETS, EncodeSettings
 from restill.video.transcode import Summary, transcode
 

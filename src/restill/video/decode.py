@@ -18,20 +18,12 @@ from av.video.stream import VideoStream
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
 from restill.video.color import Converter
+from restill.video.info import DEFAULT_FPS
 from restill.video.limits import USUAL, Limits
+from restill.video.opening import check_header, first_frame, first_stream, open_video, reason, restrain
 from restill.video.orientation import Orientation
 from restill.video.picture_source import PictureSource
-from restill.video.probe import (
-    DEFAULT_FPS,
-    check_header,
-    describe,
-    first_frame,
-    first_stream,
-    kind_of,
-    open_video,
-    reason,
-    restrain,
-)
+from restill.video.probe import describe, kind_of
 from restill.video.sidedata import sides
 from restill.video.ticket import FrameInfo
 from restill.video.timing import FrameTimes, Timeline

@@ -11,7 +11,7 @@ import numpy as np
 from restill.errors import RestillError
 from restill.video import pictures
 from restill.video.decode import FrameInfo, Source
-from restill.video.journal import beside, sync
+from restill.video.disk import beside, sync
 
 
 class FolderSink:

@@ -16,8 +16,8 @@ from restill.video import color
 from restill.video.color import ColorTags, Converter
 from restill.video.copying import is_timecode, keep_metadata, stream_tags, timecode_of, without
 from restill.video.decode import FrameInfo, Source, VideoSource
+from restill.video.info import VideoInfo
 from restill.video.pixels import Pixels, choose_pixels
-from restill.video.probe import VideoInfo
 from restill.video.settings import CODECS, MP4, EncodeSettings
 from restill.video.sidedata import x265_params
 

@@ -16,7 +16,8 @@ from av.stream import Stream
 
 from restill.video.copying import ATTACH, Carried, attach, keep_metadata, knows_tags, others, without
 from restill.video.encoder import PictureEncoder
-from restill.video.probe import VideoInfo, reason
+from restill.video.info import VideoInfo
+from restill.video.opening import reason
 from restill.video.settings import MP4, MUXERS
 
 Failure = (FFmpegError, ValueError, OSError)  # what muxing raises

@@ -13,10 +13,11 @@ import numpy as np
 
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
+from restill.video.info import DEFAULT_FPS, VideoInfo
 from restill.video.limits import USUAL, Limits
 from restill.video.picture_names import result_names, written_suffix
 from restill.video.picture_reading import Page, UnreadablePicture, read_first, read_pages
-from restill.video.probe import DEFAULT_FPS, VideoInfo, probe_pictures
+from restill.video.probe import probe_pictures
 from restill.video.survey import Survey, survey
 from restill.video.ticket import FrameInfo
 

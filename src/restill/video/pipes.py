@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from fractions import Fraction
 from typing import Any
 
@@ -62,12 +61,6 @@ class Y4mSink:
 
     def _start(self, frame: np.ndarray) -> None:
         info, deep = self._info, frame.dtype == np.uint16
-        if info.streams or info.chapters:
-            warnings.warn(
-                "standard output gets the picture alone, without sound and all else of the input",
-                UserWarning,
-                stacklevel=2,
-            )
         sys.stdout.flush()
         self._file = open(os.dup(1), "wb")  # noqa: PTH123, SIM115
         strict = {"strict": "-1"}  # for more than 8 bits, which FFmpeg and others read all the same

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from restill.errors import RestillError
-from restill.video.probe import VideoInfo
+from restill.video.info import VideoInfo
 from restill.video.settings import MP4, EncodeSettings, bits, depth_of, depths, formats, must_play
 
 _PLAYED = {"h264": ("yuv420p",), "prores": (), "ffv1": ()}  # of the other codecs 10 bits too

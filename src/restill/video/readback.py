@@ -12,7 +12,8 @@ from av.error import FFmpegError
 from av.stream import Disposition, Stream
 
 from restill.video.copying import is_cover, keep_metadata, others
-from restill.video.probe import VideoInfo, reason
+from restill.video.info import VideoInfo
+from restill.video.opening import reason
 from restill.video.sidedata import is_same, named, sides
 
 _TURNED = "DISPLAYMATRIX"  # where the container has none, the pixels are turned

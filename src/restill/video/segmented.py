@@ -14,16 +14,13 @@ import av
 import numpy as np
 
 from restill.clock import NO_CLOCK, Clock
-from restill.video import pictures
 from restill.video.copying import described
 from restill.video.decode import FrameInfo, Source, VideoSource
-from restill.video.encode import FolderSink, PictureSink
+from restill.video.disk import beside, sync
 from restill.video.encoder import PictureEncoder
-from restill.video.journal import Parts, beside, sync
 from restill.video.mux import Failure, Muxer, is_of_the_disk, told, why
-from restill.video.pipe_names import STDOUT
-from restill.video.pipes import Y4mSink
 from restill.video.readback import left_out
+from restill.video.segment_folder import SegmentFolder
 from restill.video.segments import Head, Writer, head_of, read_segment, segment_frames
 from restill.video.settings import MUXERS, EncodeSettings
 from restill.video.trial import can_reopen, plan
@@ -47,15 +44,20 @@ class SegmentSink:
     """
 
     def __init__(
-        self, final: Path, source: Source, settings: EncodeSettings, parts: Parts | None, clock: Clock = NO_CLOCK
+        self,
+        final: Path,
+        source: Source,
+        settings: EncodeSettings,
+        parts: SegmentFolder | None,
+        clock: Clock = NO_CLOCK,
     ) -> None:
         self.final, self._source, self._settings, self._clock = final, source, settings, clock
         settings.choose_codec(final, source.info)  # refuses, before anything is done
         self._plan = plan(final, source, settings)
         self._size = source.info.height, source.info.width
-        self._parts = _scratch(final) if parts is None else parts
+        self._folder = _scratch(final) if parts is None else parts
         self._kept = parts is not None
-        self._number = len(self._parts.parts)
+        self._number = len(self._folder.segments)
         self._encoder = self._new_encoder()
         self._writer: Writer | None = None
         self._frames, self._told = 0, False
@@ -70,7 +72,7 @@ class SegmentSink:
         """A packet of another stream of a source that cannot be read again."""
         if packet.stream_index in self._plan.ways:
             if packet.stream_index not in self._spools:
-                self._parts.folder.mkdir(exist_ok=True)
+                self._folder.path.mkdir(exist_ok=True)
                 self._spools[packet.stream_index] = Writer(self._spool(packet.stream_index))
             self._spools[packet.stream_index].write(packet)
 
@@ -99,7 +101,7 @@ class SegmentSink:
             while (failed := self._put_together(ways)) is not None:
                 del ways[failed]
         if not self._kept:
-            self._parts.finish()
+            self._folder.remove()
 
     def abandon(self) -> None:
         """Remove what is not whole."""
@@ -107,9 +109,9 @@ class SegmentSink:
             if writer is not None:
                 writer.abandon()
         if self._kept:
-            self._parts.drop(self._number)
+            self._folder.remove_from(self._number)
         else:
-            self._parts.finish()
+            self._folder.remove()
 
     def _new_encoder(self, clock: Clock = NO_CLOCK) -> PictureEncoder:
         return PictureEncoder(self.final, self._source, self._settings, clock, timecode=self._plan.timecode)
@@ -125,8 +127,8 @@ class SegmentSink:
         self._height, self._width = stored.shape[:2]
         self._deep = stored.dtype == np.uint16
         self._encoder.start(self._memory, self._height, self._width, deep=self._deep)
-        self._parts.folder.mkdir(exist_ok=True)
-        self._writer = Writer(self._parts.unfinished(self._number))
+        self._folder.path.mkdir(exist_ok=True)
+        self._writer = Writer(self._folder.unfinished(self._number))
 
     def _end(self) -> None:
         assert self._writer is not None  # noqa: S101
@@ -134,13 +136,13 @@ class SegmentSink:
             self._writer.write(packet)
         self._writer.close(Head(self._frames, self._height, self._width, self._deep))
         self._memory.close()
-        self._parts.keep(self._number)
+        self._folder.finish_segment(self._number)
         self._writer, self._frames, self._number = None, 0, self._number + 1
 
     def _put_together(self, ways: Mapping[int, str]) -> int | None:
         """Make the file; or give the stream of the source that fails, once a note has named it."""
-        info, head = self._source.info, head_of(self._parts.parts[0])
-        whole, suffix = self._parts.whole(self.final.suffix), self.final.suffix.lower()
+        info, head = self._source.info, head_of(self._folder.segments[0])
+        whole, suffix = self._folder.joined(self.final.suffix), self.final.suffix.lower()
         with ExitStack() as stack:
             source = self._source
             if isinstance(source, VideoSource) and not self.one_pass:
@@ -190,14 +192,14 @@ class SegmentSink:
         return [_steady(source.other_packets())] if isinstance(source, VideoSource) and ways else []
 
     def _spool(self, index: int) -> Path:
-        return self._parts.folder / f"stream-{index}"
+        return self._folder.path / f"stream-{index}"
 
     def _spooled(self, index: int) -> Iterator[av.Packet]:
         return (packet for packet in read_segment(self._spool(index)) if isinstance(packet, av.Packet))
 
     def _coded(self) -> Iterator[_Timed]:
         last = None
-        for part in self._parts.parts:
+        for part in self._folder.segments:
             for packet in read_segment(part):
                 if isinstance(packet, Head):
                     continue
@@ -224,77 +226,6 @@ def _seconds(packet: av.Packet, unknown: float = 0.0) -> float:
     return unknown if time is None or not packet.time_base else float(time * packet.time_base)
 
 
-class FolderSegmentSink:
-    """A folder of pictures, made in folders of some each; what is done stays."""
-
-    def __init__(self, final: Path, source: Source, journal: Parts) -> None:
-        self.final, self._journal = final, journal
-        self._size = source.info.height, source.info.width
-        self._number, self._frames = len(journal.parts), 0
-
-    def write(self, frame: np.ndarray, ticket: FrameInfo) -> tuple[str, ...]:
-        """Write one frame (H, W, 3); sentences on what its file cannot keep."""
-        folder = self._journal.unfinished(self._number)
-        folder.mkdir(exist_ok=True)
-        unkept = pictures.write_picture(folder / ticket.name, frame, ticket.extras)
-        self._frames += 1
-        if self._frames == segment_frames(*self._size, self._number):
-            self._end(folder)
-        return unkept
-
-    def close(self) -> None:
-        """Give the frames their final place; other files that are there already stay."""
-        if self._frames:
-            self._end(self._journal.unfinished(self._number))
-        sink = FolderSink(self.final, self._journal.whole(""))
-        try:
-            for part in self._journal.parts:
-                for file in part.iterdir():
-                    sink.take(file)
-            sink.close()
-        except BaseException:
-            sink.abandon()
-            raise
-
-    def abandon(self) -> None:
-        """Remove what is not whole."""
-        self._journal.drop(self._number)
-
-    def _end(self, folder: Path) -> None:
-        for file in folder.iterdir():
-            sync(file)
-        sync(folder)
-        self._journal.keep(self._number)
-        self._frames, self._number = 0, self._number + 1
-
-
-Sink = SegmentSink | FolderSegmentSink | FolderSink | PictureSink | Y4mSink
-
-
-def open_sink(
-    final: Path, source: Source, settings: EncodeSettings, parts: Parts | None = None, clock: Clock = NO_CLOCK
-) -> Sink:
-    """Choose by the output's name: a picture, a folder (no extension), or a video, which alone takes the clock.
-
-    Args:
-        final: The output.
-        source: Where the frames come from.
-        settings: How to encode.
-        parts: Where a job that can be gone on with keeps what is done; not for a picture.
-        clock: Told what "color back" (from RGB) and "encode" take.
-    """
-    if final == STDOUT:
-        return Y4mSink(source, clock)
-    if final.is_dir() or not final.suffix:
-        if source.info.kind == "picture":
-            path = source.info.path
-            return PictureSink(final / f"{path.stem}{pictures.written_suffix(path)}", source)
-        return FolderSink(final) if parts is None else FolderSegmentSink(final, source, parts)
-    if pictures.is_picture(final):
-        return PictureSink(final, source)
-    return SegmentSink(final, source, settings, parts, clock)
-
-
-def _scratch(final: Path) -> Parts:
+def _scratch(final: Path) -> SegmentFolder:
     folder = beside(final, f".partial-{os.getpid()}")
-    return Parts(folder.with_name(f".{folder.name}"))
+    return SegmentFolder(folder.with_name(f".{folder.name}"))

@@ -22,8 +22,8 @@ from typing import BinaryIO
 import av
 
 from restill.errors import RestillError
-from restill.video.journal import PART, Parts
-from restill.video.probe import VideoInfo
+from restill.video.info import VideoInfo
+from restill.video.segment_folder import SEGMENT_SUFFIX, SegmentFolder
 
 FRAMES, FEWEST, PIXELS = 240, 24, 1280 * 720  # of a segment: so many at this size, fewer of larger frames
 FIRST = 48  # frames of the first segment: an early stop on a slow machine keeps something, too
@@ -46,7 +46,7 @@ def segment_frames(height: int, width: int, number: int = 1) -> int:
 
 def kept_frames(journal_folder: Path, info: VideoInfo) -> int:
     """How many frames the parts of a journal hold, by their number; nothing is read."""
-    parts = sum(path.suffix == PART for path in journal_folder.glob("*"))
+    parts = sum(path.suffix == SEGMENT_SUFFIX for path in journal_folder.glob("*"))
     frames = sum(segment_frames(info.height, info.width, number) for number in range(parts))
     return min(frames, info.expected_frames or frames)
 
@@ -138,14 +138,14 @@ def read_segment(path: Path) -> Iterator[av.Packet | Head]:
         yield Head(**json.loads(data))
 
 
-def frames_done(journal: Parts) -> int:
+def frames_done(folder: SegmentFolder) -> int:
     """How many frames a journal's parts hold; a part that is damaged goes, and all after it."""
     done = 0
-    for number, part in enumerate(journal.parts):
+    for number, part in enumerate(folder.segments):
         try:
             done += _frames_of(part)
         except (RestillError, OSError, ValueError, TypeError):
-            journal.drop(number)
+            folder.remove_from(number)
             break
     return done
 

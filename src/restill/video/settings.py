@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 
 from restill.errors import RestillError
-from restill.video.probe import DEFAULT_FPS, VideoInfo
+from restill.video.info import DEFAULT_FPS, VideoInfo
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 MP4 = (".mp4", ".m4v", ".mov")

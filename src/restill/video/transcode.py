@@ -1,42 +1,24 @@
-"""One file to another with every frame sent through a function; decoding, the function and encoding overlap.
-
-    decode (thread) --frames--> process (the caller's thread) --frames--> encode (thread)
-
-The queues between are short, so memory does not grow with the length of the clip. An error in any of the three
-stops the others and is raised to the caller; Ctrl-C too.
-"""
+"""Send every frame of a file through a function and write the result to another file."""
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
-
-import av
-import numpy as np
-from av.error import FFmpegError
 
 from restill.errors import RestillError
-from restill.video.decode import FrameInfo, Source, open_source
-from restill.video.journal import Journal
+from restill.video.decode import Source, open_source
+from restill.video.journal import ResumableJob
 from restill.video.limits import USUAL, Limits
 from restill.video.losses import Losses
-from restill.video.mux import is_of_the_disk
 from restill.video.picture_names import is_picture
 from restill.video.pipe_names import STDOUT, is_pipe
-from restill.video.probe import reason
-from restill.video.segmented import SegmentSink, Sink, open_sink
+from restill.video.pipeline import Process, output_errors, run_pipeline
 from restill.video.settings import SUFFIXES, EncodeSettings
-
-Process = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
-FRAMES_BETWEEN = 4  # enough to ride out a keyframe; each holds a whole picture
+from restill.video.sinks import open_sink
 
 
 @dataclass(frozen=True)
@@ -59,54 +41,6 @@ class Summary:
         return self.frames / max(self.seconds, 1e-9)
 
 
-@dataclass(frozen=True)
-class Job:
-    """A job that can be cut off and gone on with.
-
-    Attributes:
-        journal: Of the output.
-        done: How many frames its parts hold, by :func:`restill.video.segments.frames_done`.
-        context: How many frames before a frame its restoration depends on.
-    """
-
-    journal: Journal
-    done: int
-    context: int
-
-
-class _Stopped(Exception):
-    """Another part of the pipeline has failed or been stopped."""
-
-
-class _Pipe:
-    """A short queue that lets go of whoever waits on it when everything stops."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        self._queue: queue.Queue[Any] = queue.Queue(FRAMES_BETWEEN)
-        self._stop = stop
-        self._ended = False
-
-    def put(self, item: Any) -> None:
-        while not self._stop.is_set():
-            try:
-                return self._queue.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-        raise _Stopped
-
-    def __iter__(self) -> Iterator[Any]:
-        while not self._ended:
-            if self._stop.is_set():
-                raise _Stopped
-            try:
-                item = self._queue.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            self._ended = item is None
-            if item is not None:
-                yield item
-
-
 def transcode(
     src: str | Path | Source,
     dst: str | Path,
@@ -115,7 +49,7 @@ def transcode(
     *,
     overwrite: bool = False,
     on_frame: Callable[[], object] | None = None,
-    job: Job | None = None,
+    job: ResumableJob | None = None,
     limits: Limits = USUAL,
 ) -> Summary:
     """Send every frame of a source through a function and write the result with everything else of the source.
@@ -153,27 +87,16 @@ def transcode(
         sink = open_sink(dst, src, settings, job.journal if job else None)
         losses = Losses()
         try:
-            frames = _run(src, sink, process, on_frame, job, losses)
+            frames = run_pipeline(src, sink, process, on_frame, job, losses)
             if not dst.is_dir():
                 check_output(path, dst, overwrite)  # something may have come there meanwhile
-            with _writing(dst, job):
+            with output_errors(dst, job):
                 sink.close()
             losses.say()
         except BaseException:
             sink.abandon()
             raise
     return Summary(sink.final, frames, time.monotonic() - began)
-
-
-@contextmanager
-def _writing(dst: Path, job: Job | None) -> Iterator[None]:
-    """Say of what goes wrong inside that the output cannot be written."""
-    try:
-        yield
-    except (FFmpegError, OSError) as error:
-        goes_on = job is not None and job.journal.parts and is_of_the_disk(error)
-        kept = "; what is done is kept, the same command goes on" if goes_on else ""
-        raise RestillError(f"'{dst}' cannot be written: {reason(error)}{kept}") from error
 
 
 def check_output(src: Path, dst: Path, overwrite: bool) -> None:
@@ -210,92 +133,3 @@ def check_output(src: Path, dst: Path, overwrite: bool) -> None:
         raise RestillError(
             f"the folder '{folder}' cannot be written to ({error.strerror}); name an output elsewhere"
         ) from error
-
-
-def _run(
-    source: Source,
-    sink: Sink,
-    process: Process,
-    on_frame: Callable[[], object] | None,
-    job: Job | None,
-    losses: Losses,
-) -> int:
-    done = job.done if job else 0
-    again = min(done, job.context) if job else 0  # frames that are restored once more, to begin like the others
-    stop = threading.Event()
-    decoded, cleaned = _Pipe(stop), _Pipe(stop)
-    tickets: deque[FrameInfo] = deque()
-    packets: deque[av.Packet] = deque()  # of the other streams, where they come only once
-    errors: list[BaseException] = []
-
-    def decode() -> None:
-        on_packet = packets.append if isinstance(sink, SegmentSink) and sink.one_pass else None
-        for frame, ticket in source.frames(on_packet, start=done - again):
-            tickets.append(ticket)
-            decoded.put(frame)
-        decoded.put(None)
-
-    def copy() -> None:
-        while packets and isinstance(sink, SegmentSink):
-            sink.write_packet(packets.popleft())
-
-    def encode() -> None:
-        for frame, ticket in cleaned:
-            with _writing(sink.final, job):
-                losses.add(ticket, sink.write(frame, ticket))
-                copy()
-        with _writing(sink.final, job):
-            copy()
-
-    def guarded(work: Callable[[], None]) -> None:
-        try:
-            work()
-        except _Stopped:
-            pass
-        except BaseException as error:
-            errors.append(error)
-            stop.set()
-
-    threads = [
-        threading.Thread(target=guarded, args=(work,), name=f"restill-{work.__name__}") for work in (decode, encode)
-    ]
-    for thread in threads:
-        thread.start()
-    frames = done - again
-    try:
-        shape = None
-        for frame in process(iter(decoded)):
-            if not tickets:
-                raise RestillError(f"more frames came out than the {frames} of '{source.info.path}' that went in")
-            shape = frame.shape if source.info.alone else shape or frame.shape
-            if (
-                frame.shape != shape
-                or frame.ndim != 3
-                or frame.shape[2] != 3
-                or frame.dtype not in (np.uint8, np.uint16)
-            ):
-                raise RestillError(
-                    f"frame {frames + 1} came out as {frame.dtype} {frame.shape}; frames are uint8 or uint16 RGB "
-                    "(H, W, 3) of one size"
-                )
-            ticket, frames = tickets.popleft(), frames + 1
-            if frames <= done:
-                continue
-            cleaned.put((frame, ticket))
-            if on_frame is not None:
-                on_frame()
-        for _ in decoded:
-            pass  # a process that stopped reading early: the tickets count what it left
-        if tickets:
-            raise RestillError(f"{frames} frames came out of the {frames + len(tickets)} of '{source.info.path}'")
-        cleaned.put(None)
-        threads[1].join()
-    except _Stopped:
-        pass
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    if errors:
-        raise errors[0]
-    return frames

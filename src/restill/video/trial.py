@@ -24,7 +24,7 @@ from restill.video.copying import ATTACH, COPY, described, is_cover, is_video, o
 from restill.video.decode import FrameInfo, Source, VideoSource, read_packets
 from restill.video.encoder import PictureEncoder
 from restill.video.mux import Failure, Muxer, is_of_the_disk, told, why
-from restill.video.probe import first_stream, open_video
+from restill.video.opening import first_stream, open_video
 from restill.video.readback import lost, read_back
 from restill.video.settings import MUXERS, EncodeSettings
 

@@ -1,0 +1,166 @@
+"""Decode, process and encode the frames of a source on three threads.
+
+    decode (thread) --frames--> process (the caller's thread) --frames--> encode (thread)
+
+The queues between them are short, so memory does not grow with the length of the clip. An error in one thread stops the
+other two and is raised in the caller's thread; so does Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.error import FFmpegError
+
+from restill.errors import RestillError
+from restill.video.decode import FrameInfo, Source
+from restill.video.journal import ResumableJob
+from restill.video.losses import Losses
+from restill.video.mux import is_of_the_disk
+from restill.video.opening import reason
+from restill.video.segmented import SegmentSink
+from restill.video.sinks import Sink
+
+Process = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
+FRAMES_BETWEEN = 4  # frames in a queue: enough to cover a slow keyframe; each holds a whole picture
+
+
+@contextmanager
+def output_errors(dst: Path, job: ResumableJob | None) -> Iterator[None]:
+    """Say of what goes wrong inside that the output cannot be written."""
+    try:
+        yield
+    except (FFmpegError, OSError) as error:
+        goes_on = job is not None and job.journal.segments and is_of_the_disk(error)
+        kept = "; what is done is kept, the same command goes on" if goes_on else ""
+        raise RestillError(f"'{dst}' cannot be written: {reason(error)}{kept}") from error
+
+
+class _Stopped(Exception):
+    """Another part of the pipeline has failed or been stopped."""
+
+
+class _Pipe:
+    """A short queue that lets go of whoever waits on it when everything stops."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._queue: queue.Queue[Any] = queue.Queue(FRAMES_BETWEEN)
+        self._stop = stop
+        self._ended = False
+
+    def put(self, item: Any) -> None:
+        while not self._stop.is_set():
+            try:
+                return self._queue.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+        raise _Stopped
+
+    def __iter__(self) -> Iterator[Any]:
+        while not self._ended:
+            if self._stop.is_set():
+                raise _Stopped
+            try:
+                item = self._queue.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            self._ended = item is None
+            if item is not None:
+                yield item
+
+
+def run_pipeline(
+    source: Source,
+    sink: Sink,
+    process: Process,
+    on_frame: Callable[[], object] | None,
+    job: ResumableJob | None,
+    losses: Losses,
+) -> int:
+    done = job.frames_done if job else 0
+    again = min(done, job.context) if job else 0  # frames that are restored once more, to begin like the others
+    stop = threading.Event()
+    decoded, cleaned = _Pipe(stop), _Pipe(stop)
+    tickets: deque[FrameInfo] = deque()
+    packets: deque[av.Packet] = deque()  # of the other streams, where they come only once
+    errors: list[BaseException] = []
+
+    def decode() -> None:
+        on_packet = packets.append if isinstance(sink, SegmentSink) and sink.one_pass else None
+        for frame, ticket in source.frames(on_packet, start=done - again):
+            tickets.append(ticket)
+            decoded.put(frame)
+        decoded.put(None)
+
+    def copy() -> None:
+        while packets and isinstance(sink, SegmentSink):
+            sink.write_packet(packets.popleft())
+
+    def encode() -> None:
+        for frame, ticket in cleaned:
+            with output_errors(sink.final, job):
+                losses.add(ticket, sink.write(frame, ticket))
+                copy()
+        with output_errors(sink.final, job):
+            copy()
+
+    def guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except _Stopped:
+            pass
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+
+    threads = [
+        threading.Thread(target=guarded, args=(work,), name=f"restill-{work.__name__}") for work in (decode, encode)
+    ]
+    for thread in threads:
+        thread.start()
+    frames = done - again
+    try:
+        shape = None
+        for frame in process(iter(decoded)):
+            if not tickets:
+                raise RestillError(f"more frames came out than the {frames} of '{source.info.path}' that went in")
+            shape = frame.shape if source.info.alone else shape or frame.shape
+            if (
+                frame.shape != shape
+                or frame.ndim != 3
+                or frame.shape[2] != 3
+                or frame.dtype not in (np.uint8, np.uint16)
+            ):
+                raise RestillError(
+                    f"frame {frames + 1} came out as {frame.dtype} {frame.shape}; frames are uint8 or uint16 RGB "
+                    "(H, W, 3) of one size"
+                )
+            ticket, frames = tickets.popleft(), frames + 1
+            if frames <= done:
+                continue
+            cleaned.put((frame, ticket))
+            if on_frame is not None:
+                on_frame()
+        for _ in decoded:
+            pass  # a process that stopped reading early: the tickets count what it left
+        if tickets:
+            raise RestillError(f"{frames} frames came out of the {frames + len(tickets)} of '{source.info.path}'")
+        cleaned.put(None)
+        threads[1].join()
+    except _Stopped:
+        pass
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    if errors:
+        raise errors[0]
+    return frames
