@@ -1,5 +1,5 @@
-# make demo   sets up, makes a rainy clip, cleans it, distils a tiny student; ends with demo_out/report.html
-# make test   sets up, lints, checks types, runs the fast tests
+# make demo   set up, make a rainy clip, restore it, distill a tiny student, and write demo_out/report.html
+# make test   set up, lint, check types, and run the fast tests
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,20 +13,20 @@ CODE := src demo tests benchmarks
 .PHONY: help setup demo test test-all faults lint clean
 
 help:
-	@echo "make setup     a virtual environment in $(VENV) with everything, every version pinned"
-	@echo "make demo      a rainy clip cleaned and a student distilled before your eyes; ends with demo_out/report.html"
-	@echo "make test      lint, types and the fast tests"
-	@echo "make test-all  the same with the slow tests"
-	@echo "make faults    jobs killed at random points, by the dozen; some minutes"
-	@echo "make lint      ruff and pyright alone"
-	@echo "make clean     removes what was made here, the environment too"
+	@echo "make setup     create a virtual environment in $(VENV), with every version pinned"
+	@echo "make demo      restore a rainy clip and distill a student; writes demo_out/report.html"
+	@echo "make test      run the linter, the type checker, and the fast tests"
+	@echo "make test-all  run the slow tests too"
+	@echo "make faults    kill dozens of jobs at random points and resume them; takes some minutes"
+	@echo "make lint      run ruff and pyright only"
+	@echo "make clean     remove everything that these commands made, including the environment"
 
 setup: $(STAMP)
 
-# On Linux pip's own index has PyTorch's CUDA build, ten times the size of the one for CPUs; PIP_EXTRA_INDEX_URL, which
-# pip reads, is where to point at PyTorch's index of CPU builds.
+# On Linux, PyPI has PyTorch's CUDA build, which is ten times as large as the CPU build. To install the CPU build, set
+# PIP_EXTRA_INDEX_URL to PyTorch's index of CPU builds.
 $(STAMP): pyproject.toml constraints.txt
-	@echo "setting up $(VENV), a minute or two ..."
+	@echo "setting up $(VENV); this takes a minute or two ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -e '.[train,openvino,dev]'
 	@touch $@
@@ -39,7 +39,7 @@ lint: setup
 	@$(BIN)/ruff format --check --quiet $(CODE)
 	@$(BIN)/pyright src demo
 
-# pytest is last: its closing line is the last line.
+# pytest runs last, so its summary is the last line.
 test: lint
 	@$(BIN)/python -m pytest -n logical --dist loadfile
 
