@@ -25,7 +25,7 @@ def number(value: float | None, form: str = ".3g") -> str:
 
 def losses(found: GradientNorms) -> list[str]:
     """The table of gradients, line by line."""
-    head = ("loss", "value", "weight", "pull", "over reconstruction's", "in a step", "cosine with it", "steady")
+    head = ("loss", "value", "weight", "norm", "over reconstruction's", "in a step", "cosine with it", "steady")
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for name, loss in found.losses.items():
         sizes = map(number, (loss.value, loss.weight, loss.norm, loss.ratio, loss.step_ratio))

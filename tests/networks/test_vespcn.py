@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from restill.distillation.hooks import FeatureHook
-from restill.networks.vespcn import REACH, VESPCN
+from restill.networks.vespcn import FLOW_UNIT, VESPCN
 
 torch.set_num_threads(1)
 
@@ -39,8 +39,8 @@ def test_two_steps_of_flow_in_pixels_x_first():
     network, coarse, fine = still()
     with torch.no_grad():
         # pixel-shuffle by r takes its first r*r channels for x, the next for y
-        coarse[:16] = atanh(3 / REACH)
-        fine[4:] = atanh(-2 / REACH)
+        coarse[:16] = atanh(3 / FLOW_UNIT)
+        fine[4:] = atanh(-2 / FLOW_UNIT)
         flow = network.flow(torch.rand(1, 3, 12, 16), torch.rand(1, 3, 12, 16))
     assert flow.shape == (1, 2, 12, 16)
     assert torch.allclose(flow[:, 0], torch.tensor(3.0), atol=1e-4)
@@ -53,7 +53,7 @@ def test_the_trunk_sees_warped_neighbors_around_the_center():
     with torch.no_grad(), FeatureHook(network, "trunk:input") as tap:
         network(window)
         assert torch.allclose(tap.value, window.flatten(1, 2), atol=1e-5)
-        coarse[:16] = atanh(3 / REACH)
+        coarse[:16] = atanh(3 / FLOW_UNIT)
         network(window)
     seen = tap.value.unflatten(1, (3, 3))  # (B, 3, 3, H, W)
     assert torch.equal(seen[:, 1], window[:, 1])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from restill.networks import create
-from restill.networks.receptive_field import reach
+from restill.networks.receptive_field import receptive_field
 from restill.runtime import load_model, stream
 from restill.training import calibration
 from restill.training.export import describe, to_onnx
@@ -31,7 +31,7 @@ def pair(request, tmp_path_factory):
         network.head[0].weight.normal_(0, 0.008)  # residuals of more than 55 levels upward are cut off
         network.head[0].bias.normal_(-0.05, 0.05)
     path = tmp_path_factory.mktemp("student") / "mine.onnx"
-    info = describe(network, "mine", request.param, "none").model_copy(update={"reach": reach(network)})
+    info = describe(network, "mine", request.param, "none").model_copy(update={"reach": receptive_field(network)})
     onnx.save(to_onnx(network, info), path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_methods", lambda: methods[:1])  # one way to calibrate will do

@@ -162,7 +162,8 @@ def test_two_processes_train_as_one_does(clips, tmp_path):
 
 def test_unpaired_clips_come_with_the_batch(clips, tmp_path):
     """Frames as they are, or with rain of their own; and not the crops that the paired side is cut from."""
-    from restill.training.experiment import build, feed_from
+    from restill.training.experiment import build
+    from restill.training.recipe_feed import feed_from
 
     data = recipe(clips, tmp_path).data.model_dump() | {"align": "dis", "workers": 0, "held_out": []}
     for rain in (None, "heavy"):

@@ -10,7 +10,7 @@ import torch
 
 from restill.errors import RestillError
 from restill.evaluation.models import load_checkpoint
-from restill.training import experiment
+from restill.training import recipe_feed
 from restill.training.experiment import train
 from restill.training.recipe import load_recipe, parse_recipe, read_fields
 from restill.training.samples import samples_of
@@ -66,13 +66,13 @@ def test_super_resolution_under_std_trains_validates_and_restores(clips, tmp_pat
 
 def test_validation_of_super_resolution_compares_with_the_clean_size(clips, tmp_path, monkeypatch):
     seen = []
-    real = experiment.validate
+    real = recipe_feed.validate
 
     def spy(method, batches, device):
         seen.extend((batch["degraded"].shape, batch["clean"].shape) for batch in batches)
         return real(method, batches, device)
 
-    monkeypatch.setattr(experiment, "validate", spy)
+    monkeypatch.setattr(recipe_feed, "validate", spy)
     data = {"root": str(clips), "held_out": ["two"], "degradation": {"name": "downsample"}, "crop": 64, "centres": 1}
     done = run(tmp_path, data, network("vdsr"), options={"reconstruction": "l1", "recon_weights": [1]})
     assert seen == [((1, 1, 3, 16, 16), (1, 1, 3, 64, 64))] * 2

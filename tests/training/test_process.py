@@ -19,7 +19,7 @@ import restill
 from restill.errors import RestillError
 from restill.training import process
 from restill.training.gradient_norms import gradient_norms
-from restill.training.process import left_as_found, random_state, seed_all, set_random_state, usable_cpus
+from restill.training.process import random_state, restore_global_state, seed_all, set_random_state, usable_cpus
 
 
 class Net(nn.Module):
@@ -111,7 +111,7 @@ def found() -> dict[str, object]:
 @pytest.fixture
 def unusual():
     """Global state as a caller may have set it, which no default is equal to."""
-    with left_as_found():
+    with restore_global_state():
         seed_all(77)
         draw()
         torch.set_num_threads(3)
@@ -133,7 +133,7 @@ def test_all_is_left_as_it_was_found(call, unusual, clips, tmp_path):
 
 
 def test_the_callers_own_accelerator_is_left_alone():
-    with left_as_found():
+    with restore_global_state():
         own = Accelerator(cpu=True, mixed_precision="bf16")
         restill.distill(Net(), Net(), "output", data=data(), steps=1, quiet=True)
         assert own.mixed_precision == "bf16"
@@ -161,7 +161,7 @@ def test_threads_are_torchs_own_number_but_no_more_than_the_process_may_use(
     asked, of_torch, allowed, used, monkeypatch
 ):
     monkeypatch.setattr("restill.training.loop.usable_cpus", lambda: allowed)
-    with left_as_found():
+    with restore_global_state():
         torch.set_num_threads(of_torch)
         student = Threads()
         restill.distill(Net(), student, "output", data=data(), steps=1, quiet=True, threads=asked)
@@ -191,7 +191,7 @@ class Order:
 
 def order(own: int | None, **seed: int) -> list[int]:
     samples = Order()
-    with left_as_found():
+    with restore_global_state():
         if own is not None:
             torch.manual_seed(own)
         loader = torch.utils.data.DataLoader(samples, batch_size=4, shuffle=True)  # type: ignore[arg-type]

@@ -107,7 +107,7 @@ def open_module(module: Any, **own: Any) -> Checkpoint:
 
     Args:
         module: It runs where it is, in its own type.
-        own: The fields of :class:`restill.training.own.Own`.
+        own: The fields of :class:`restill.training.user_module.ModuleFacts`.
 
     Raises:
         RestillError: It is no module, or fails on what it would be shown.
@@ -116,9 +116,9 @@ def open_module(module: Any, **own: Any) -> Checkpoint:
 
     from restill.networks.adapter import class_name
     from restill.training.export import describe
-    from restill.training.own import Own, own_network
+    from restill.training.user_module import ModuleFacts, wrap_module
 
-    network = own_network(module, Own(**own))
+    network = wrap_module(module, ModuleFacts(**own))
     name = class_name(network)
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
 

@@ -124,10 +124,10 @@ def count(module: nn.Module, size: Sequence[int] = (128, 128)) -> Complexity:
     )
 
 
-def _work(ghost: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
+def _work(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     """:attr:`Complexity.work` of a network on the meta device, which is given hooks."""
     meter = _Meter()
-    for layer in ghost.modules():
+    for layer in network.modules():
         if type(layer) in _ELEMENTWISE:
             layer.register_forward_hook(partial(meter.elements, _ELEMENTWISE[type(layer)]))
         elif isinstance(layer, DeformableConv2d):
@@ -136,7 +136,7 @@ def _work(ghost: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
             layer.offset.register_forward_pre_hook(meter.out_of_deformable)
             layer.offset.register_forward_hook(meter.in_deformable)
     with torch.no_grad(), meter:
-        ghost(torch.empty(shape, device="meta"))
+        network(torch.empty(shape, device="meta"))
     return meter.work
 
 

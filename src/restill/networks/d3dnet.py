@@ -5,6 +5,7 @@ No flow, no alignment: the taps of the convolutions move within their frames.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn.functional import interpolate, pad
 
 from restill.networks.blocks.deformable import TAPS, deform_conv2d
 from restill.networks.blocks.onednn import Conv3d
-from restill.networks.blocks.upsampling import SCALE, SLOPE, check_channels, luma
+from restill.networks.blocks.upsampling import SCALE, SLOPE, SUPER_RESOLUTION, check_channels, luma
 from restill.networks.spec import NetworkSpec
 
 FRAMES = 7
@@ -69,15 +70,11 @@ class D3Dnet(nn.Module):
         width: Channels of a convolution.
     """
 
-    spec: ClassVar[NetworkSpec] = NetworkSpec(
-        task="super-resolution",
+    spec: ClassVar[NetworkSpec] = replace(
+        SUPER_RESOLUTION,
         paper="D3Dnet, IEEE SPL 2020",
         frames_before=FRAMES // 2,
         frames_after=FRAMES // 2,
-        feature="head:input",
-        head="head",
-        residual=True,
-        scale=SCALE,
         upsample="bilinear",
         lr_feature="picture",
         levels=("motion.3", "picture.2", "head:input"),

@@ -45,8 +45,8 @@ class TopKAttention(TransposedAttention):
         largest = logits.detach().topk(max(self.keep), dim=-1).values  # (B, heads, c, k), descending
         out = torch.zeros_like(v)
         for weight, k in zip(self.mix, self.keep, strict=True):
-            kept = logits >= largest[..., k - 1 : k]  # (B, heads, c, c)
-            sparse = logits.masked_fill(~kept, float("-inf")).softmax(-1)  # (B, heads, c, c)
+            largest_k = logits >= largest[..., k - 1 : k]  # (B, heads, c, c)
+            sparse = logits.masked_fill(~largest_k, float("-inf")).softmax(-1)  # (B, heads, c, c)
             out = out + (weight * sparse) @ v  # (B, heads, c, HW)
         return out
 

@@ -16,7 +16,7 @@ from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, max_pool2d,
 
 from restill.errors import RestillError
 from restill.networks.blocks.deformable import DeformableConv2d
-from restill.networks.blocks.upsampling import SCALE, SLOPE, Upsampler
+from restill.networks.blocks.upsampling import SCALE, SLOPE, WITH_UPSAMPLER, Upsampler
 from restill.networks.published import Published
 from restill.networks.spec import NetworkSpec
 
@@ -63,16 +63,11 @@ class EDVR(nn.Module):
         RestillError: An option has a value that it cannot have.
     """
 
-    spec: NetworkSpec = NetworkSpec(
-        task="super-resolution",
+    spec: NetworkSpec = replace(
+        WITH_UPSAMPLER,
         paper="EDVR, CVPR Workshops 2019",
         frames_before=3,
         frames_after=3,
-        feature="upsampler.conv_last:input",
-        head="upsampler.conv_last",
-        residual=True,
-        scale=SCALE,
-        size_multiple=4,
         upsample="bilinear",
         lr_feature="fusion",
         encoder=("fusion",),

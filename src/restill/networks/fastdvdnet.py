@@ -6,11 +6,12 @@ frames instead of five; then EDVR's upsampler. STD tells its own changes in a su
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from torch import Tensor, nn, stack
 
-from restill.networks.blocks.upsampling import HR_CHANNELS, SCALE, Upsampler, enlarge
+from restill.networks.blocks.upsampling import HR_CHANNELS, WITH_UPSAMPLER, Upsampler, enlarge
 from restill.networks.spec import NetworkSpec
 
 PER_FRAME = 30  # channels of a block's first layer for each of its three frames
@@ -85,17 +86,11 @@ class FastDVDnetVSR(nn.Module):
         hr_channels: Of the feature at output resolution.
     """
 
-    spec: ClassVar[NetworkSpec] = NetworkSpec(
-        task="super-resolution",
+    spec: ClassVar[NetworkSpec] = replace(
+        WITH_UPSAMPLER,
         paper="STD, CVPR 2021, Table 1",
         frames_before=3,
         frames_after=3,
-        feature="upsampler.conv_last:input",
-        head="upsampler.conv_last",
-        residual=True,
-        scale=SCALE,
-        size_multiple=4,
-        upsample="bicubic",
         lr_feature="stage3",
         levels=("after1", "after2", "upsampler.conv_last:input"),
     )

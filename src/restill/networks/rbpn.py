@@ -13,7 +13,7 @@ from torch import Tensor, cat, nn
 
 from restill.errors import RestillError
 from restill.networks.blocks.spynet import SPyNet
-from restill.networks.blocks.upsampling import SCALE
+from restill.networks.blocks.upsampling import SCALE, SUPER_RESOLUTION
 from restill.networks.spec import NetworkSpec
 
 STAGES = 3  # up-projections of the single-picture part
@@ -88,14 +88,13 @@ class RBPN(nn.Module):
         hr_channels: At output resolution.
     """
 
-    spec: NetworkSpec = NetworkSpec(
-        task="super-resolution",
+    spec: NetworkSpec = replace(
+        SUPER_RESOLUTION,
         paper="RBPN, CVPR 2019",
         frames_before=3,
         frames_after=3,
-        feature="head:input",
-        head="head",
-        scale=SCALE,
+        residual=False,
+        upsample="bilinear",
         levels=("projected.1", "projected.3", "head:input"),
         no_export="in ONNX its flow network, SPyNet, is right only at sizes that are multiples of 32",
     )

@@ -15,7 +15,7 @@ ANYWHERE = ("grid_sampler", "gather", "index")  # operations that take values fr
 
 
 @torch.no_grad()
-def reach(network: nn.Module) -> int | None:
+def receptive_field(network: nn.Module) -> int | None:
     """How far around a pixel a network looks at most, pixels of its input.
 
     One pixel of the input, in all frames, is NaN; how far NaN spreads in the output is how far a pixel is seen. This is

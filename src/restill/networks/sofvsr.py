@@ -6,13 +6,14 @@ warped onto the center, and the network that enlarges sees all the drafts. It wo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from torch import Tensor, cat, nn, zeros_like
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, pixel_unshuffle
 
 from restill.networks.blocks.spynet import warp
-from restill.networks.blocks.upsampling import HR_CHANNELS, SCALE, SLOPE, enlarge, luma
+from restill.networks.blocks.upsampling import HR_CHANNELS, SCALE, SLOPE, SUPER_RESOLUTION, enlarge, luma
 from restill.networks.spec import NetworkSpec
 
 UNIT = 15.5  # pixels of a flow of 1, as the authors' code has it: half of a training crop of 32
@@ -34,8 +35,8 @@ class HalfBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W), C even, keeps its shape."""
-        kept, other = x.chunk(2, dim=1)  # (B, C/2, H, W) each
-        both = cat([kept, self.body(other)], 1).unflatten(1, (2, -1))  # (B, 2, C/2, H, W)
+        passed, other = x.chunk(2, dim=1)  # (B, C/2, H, W) each
+        both = cat([passed, self.body(other)], 1).unflatten(1, (2, -1))  # (B, 2, C/2, H, W)
         return both.transpose(1, 2).flatten(1, 2)  # (B, C, H, W)
 
 
@@ -111,17 +112,12 @@ class SOFVSR(nn.Module):
         flow_blocks: In each of the two parts of the flow network.
     """
 
-    spec: ClassVar[NetworkSpec] = NetworkSpec(
-        task="super-resolution",
+    spec: ClassVar[NetworkSpec] = replace(
+        SUPER_RESOLUTION,
         paper="SOF-VSR, IEEE TIP 2020",
         frames_before=1,
         frames_after=1,
-        feature="head:input",
-        head="head",
-        residual=True,
-        scale=SCALE,
         size_multiple=2,
-        upsample="bicubic",
         lr_feature="blocks",
         levels=("blocks.2", "blocks.5", "head:input"),
     )

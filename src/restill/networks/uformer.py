@@ -123,8 +123,8 @@ class LeWinBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C); H and W multiples of the window."""
-        x = x + self._sometimes(self._attention(self.norm1(x)))
-        return x + self._sometimes(self.ffn(self.norm2(x)))
+        x = x + self._stochastic_depth(self._attention(self.norm1(x)))
+        return x + self._stochastic_depth(self.ffn(self.norm2(x)))
 
     def _attention(self, x: Tensor) -> Tensor:
         height, width = x.shape[1:3]
@@ -138,7 +138,7 @@ class LeWinBlock(nn.Module):
         x = merge(self.attn(windows, mask), self.window, height, width)  # (B, H, W, C)
         return x.roll((self.shift, self.shift), dims=(1, 2)) if self.shift else x
 
-    def _sometimes(self, branch: Tensor) -> Tensor:
+    def _stochastic_depth(self, branch: Tensor) -> Tensor:
         """Stochastic depth: zero for some samples, the others made larger by as much."""
         if not self.training or not self.drop:
             return branch
@@ -220,7 +220,7 @@ class Uformer(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
-        self.spec = _places(self.spec, levels, window)
+        self.spec = _with_stages(self.spec, levels, window)
 
     def forward(self, window: Tensor) -> Tensor:
         """Restored picture.
@@ -251,7 +251,7 @@ def _ramp(last: float, depths: Sequence[int]) -> list[list[float]]:
     return [[next(rates) for _ in range(depth)] for depth in depths]
 
 
-def _places(spec: NetworkSpec, levels: int, window: int) -> NetworkSpec:
+def _with_stages(spec: NetworkSpec, levels: int, window: int) -> NetworkSpec:
     """The spec of a network with so many encoder stages; the smallest picture is one window at the bottleneck."""
     encoder = (*(f"encoder.{level}" for level in range(levels)), "bottleneck")
     decoder = tuple(f"decoder.{level}" for level in range(levels))
@@ -265,7 +265,7 @@ def _spec(paper: str) -> NetworkSpec:
     spec = NetworkSpec(
         task="restore", paper=paper, frames_before=0, frames_after=0, feature="head:input", head="head", residual=True
     )
-    return _places(spec, levels=4, window=8)
+    return _with_stages(spec, levels=4, window=8)
 
 
 class UformerB(Uformer):

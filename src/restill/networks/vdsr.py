@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from restill.networks.blocks.upsampling import SCALE, check_channels, conv_relu, enlarge, init_for_relu, luma
+from restill.networks.blocks.upsampling import SUPER_RESOLUTION, check_channels, conv_relu, enlarge, init_for_relu, luma
 from restill.networks.spec import NetworkSpec
 
 CONVOLUTIONS = 20
@@ -21,16 +22,9 @@ class VDSR(nn.Module):
         width: Channels of a convolution.
     """
 
-    spec: ClassVar[NetworkSpec] = NetworkSpec(
-        task="super-resolution",
+    spec: ClassVar[NetworkSpec] = replace(
+        SUPER_RESOLUTION,
         paper="VDSR, CVPR 2016",
-        frames_before=0,
-        frames_after=0,
-        feature="head:input",
-        head="head",
-        residual=True,
-        scale=SCALE,
-        upsample="bicubic",
         levels=("body.5", "body.12", "head:input"),
     )
 

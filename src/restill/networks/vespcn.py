@@ -7,18 +7,19 @@ and EDVR's upsampler, which gives the 64-channel feature at output resolution th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
 from torch import Tensor, cat, nn
 
 from restill.networks.blocks.spynet import warp
-from restill.networks.blocks.upsampling import HR_CHANNELS, SCALE, Upsampler, conv_relu, enlarge, init_for_relu
+from restill.networks.blocks.upsampling import HR_CHANNELS, WITH_UPSAMPLER, Upsampler, conv_relu, enlarge, init_for_relu
 from restill.networks.spec import NetworkSpec
 
 # The paper's flow of 1 leads from the center of a picture to its border: 32 pixels in a training crop of 64. Kept in
 # pixels, it does not change with the size of the picture.
-REACH = 32.0
+FLOW_UNIT = 32.0
 
 
 class FlowNet(nn.Module):
@@ -53,9 +54,9 @@ class FlowNet(nn.Module):
             (B, 2, H, W): displacement (x, y) in pixels, reference to neighbor; each of the two steps within 32.
         """
         coarse = self.coarse(cat([reference, neighbor], 1))  # (B, 2, H, W) in [-1, 1]
-        warped = warp(neighbor, REACH * coarse)  # (B, 3, H, W)
+        warped = warp(neighbor, FLOW_UNIT * coarse)  # (B, 3, H, W)
         fine = self.fine(cat([reference, warped, coarse, neighbor], 1))  # (B, 2, H, W) in [-1, 1]
-        return REACH * (coarse + fine)
+        return FLOW_UNIT * (coarse + fine)
 
 
 class VESPCN(nn.Module):
@@ -66,17 +67,11 @@ class VESPCN(nn.Module):
         flow_width: Channels of the flow networks.
     """
 
-    spec: ClassVar[NetworkSpec] = NetworkSpec(
-        task="super-resolution",
+    spec: ClassVar[NetworkSpec] = replace(
+        WITH_UPSAMPLER,
         paper="VESPCN, CVPR 2017; trunk ours",
         frames_before=1,
         frames_after=1,
-        feature="upsampler.conv_last:input",
-        head="upsampler.conv_last",
-        residual=True,
-        scale=SCALE,
-        size_multiple=4,
-        upsample="bicubic",
         lr_feature="trunk",
         levels=("trunk.5", "trunk.10", "upsampler.conv_last:input"),
     )

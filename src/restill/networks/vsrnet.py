@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from restill.errors import RestillError
-from restill.networks.blocks.upsampling import SCALE, check_channels, enlarge, luma
+from restill.networks.blocks.upsampling import SUPER_RESOLUTION, check_channels, enlarge, luma
 from restill.networks.spec import NetworkSpec
 
 
@@ -25,16 +25,11 @@ class VSRNet(nn.Module):
         width: Channels per frame after the first layer; half as many after the second.
     """
 
-    spec: NetworkSpec = NetworkSpec(
-        task="super-resolution",
+    spec: NetworkSpec = replace(
+        SUPER_RESOLUTION,
         paper="VSRNet, IEEE TCI 2016",
         frames_before=3,
         frames_after=3,
-        feature="head:input",
-        head="head",
-        residual=True,
-        scale=SCALE,
-        upsample="bicubic",
         levels=("conv1", "conv2", "head:input"),
     )
 

@@ -95,12 +95,12 @@ class _Graph:
 
     def between(self, first: onnx.NodeProto, last: onnx.NodeProto) -> list[onnx.NodeProto]:
         """What is needed to get from the first node's picture to the last node's, in order; weights included."""
-        wanted, kept = {last.output[0]}, []
+        wanted, needed = {last.output[0]}, []
         for node in reversed(self.nodes):
             if wanted.intersection(node.output):
-                kept.append(node)
+                needed.append(node)
                 wanted.update(node.input[1:] if node is first else node.input)
-        return kept[::-1]
+        return needed[::-1]
 
     def quantized(self, name: str) -> tuple[str, np.ndarray, np.ndarray]:
         """Of a tensor that is dequantized: the name of its whole numbers, these, and their scale."""

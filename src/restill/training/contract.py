@@ -21,7 +21,7 @@ OPAQUE = ("Checkpoint", "Rev")  # nodes of autograd that hide the weights they l
 
 
 @contextmanager
-def pictures_checked(method: Method) -> Iterator[Callable[[Batch], None]]:
+def check_pictures(method: Method) -> Iterator[Callable[[Batch], None]]:
     """Compare every picture of the student with what the clean frames ask for, before any loss sees it.
 
     Args:
@@ -60,7 +60,7 @@ def _check_picture(name: str, windows: Tensor, picture: Tensor, channels: int, s
         )
 
 
-def check_reach(method: Method, losses: Mapping[str, Tensor], weights: Mapping[str, float], step: int) -> None:
+def check_gradients(method: Method, losses: Mapping[str, Tensor], weights: Mapping[str, float], step: int) -> None:
     """Every loss that has a weight must lead to a weight of the student that is trained.
 
     Args:
@@ -98,7 +98,7 @@ def _leads_to(loss: Tensor, wanted: set[int]) -> bool:
     return False
 
 
-def name_shared(method: Method) -> None:
+def report_shared_weights(method: Method) -> None:
     """A line about weights that the student shares with its teacher: they are frozen.
 
     Raises:
@@ -121,7 +121,7 @@ def name_shared(method: Method) -> None:
 
 
 @contextmanager
-def one_sentence(step: int, batch: Batch) -> Iterator[None]:
+def clear_errors(step: int, batch: Batch) -> Iterator[None]:
     """Whatever a network or a loss raises in a step becomes one sentence about that step.
 
     Args:
@@ -162,6 +162,6 @@ def check_weights(method: nn.Module, folder: Path | None) -> None:
 
 def advice(folder: Path | None) -> str:
     """What to do about numbers that are not finite."""
-    kept = checkpoints(folder) if folder else []
-    good = f" The last good checkpoint is kept: {kept[-1]}" if kept else ""
+    saved = checkpoints(folder) if folder else []
+    good = f" The last good checkpoint is kept: {saved[-1]}" if saved else ""
     return f"try a smaller optimizer.lr or optimizer.clip_norm.{good}"

@@ -109,26 +109,26 @@ def convert(
     """
     source, options = Path(source), options or {}
     output = Path(output) if output is not None else source.with_name(f"{network}.safetensors")
-    ghost = _ghost(network, options)
+    target = _on_meta_device(network, options)
     if output.suffix != ".safetensors":
         raise RestillError(f"the output '{output}' must end in .safetensors")
     if output.exists() and not overwrite:
         raise RestillError(f"{output}: is there already; give another -o or --overwrite")
-    place, match, others = _choose(read_places(source, key), ghost)
+    place, match, others = _choose(read_places(source, key), target)
     if not match.fits:
         where = f", in '{place.name}'" if place.name else ""
-        raise RestillError(f"{source}: does not fit network '{network}'{where}: {_misfit(match, ghost)}")
-    own = ghost.state_dict()
+        raise RestillError(f"{source}: does not fit network '{network}'{where}: {_misfit(match, target)}")
+    own = target.state_dict()
     for key, ours in match.renamed.items():
         _check_numbers(source, place.prefix + key, place.weights[key], own[ours])
     fitted = {ours: place.weights[key].to(own[ours].dtype, copy=True) for key, ours in match.renamed.items()}
-    ghost.load_state_dict(fitted, assign=True)
+    target.load_state_dict(fitted, assign=True)
     try:
-        if isinstance(ghost, SPyNet):
-            save_spynet(ghost, output)
+        if isinstance(target, SPyNet):
+            save_spynet(target, output)
         else:
             info = {"network": network, "options": options, "align": "none", "name": output.stem}
-            save_network(output, ghost, info)
+            save_network(output, target, info)
     except (OSError, SafetensorError) as error:
         raise RestillError(f"{output}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
     return Converted(output, place, match, others)
@@ -185,7 +185,7 @@ def _check_numbers(source: Path, key: str, value: Tensor, own: Tensor) -> None:
         raise RestillError(f"{source}: '{key}' holds NaN or infinite numbers, so the network's training had failed")
 
 
-def _ghost(network: str, options: dict[str, Any]) -> nn.Module:
+def _on_meta_device(network: str, options: dict[str, Any]) -> nn.Module:
     """The network's names and shapes, without numbers."""
     if network == SPYNET and options:
         raise RestillError(f"network '{SPYNET}' has no options, but these were given: {', '.join(options)}")

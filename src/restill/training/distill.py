@@ -20,13 +20,13 @@ from restill.networks import NETWORKS, NetworkSpec, create
 from restill.networks.adapter import Adapter, Picture, adapt, class_name
 from restill.training.batches import as_batch
 from restill.training.checkpoint import check_saves, load_network, newest_readable, read_header
-from restill.training.contract import name_shared
-from restill.training.experiment import feed_from, validate
-from restill.training.feed import Again, Feed, Place, check_loader
+from restill.training.contract import report_shared_weights
+from restill.training.feed import Feed, Place, RepeatedBatches, check_loader
 from restill.training.loop import check_run, fit
-from restill.training.process import left_as_found, random_state, seed_all, set_random_state
+from restill.training.process import random_state, restore_global_state, seed_all, set_random_state
 from restill.training.recipe import DataPart, Run, describe
-from restill.training.samples import first_sample, no_test_pictures
+from restill.training.recipe_feed import feed_from, validate
+from restill.training.samples import check_test_pictures, first_sample
 from restill.training.settings import seed_of
 from restill.training.signals import raise_stopped
 
@@ -38,7 +38,7 @@ Network = nn.Module | str | Path
 Data = Mapping[str, Any] | Iterable[Any]
 
 
-@left_as_found()
+@restore_global_state()
 def distill(
     teacher: Network | None,
     student: Network,
@@ -147,12 +147,12 @@ def distill(
         student_head=student_head,
         **(options or {}),
     )
-    name_shared(made)
+    report_shared_weights(made)
     check_run(made, plan, "restill.distill")
-    align, note_pictures, fields = "none", None, {}
+    align, record_pictures, fields = "none", None, {}
     if part is not None:
         feed, _ = feed_from(part, plan, batch, made)
-        note_pictures = no_test_pictures(part, allow=allow_test_images, quiet=quiet)
+        record_pictures = check_test_pictures(part, allow=allow_test_images, quiet=quiet)
         align, fields = part.align, {"data": part.model_dump(mode="json"), "batch": batch}
     else:
         prepare = partial(as_batch, context=context, clean_context=bool(made.shown_clean))
@@ -187,7 +187,7 @@ def distill(
         resume=resume,
         overwrite=overwrite,
         quiet=quiet,
-        on_start=note_pictures,
+        on_start=record_pictures,
         settings=settings,
     )
     if result.interrupted:
@@ -202,7 +202,7 @@ def _seed(folder: Path | None, resume: bool) -> int:
     return int(torch.randint(2**31, ())) if written is None else written
 
 
-def _first(data: Any, seed: int) -> tuple[Any, Again]:
+def _first(data: Any, seed: int) -> tuple[Any, RepeatedBatches]:
     """The first batch, and all of them; the random numbers stay as they are."""
     try:
         iterator = iter(data)
@@ -211,13 +211,13 @@ def _first(data: Any, seed: int) -> tuple[Any, Again]:
             f"data must be batches (a DataLoader or a list of them) or a dict of a recipe's fields, not {data!r:.80}"
         ) from error
     check_loader(data, int(os.environ.get("WORLD_SIZE", "1")))
-    again, state = Again(data, seed), random_state()
+    again, state = RepeatedBatches(data, seed), random_state()
     batches: Any = again.batches(Place())
     first = next(batches)
     batches.close()
     set_random_state(state)
     # an iterator gives each batch once
-    return first, Again(chain([first], iterator), seed) if iterator is data else again
+    return first, RepeatedBatches(chain([first], iterator), seed) if iterator is data else again
 
 
 def _fitted(network: nn.Module, role: str, context: int, picture: Picture | None, example: Tensor) -> nn.Module:

@@ -1,33 +1,39 @@
-"""From a recipe to a trained student: networks, method, data, then the loop."""
+"""From a recipe to a trained student, one way, without steps back::
+
+    YAML file, --set     recipe.py        load_recipe: read, merge with `base`, validate
+      -> Recipe          samples.py       leave_out_damaged: clips with unreadable pictures go, if the recipe says so
+      -> Recipe          budget.py        in_steps: epochs become optimizer steps
+      -> Method          experiment.py    build: student, teacher and the distillation method that holds them
+      -> Feed            recipe_feed.py   feed_from: training batches, and validation on held-out clips
+      -> TrainResult     loop.py          fit: steps, log, checkpoints, student.safetensors
+
+:func:`train` makes these calls in this order. ``restill.distill`` (distill.py) starts from Python objects instead of a
+recipe and joins at ``fit``.
+"""
 
 from __future__ import annotations
 
-import math
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from restill.datasets.clips import to_float
 from restill.distillation import create_method
 from restill.distillation.method import Method
-from restill.distillation.windows import centre_targets
 from restill.errors import RestillError
 from restill.networks import NetworkSpec, create
-from restill.networks.blocks.spynet import WEIGHTS, SPyNet, load_spynet, save_spynet, spynet_windows
-from restill.training.batches import Batch
+from restill.networks.blocks.spynet import WEIGHTS, save_spynet
 from restill.training.budget import in_steps
 from restill.training.checkpoint import load_network
-from restill.training.contract import name_shared
-from restill.training.feed import Feed
+from restill.training.contract import report_shared_weights
 from restill.training.loop import TrainResult, check_run, fit
-from restill.training.process import left_as_found, seed_all
-from restill.training.recipe import DataPart, NetworkPart, Recipe, Run, load_recipe
-from restill.training.samples import held_out_samples, loader, no_test_pictures, without_damaged
+from restill.training.process import restore_global_state, seed_all
+from restill.training.recipe import NetworkPart, Recipe, load_recipe
+from restill.training.recipe_feed import feed_from
+from restill.training.samples import check_test_pictures, leave_out_damaged
 
 
-@left_as_found()
+@restore_global_state()
 def train(
     recipe: Recipe | str | Path,
     overrides: list[str] | None = None,
@@ -57,15 +63,15 @@ def train(
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides)
     if recipe.data.damaged == "skip":
-        recipe = recipe.model_copy(update={"data": without_damaged(recipe.data, quiet)})
+        recipe = recipe.model_copy(update={"data": leave_out_damaged(recipe.data, quiet)})
     recipe = in_steps(recipe)
     seed_all(recipe.seed)
     method, info = build(recipe)
     feed, aligner = feed_from(recipe.data, recipe, recipe.batch, method)
-    note_pictures = no_test_pictures(recipe.data, allow=allow_test_images, quiet=quiet)
+    record_pictures = check_test_pictures(recipe.data, allow=allow_test_images, quiet=quiet)
 
     def start(folder: Path) -> None:
-        note_pictures(folder)
+        record_pictures(folder)
         if aligner is not None:
             save_spynet(aligner, folder / WEIGHTS)
 
@@ -98,49 +104,9 @@ def build(recipe: Recipe) -> tuple[Method, dict[str, Any]]:
         student_head=recipe.student_head,
         **recipe.options,
     )
-    name_shared(method)
+    report_shared_weights(method)
     check_run(method, recipe, f"recipe {recipe.name}")
     return method, {**info, "align": recipe.data.align, "name": recipe.name}
-
-
-def feed_from(data: DataPart, run: Run, batch: int, method: Method) -> tuple[Feed, SPyNet | None]:
-    """The batches of a data set, as a recipe describes them, and SPyNet where it aligns them."""
-    context = method.context
-    aligner = load_spynet(data.aligner) if data.align == "spynet" and data.aligner else None
-
-    def prepare(sample: Batch) -> Batch:
-        return _aligned(aligner, to_float(sample), context)
-
-    held_out = [prepare(sample) for sample in held_out_samples(data, run, context)]
-    return Feed(
-        lambda start, _: loader(data, run, batch, context, start),
-        prepare,
-        partial(validate, method, held_out) if held_out else None,
-    ), aligner
-
-
-@torch.no_grad()
-def validate(method: Method, batches: list[Batch], device: torch.device, *, teacher: bool = False) -> float:
-    """Mean RGB PSNR (dB) of the student on fixed crops of held-out clips, outputs clamped, not rounded.
-
-    Args:
-        method: Owns the networks; it is on the device.
-        batches: The crops.
-        device: Where.
-        teacher: Of the teacher instead, which has to be there.
-    """
-    network: Any = method.teacher if teacher else method.student
-    shown = method.shown_to_teacher if teacher else method.shown
-    network.eval()
-    values = []
-    for batch in batches:
-        batch = {key: value.to(device) for key, value in batch.items()}
-        clean = centre_targets(batch, method.context).flatten(0, 1)  # (L, C, sH, sW)
-        pictures = network(shown(batch))[..., : clean.shape[-2], : clean.shape[-1]]
-        error = (pictures.clamp(0, 1) - clean).square()
-        values += [-10 * math.log10(max(float(mse), 1e-10)) for mse in error.mean(dim=(1, 2, 3))]
-    network.train(not teacher)  # a teacher is always in eval mode
-    return sum(values) / len(values)
 
 
 def _network(part: NetworkPart) -> tuple[torch.nn.Module, dict[str, Any]]:
@@ -153,11 +119,3 @@ def _network(part: NetworkPart) -> tuple[torch.nn.Module, dict[str, Any]]:
             f"{part.checkpoint}: holds network '{info['network']}', not '{part.network}' as the recipe says"
         )
     return network, {"network": info["network"], "options": info["options"]}
-
-
-def _aligned(aligner: SPyNet | None, batch: Batch, context: int) -> Batch:
-    """The batch, with ``windows`` (B, L, K, 3, H, W) where there is an aligner to make them."""
-    if aligner is None:
-        return batch
-    aligner.to(batch["degraded"].device)
-    return {**batch, "windows": spynet_windows(aligner, batch["degraded"], context)}

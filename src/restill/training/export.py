@@ -23,11 +23,11 @@ from restill.errors import RestillError
 from restill.networks import NETWORKS, create, network_class
 from restill.networks.adapter import Adapter, Picture, class_name
 from restill.networks.complexity import count
-from restill.networks.receptive_field import reach
+from restill.networks.receptive_field import receptive_field
 from restill.runtime.info import METADATA_KEY, ModelInfo
 from restill.training.checkpoint import load_network
 from restill.training.fold import TRANSLATIONS, fold_unshuffle
-from restill.training.own import Own, own_network, sizes
+from restill.training.user_module import ModuleFacts, sizes, wrap_module
 
 OPSET = 18
 TOLERANCE = 1e-3  # of ONNX Runtime against PyTorch: a quarter of a gray level
@@ -77,19 +77,19 @@ def export(
         raise RestillError(f"the output '{output}' must end in .onnx")
     if not output.parent.is_dir():
         raise RestillError(f"the folder '{output.parent}' of the output is not there; make it first")
-    own = Own(context, align, picture, size, multiple, task)
+    facts = ModuleFacts(context, align, picture, size, multiple, task)
     if isinstance(checkpoint, str | os.PathLike):
-        if given := own.given():
+        if given := facts.given():
             raise RestillError(f"{given[0]}= is for a PyTorch module; '{checkpoint}' says of itself what it needs")
         network, about = _without_weights(os.fspath(checkpoint)) or load_network(Path(checkpoint))
     else:
-        network = own_network(checkpoint, own)
+        network = wrap_module(checkpoint, facts)
         about = {"network": class_name(network), "name": output.stem, "align": align or "none"}
     if reason := network.spec.no_export:  # type: ignore[union-attr]
         raise RestillError(f"network '{about['network']}' is not exported to ONNX: {reason}")
     fixed = None if size is None else (size[0], size[1])
     info = describe(network, name or about["name"], about["network"], about["align"], fixed)
-    model = to_onnx(network, info.model_copy(update={"reach": None if fixed else reach_of(network)}))
+    model = to_onnx(network, info.model_copy(update={"reach": None if fixed else _receptive_field(network)}))
     if not isinstance(checkpoint, str | os.PathLike):
         check_equal(network, info, model)
     write(model.SerializeToString(), output)
@@ -145,10 +145,10 @@ def _cost(network: nn.Module, size: tuple[int, int] | None) -> tuple[int, float]
     return cost.parameters, cost.macs_per_pixel
 
 
-def reach_of(network: nn.Module) -> int | None:
-    """See :func:`restill.networks.receptive_field.reach`; None for a foreign module that fails on the trial input."""
+def _receptive_field(network: nn.Module) -> int | None:
+    """The receptive field; None for a user's module that fails on the trial input."""
     try:
-        return reach(network)
+        return receptive_field(network)
     except RestillError:
         return None
 

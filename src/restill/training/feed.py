@@ -44,7 +44,7 @@ class Feed:
     place: Callable[[], Place] = Place
 
 
-class Again:
+class RepeatedBatches:
     """Batches of one's own, pass after pass.
 
     Before each pass torch, numpy and Python are seeded by the run's seed and the number of the pass, so a shuffled
@@ -109,7 +109,7 @@ class Again:
             self.place = Place(epoch + 1)
 
 
-def own_batches(accelerator: Accelerator, feed: Feed, start: int, place: Place) -> Iterator[Batch]:
+def process_batches(accelerator: Accelerator, feed: Feed, start: int, place: Place) -> Iterator[Batch]:
     """Batches of this process, on its device.
 
     Raises:
@@ -139,7 +139,7 @@ def check_same_start(accelerator: Accelerator, seed: int, parameters: list[torch
     if accelerator.num_processes == 1:
         return
     weights = torch.stack([parameter.detach().double().sum() for parameter in parameters])
-    if not _alike(accelerator, torch.cat([weights, weights.new_tensor([seed])])):
+    if not _equal_everywhere(accelerator, torch.cat([weights, weights.new_tensor([seed])])):
         raise RestillError(
             "the processes start from different weights or seeds: build the networks in every process after the same "
             "torch.manual_seed, which must not depend on the rank"
@@ -172,14 +172,14 @@ def _check_shares(rows: int, processes: int, hint: str) -> None:
 
 def _check_equal(accelerator: Accelerator, batch: Batch) -> None:
     """All processes must have been given the same batch, of which each takes its rows."""
-    if not _alike(accelerator, torch.stack([batch[side].double().sum() for side in ("degraded", "clean")])):
+    if not _equal_everywhere(accelerator, torch.stack([batch[side].double().sum() for side in ("degraded", "clean")])):
         raise RestillError(
             "the processes were given different batches, but restill.distill shares out each batch itself: give every "
             "process the same data in the same order (no DistributedSampler, no seed that depends on the rank)"
         )
 
 
-def _alike(accelerator: Accelerator, values: torch.Tensor) -> bool:
+def _equal_everywhere(accelerator: Accelerator, values: torch.Tensor) -> bool:
     """Whether some numbers are the same in all processes, but for rounding."""
     every: Any = accelerator.gather(values.to(accelerator.device)[None])
     return torch.allclose(every, every[:1].expand_as(every), rtol=1e-9, atol=0)

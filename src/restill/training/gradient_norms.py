@@ -1,4 +1,4 @@
-"""Which loss of a run pulls how hard on its student: why a distillation method helps, or does not.
+"""Which loss of a run compared how hard on its student: why a distillation method helps, or does not.
 
 The run's own method is built again from its folder, at its start or at its newest checkpoint, and shown the run's first
 batches; nothing is trained and nothing is written. A gradient is that of weight * loss, the mean over the batches, in
@@ -23,10 +23,11 @@ from restill.distillation.sizes import CellSize, FeatureSize, feature_sizes, sid
 from restill.errors import RestillError
 from restill.training.batches import Batch
 from restill.training.checkpoint import checkpoints, load_state
-from restill.training.experiment import build, feed_from
+from restill.training.experiment import build
 from restill.training.feed import Place
-from restill.training.process import left_as_found, seed_all
+from restill.training.process import restore_global_state, seed_all
 from restill.training.recipe import Recipe, load_recipe
+from restill.training.recipe_feed import feed_from
 
 At = Literal["start", "end"]
 RECONSTRUCTION = "reconstruction"  # what methods call the task's own loss
@@ -45,7 +46,7 @@ class LossGradient:
         step_ratio: The same of the mean norms of single batches: what one step feels.
         cosine: Between its gradient and the reconstruction's: 1 the same way, 0 unrelated, -1 against each other; None
             where either is zero or missing.
-        steady: ``norm`` over the mean norm of single batches: 1, every batch pulls the same way; with n batches that
+        steady: ``norm`` over the mean norm of single batches: 1, every batch compared the same way; with n batches that
             have nothing in common about 1/sqrt(n). None where there is no gradient.
     """
 
@@ -114,12 +115,12 @@ def gradient_norms(folder: str | Path, batches: int = 8, at: At = "end") -> Grad
     if at == "end" and not saved:
         raise RestillError(f"{folder}: holds no checkpoint yet; wait for one, or look at the start")
     recipe = load_recipe(folder / "recipe.yaml")
-    with left_as_found():
+    with restore_global_state():
         seed_all(recipe.seed)
-        return _look(recipe, saved[-1] if at == "end" else None, batches)
+        return _measure(recipe, saved[-1] if at == "end" else None, batches)
 
 
-def _look(recipe: Recipe, checkpoint: Path | None, count: int) -> GradientNorms:
+def _measure(recipe: Recipe, checkpoint: Path | None, count: int) -> GradientNorms:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     method, _ = build(recipe)
     method.to(device).train()
@@ -200,10 +201,10 @@ def loss_gradients(
     singles = {name: sum(values) / len(values) for name, values in norms.items()}
     own, own_single = means.get(RECONSTRUCTION), singles.get(RECONSTRUCTION)
     own_norm = 0.0 if own is None else own.norm().item()
-    pulls = {}
+    compared = {}
     for name, mean in means.items():
         norm, single = mean.norm().item(), singles[name]
-        pulls[name] = LossGradient(
+        compared[name] = LossGradient(
             value=sum(values[name]) / len(values[name]),
             weight=1.0 if name == TOTAL else weights.get(name, 1.0),
             norm=norm,
@@ -212,7 +213,7 @@ def loss_gradients(
             cosine=(mean @ own).item() / (norm * own_norm) if own is not None and own_norm and norm else None,
             steady=norm / single if single else None,
         )
-    return pulls
+    return compared
 
 
 def _groups(method: Method, batch: Batch, step: int, bf16: bool) -> Iterator[Losses]:

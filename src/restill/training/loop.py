@@ -34,8 +34,8 @@ from restill.training.checkpoint import (
     save_network,
     save_state,
 )
-from restill.training.contract import advice, check_reach, check_weights, one_sentence, pictures_checked
-from restill.training.feed import Feed, Place, check_same_start, own_batches
+from restill.training.contract import advice, check_gradients, check_pictures, check_weights, clear_errors
+from restill.training.feed import Feed, Place, check_same_start, process_batches
 from restill.training.process import seed_all, usable_cpus
 from restill.training.recipe import Run
 from restill.training.run_log import RunLog
@@ -107,14 +107,14 @@ def fit(
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signal())
         stack.enter_context(lost_worker(stop, folder))
-        expect = stack.enter_context(pictures_checked(method))
+        expect = stack.enter_context(check_pictures(method))
         advance = stack.enter_context(track(run.name, run.steps, "steps", start=start, quiet=show))
-        for batch in own_batches(accelerator, feed, start, place) if start < run.steps else ():
+        for batch in process_batches(accelerator, feed, start, place) if start < run.steps else ():
             lr = run.schedule.lr(run.optimizer.lr, step, run.steps)
             for group in optimizer.param_groups:
                 group["lr"] = lr
             expect(batch)
-            with one_sentence(step, batch):
+            with clear_errors(step, batch):
                 losses = _learn(
                     accelerator, method, optimizer, run, batch, step, step in (start, method.warmup), folder
                 )
@@ -229,7 +229,7 @@ def _learn(
     losses: dict[str, float] = {}
     for parts in _forward(accelerator, method.loss_groups(batch, step)):  # nearly every method has one group
         if first:
-            check_reach(method, parts, weights, step)
+            check_gradients(method, parts, weights, step)
         total = sum_losses(parts, weights)
         optimizer.zero_grad(set_to_none=True)
         accelerator.backward(total)

@@ -56,8 +56,8 @@ _STATE: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
 
 
 @contextmanager
-def left_as_found() -> Iterator[None]:
-    """Put all global state back at the end, also after an error. Works as a decorator: ``@left_as_found()``."""
+def restore_global_state() -> Iterator[None]:
+    """Put all global state back at the end, also after an error. Works as a decorator: ``@restore_global_state()``."""
     before = [(put, get()) for get, put in _STATE]
     numbers = random_state()
     try:

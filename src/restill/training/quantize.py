@@ -33,7 +33,7 @@ from restill.training.calibration import HELD_OUT, SAMPLES, Reader, sources, win
 from restill.training.export import write
 
 KINDS = ("Conv", "Relu", "Clip", "LeakyRelu", "Add", "Concat", "MaxPool")  # the rest of the operators stay in float32
-MUCH = 40.0  # dB: what differs more is worth a word
+GOOD_AGREEMENT = 40.0  # dB: what differs more is worth a word
 PERCENTILES = (99.999, 99.9999)
 
 
@@ -60,14 +60,14 @@ class Quantized:
     size: tuple[int, int]
 
     def __str__(self) -> str:
-        note = f"note: under {MUCH:.0f} dB a picture may look different; --clips with scenes like yours can help"
+        note = f"note: below {GOOD_AGREEMENT:.0f} dB pictures may look different; try --clips with scenes like yours"
         ways = [f"  {name:18} {db:6.2f} dB{'  taken' * (name == self.method)}" for name, db in self.agreement.items()]
         return "\n".join(
             [
                 f"int8 against float32, on {self.windows[1]} held-out windows of {self.size[1]}x{self.size[0]} with "
                 f"rendered rain, {self.windows[0]} calibrated on (PSNR of RGB in [0, 1], over all windows at once):",
                 *ways,
-                *([note] if self.agreement[self.method] < MUCH else []),
+                *([note] if self.agreement[self.method] < GOOD_AGREEMENT else []),
                 f"against the clean frames: float32 {self.clean_float:.2f} dB, int8 {self.clean_int8:.2f} dB",
                 f"written: {self.output}",
             ]

@@ -18,8 +18,8 @@ class RunLog:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "recipe.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
         self._path = folder / "log.jsonl"
-        kept = [line for line in _lines(self._path) if json.loads(line)["step"] <= start]
-        self._path.write_text("".join(f"{line}\n" for line in kept))
+        earlier = [line for line in _lines(self._path) if json.loads(line)["step"] <= start]
+        self._path.write_text("".join(f"{line}\n" for line in earlier))
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=start)
 
     def write(self, step: int, values: dict[str, float]) -> None:

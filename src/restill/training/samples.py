@@ -49,7 +49,7 @@ def samples_of(data: DataPart, clips: list[str] | None, length: int, seed: int, 
             what=what,
         )
 
-    def kept(samples: Any, *sources: Any) -> Any:
+    def cached(samples: Any, *sources: Any) -> Any:
         if data.distinct is None:
             return samples
         stamps = [source.pictures(clip).stamp for source in sources for clip in range(len(source.names))]
@@ -61,11 +61,11 @@ def samples_of(data: DataPart, clips: list[str] | None, length: int, seed: int, 
     if plain:
         return paired
     if data.unpaired is None:
-        return kept(paired, paired.source)
+        return cached(paired, paired.source)
     source = unpaired_source(data.unpaired)
     crop = data.crop // paired.shrinks * getattr(source, "scale", 1)  # degraded frames of one size
     # a seed of its own: from the same clips it must not cut the same crops
-    return kept(WithUnpaired(paired, cut(source, seed + 2, crop, "unpaired clips")), paired.source, source)
+    return cached(WithUnpaired(paired, cut(source, seed + 2, crop, "unpaired clips")), paired.source, source)
 
 
 def source_of(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: bool = False, dry: float = 0.0) -> Any:
@@ -100,7 +100,7 @@ def training_clips(data: DataPart) -> list[str] | None:
     return [name for name in names if name not in data.held_out]
 
 
-def no_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = False) -> Callable[[Path], None]:
+def check_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = False) -> Callable[[Path], None]:
     """Stop if a picture to train on is known as a test picture: see :mod:`restill.datasets.leaks`.
 
     Args:
@@ -126,25 +126,25 @@ def no_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = False
     return lambda folder: leaks.write_trained_on(folder, codes)
 
 
-def without_damaged(data: DataPart, quiet: bool) -> DataPart:
+def leave_out_damaged(data: DataPart, quiet: bool) -> DataPart:
     """The same without the clips that hold a picture that cannot be read; a line for each."""
     # clean clips are decoded as they are opened: one by one, by their names in the folder
     whole = None if data.dataset == "clean-clips" else source_of(data, data.clips, data.rain)
-    names, kept = list(data.clips or find_clips(data.root) if whole is None else whole.names), []
+    names, readable = list(data.clips or find_clips(data.root) if whole is None else whole.names), []
     with track("pictures that can be read", len(names), "clips", quiet=quiet) as advance:
         for clip, name in enumerate(names):
             try:
                 pictures = whole.pictures(clip) if whole else source_of(data, [name], data.rain).pictures(0)
                 for _ in pictures.read():
                     pass
-                kept.append(name)
+                readable.append(name)
             except RestillError as error:
                 say(f"left out {name}: {error}")
             advance()
-    if not kept:
+    if not readable:
         raise RestillError(f"{data.root}: every clip holds a picture that cannot be read")
-    held_out = [name for name in data.held_out if name in kept]
-    return data.model_copy(update={"clips": kept, "held_out": held_out})
+    held_out = [name for name in data.held_out if name in readable]
+    return data.model_copy(update={"clips": readable, "held_out": held_out})
 
 
 def loader(data: DataPart, run: Run, batch: int, context: int, start: int) -> DataLoader[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from restill.errors import RestillError
 
 # where a run may differ from its first part: how long, how fast, where, what is written; never what is learned
-FREE = {
+MAY_DIFFER = {
     *("steps", "threads", "log_every", "save_every", "output", "name", "validation"),
     *("data.workers", "data.cache", "data.root", "data.aligner", "data.damaged", "data.held_out", "data.clips"),
     *("data.never", "data.unpaired.root", "teacher.checkpoint", "student.checkpoint"),
@@ -35,7 +35,7 @@ def check_same(written: str, settings: Mapping[str, Any], done: int, folder: Pat
             "or start anew with overwrite"
         )
     before, now = _flat(json.loads(written or "{}")), _flat(json.loads(as_text(settings)))
-    names = [name for name in sorted(before.keys() | now.keys()) if _bound(name)] if before else []
+    names = [name for name in sorted(before.keys() | now.keys()) if _must_match(name)] if before else []
     names = [name for name in names if before.get(name) != now.get(name)]
     for cause, effects in (("method", "options."), ("student.", "trained weights")):  # the cause says enough
         if any(name.startswith(cause) for name in names):
@@ -62,8 +62,8 @@ def _named(value: Any) -> str:
     return str(value) if isinstance(value, Path) else type(value).__name__
 
 
-def _bound(name: str) -> bool:
-    return not any(name == free or name.startswith(f"{free}.") for free in FREE)
+def _must_match(name: str) -> bool:
+    return not any(name == free or name.startswith(f"{free}.") for free in MAY_DIFFER)
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

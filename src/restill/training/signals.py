@@ -76,12 +76,12 @@ def raise_stopped(number: int | None, steps: int, folder: Path | None) -> NoRetu
         RestillError: After SIGTERM.
         KeyboardInterrupt: Else.
     """
-    kept = (
+    saved = (
         f"the state is saved in {folder}, and resume=True goes on from there"
         if folder
         else "nothing is saved, since 'output' is not given"
     )
-    text = f"restill.distill was stopped after {steps} steps; {kept}"
+    text = f"restill.distill was stopped after {steps} steps; {saved}"
     if number == signal.SIGTERM:
         raise RestillError(f"{text} (SIGTERM)")
     say(text)

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu, pixel_shuffle
 
 from restill.errors import RestillError
+from restill.networks.spec import NetworkSpec
 
 SCALE = 4
 SLOPE = 0.1
 HR_CHANNELS = 64
+
+# The fields that the super-resolution networks share. Each network sets the rest with `dataclasses.replace`.
+SUPER_RESOLUTION = NetworkSpec(
+    task="super-resolution",
+    paper="",
+    frames_before=0,
+    frames_after=0,
+    feature="head:input",
+    head="head",
+    residual=True,
+    scale=SCALE,
+    upsample="bicubic",
+)
+WITH_UPSAMPLER = replace(  # networks that end in an `Upsampler`
+    SUPER_RESOLUTION, feature="upsampler.conv_last:input", head="upsampler.conv_last", size_multiple=4
+)
 
 
 def enlarge(picture: Tensor, scale: int = SCALE) -> Tensor:

@@ -20,7 +20,7 @@ LEAST = 48  # pixels: the least side that is tried
 
 
 @dataclass(frozen=True)
-class Own:
+class ModuleFacts:
     """What must be said of a module, since it does not say it itself.
 
     Attributes:
@@ -44,37 +44,37 @@ class Own:
         return [name for name, value in vars(self).items() if value is not None and name != "task"]
 
 
-def own_network(module: Any, own: Own) -> nn.Module:
+def wrap_module(module: Any, facts: ModuleFacts) -> nn.Module:
     """A module as a network with a spec, in eval mode.
 
     Args:
         module: Any, one of Restill's own too.
-        own: What is to be said of it.
+        facts: What is to be said of it.
 
     Raises:
         RestillError: It is no module, takes no window of any size that was tried, or a fact about it is not right.
     """
-    _check(own)
+    _check(facts)
     network = adapt(
-        module.eval() if isinstance(module, nn.Module) else module, "network", own.context or 0, own.picture
+        module.eval() if isinstance(module, nn.Module) else module, "network", facts.context or 0, facts.picture
     )
     spec = getattr(unwrapped(network), "spec", None)
     if isinstance(spec, NetworkSpec):
-        if own.context not in (None, spec.frames_before):
-            raise RestillError(f"{class_name(network)} has {spec.frames_before} frames of context, not {own.context}")
+        if facts.context not in (None, spec.frames_before):
+            raise RestillError(f"{class_name(network)} has {spec.frames_before} frames of context, not {facts.context}")
         if isinstance(network, Adapter):  # in another type than float32
             network.context, network.spec = spec.frames_before, spec
         return network
     assert isinstance(network, Adapter)  # noqa: S101 - adapt wraps what has no spec
-    multiple = 1 if own.size else _fit(network, own)
-    if own.size:
-        network.fit(_window(own.context or 0, own.size))
+    multiple = 1 if facts.size else _fit(network, facts)
+    if facts.size:
+        network.fit(_window(facts.context or 0, facts.size))
     context = (network.frames or 0) // 2
-    if context < (own.context or 0):
+    if context < (facts.context or 0):
         say(f"note: {class_name(network)} takes {max(network.frames or 0, 1)} frames, so its context is {context}")
     network.context = context
     network.spec = NetworkSpec(
-        task=own.task,
+        task=facts.task,
         paper="",
         frames_before=context,
         frames_after=context,
@@ -85,19 +85,19 @@ def own_network(module: Any, own: Own) -> nn.Module:
     return network
 
 
-def _fit(network: Adapter, own: Own) -> int:
+def _fit(network: Adapter, facts: ModuleFacts) -> int:
     """Try sizes until the module takes them; the multiple that they have in common."""
     first: RestillError | None = None
-    for multiple in (own.multiple,) if own.multiple else MULTIPLES:
+    for multiple in (facts.multiple,) if facts.multiple else MULTIPLES:
         try:
             for sides in sizes(multiple):
-                network.fit(_window(own.context or 0, sides))
+                network.fit(_window(facts.context or 0, sides))
         except RestillError as error:
             network.frames = None
             first = first or error
         else:
             return multiple
-    tried = f"multiples of {own.multiple}" if own.multiple else f"multiples of {', '.join(map(str, MULTIPLES))}"
+    tried = f"multiples of {facts.multiple}" if facts.multiple else f"multiples of {', '.join(map(str, MULTIPLES))}"
     raise RestillError(
         f"{first}; sizes that were tried: {tried}. If it takes one size only, give size=(height, width); if it needs "
         "other multiples, multiple="
@@ -114,15 +114,15 @@ def _window(context: int, size: Sequence[int]) -> torch.Tensor:
     return torch.rand(1, 2 * context + 1, 3, *size, generator=torch.Generator().manual_seed(0))
 
 
-def _check(own: Own) -> None:
+def _check(facts: ModuleFacts) -> None:
     """Facts that cannot be right are refused by name."""
-    if own.context is not None and not (isinstance(own.context, int) and 0 <= own.context <= 100):
-        raise RestillError(f"context must be a whole number of frames, 0 or more, not {own.context!r}")
-    if own.align not in (None, "none", "dis"):
-        raise RestillError(f"align must be 'none' or 'dis', not {own.align!r}")
-    if own.multiple is not None and not (isinstance(own.multiple, int) and 1 <= own.multiple <= 1024):
-        raise RestillError(f"multiple must be a whole number of pixels from 1 to 1024, not {own.multiple!r}")
-    if own.size is not None:
-        sides = list(own.size) if isinstance(own.size, Sequence) else []
+    if facts.context is not None and not (isinstance(facts.context, int) and 0 <= facts.context <= 100):
+        raise RestillError(f"context must be a whole number of frames, 0 or more, not {facts.context!r}")
+    if facts.align not in (None, "none", "dis"):
+        raise RestillError(f"align must be 'none' or 'dis', not {facts.align!r}")
+    if facts.multiple is not None and not (isinstance(facts.multiple, int) and 1 <= facts.multiple <= 1024):
+        raise RestillError(f"multiple must be a whole number of pixels from 1 to 1024, not {facts.multiple!r}")
+    if facts.size is not None:
+        sides = list(facts.size) if isinstance(facts.size, Sequence) else []
         if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
-            raise RestillError(f"size must be (height, width) in pixels, not {own.size!r}")
+            raise RestillError(f"size must be (height, width) in pixels, not {facts.size!r}")
