@@ -1,6 +1,6 @@
-"""Neighbouring frames brought onto the centre frame by dense inverse search (DIS) optical flow: no network, no torch.
+"""Align neighbouring frames to the centre frame with dense inverse search (DIS) optical flow. Does not import torch.
 
-Training and the runtime both call this file, so that a student sees at work what it saw in training.
+Training and the runtime both use this file, so a student gets the same input in both.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from typing import Any
 import cv2
 import numpy as np
 
-# Flow is estimated on a small picture, at half size or less: benchmarks/flow.py says what the choices here cost and
-# bring.
-FLOW_LINES = 240  # of that picture, or up to a half more
-BRIGHT_STREAKS = np.ones((1, 3), np.uint8)  # what is bright and narrower than this goes: it does not move as the scene
-LEAST_SIDE = 32  # OpenCV 5.0 writes beyond its memory where a wide picture is lower, and the process ends
+# Flow is estimated on a small picture, at half size or less. benchmarks/flow.py measures the choices made here.
+FLOW_LINES = 240  # lines of that picture; it may have up to half as many more
+BRIGHT_STREAKS = np.ones(
+    (1, 3), np.uint8
+)  # bright streaks narrower than this are removed: rain does not move like the scene
+LEAST_SIDE = 32  # OpenCV 5.0 crashes on wide pictures with fewer lines
 
 
 def make_dis() -> Any:
-    """A DIS estimator, the one Restill uses everywhere. Not safe to share between threads.
+    """Create the DIS estimator that Restill uses everywhere. Do not share it between threads.
 
-    OpenCV is set to one thread for the whole process: DIS cuts the picture into as many stripes as OpenCV has threads
-    and its answer depends on the stripes, so that on any other number the same clip would come out differently on
-    another machine. The cores are not idle: the network, the decoder and the encoder use them meanwhile.
+    This sets OpenCV to one thread for the whole process. DIS cuts the picture into one stripe per thread, and its
+    result depends on the stripes: with more threads, results would differ between machines. The network, the decoder
+    and the encoder use the other cores.
     """
     cv2.setNumThreads(1)
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    # one level finer than the preset, on fewer patches and without its refinement: as fast, and better
+    # one level finer than the preset, with fewer patches and no refinement: as fast, and more accurate
     dis.setFinestScale(1)
     dis.setPatchStride(6)
     dis.setGradientDescentIterations(8)
@@ -40,14 +41,14 @@ def make_dis() -> Any:
 
 
 def flow_picture(frame: np.ndarray) -> np.ndarray:
-    """The small gray picture that flow is estimated on, without narrow bright streaks.
+    """Make the small gray picture that flow is estimated on, without narrow bright streaks.
 
     Args:
         frame: (H, W, 3) RGB: uint8, uint16 (its upper eight bits are used), or float32 in [0, 1].
 
     Returns:
-        (ceil(H/n), ceil(W/n)) uint8, at least :data:`LEAST_SIDE` pixels on a side; n is 2, and more for a frame of
-        which half the shorter side is well above :data:`FLOW_LINES`.
+        (ceil(H/n), ceil(W/n)) uint8, at least :data:`LEAST_SIDE` pixels on a side; n is 2, or more for
+        a frame whose shorter side is well above twice :data:`FLOW_LINES`.
     """
     if frame.dtype == np.uint16:
         frame = (frame >> 8).astype(np.uint8)
@@ -61,12 +62,12 @@ def flow_picture(frame: np.ndarray) -> np.ndarray:
 
 
 def dis_flow(dis: Any, reference: np.ndarray, neighbour: np.ndarray) -> np.ndarray:
-    """Where each pixel of the reference is found in the neighbour.
+    """Estimate where each pixel of the reference is in the neighbour.
 
     Args:
         dis: From :func:`make_dis`.
         reference: From :func:`flow_picture`, (h, w) uint8.
-        neighbour: The same of the other frame.
+        neighbour: The picture of the other frame, from the same function.
 
     Returns:
         (h, w, 2) float32 displacement (x, y) in pixels of these pictures.
@@ -81,10 +82,10 @@ def _grid(height: int, width: int) -> np.ndarray:
 
 
 def warp(frame: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Backward bilinear warp, borders clamped: out(x) = frame(x + flow(x)).
+    """Warp a frame backward with bilinear interpolation and clamped borders: out(x) = frame(x + flow(x)).
 
-    Positions are rounded to 1/32 pixel (OpenCV's fixed-point maps): a third faster than float maps, and on smooth
-    pictures at most one gray level of 255 away from them, 0.08 on average.
+    Positions are rounded to 1/32 pixel (OpenCV's fixed-point maps). This is a third faster than float maps. On smooth
+    pictures the results differ by at most one gray level of 255, and by 0.08 on average.
 
     Args:
         frame: (H, W, 3), uint8, uint16 or float32.
@@ -95,7 +96,7 @@ def warp(frame: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """
     height, width = frame.shape[:2]
     h, w = flow.shape[:2]
-    larger: Any = (width / w, height / h, 0, 0)  # a scalar of OpenCV's, one number for each channel
+    larger: Any = (width / w, height / h, 0, 0)  # an OpenCV scalar: one number for each channel
     scaled = cv2.multiply(flow, larger)  # (h, w, 2) in pixels of the frame
     position = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_LINEAR)  # (H, W, 2)
     position += _grid(height, width)
@@ -106,16 +107,16 @@ def warp(frame: np.ndarray, flow: np.ndarray) -> np.ndarray:
 def align_window(
     dis: Any, frames: Sequence[np.ndarray], pictures: Sequence[np.ndarray], centre: int
 ) -> list[np.ndarray]:
-    """All frames of a window warped onto its centre; the centre itself is untouched.
+    """Warp all frames of a window onto its centre frame, which stays as it is.
 
     Args:
         dis: From :func:`make_dis`.
         frames: K frames (H, W, 3).
-        pictures: Their :func:`flow_picture`, made once per frame by the caller.
+        pictures: The :func:`flow_picture` of each frame.
         centre: Index of the centre.
 
     Returns:
-        K frames (H, W, 3). A frame that is the centre again (edges are replicated) is not warped.
+        K frames (H, W, 3). A frame that repeats the centre (at the ends of a clip) is not warped.
     """
     return [_onto(dis, frame, picture, pictures[centre]) for frame, picture in zip(frames, pictures, strict=True)]
 
@@ -125,13 +126,13 @@ def _onto(dis: Any, frame: np.ndarray, picture: np.ndarray, reference: np.ndarra
 
 
 class Aligner:
-    """:func:`align_window`, on threads, each with an estimator of its own: the same frames, sooner.
+    """Runs :func:`align_window` on several threads, each with its own estimator. The results are the same.
 
-    OpenCV lets go of Python while it works.
+    OpenCV releases the GIL while it works.
 
     Args:
-        neighbours: So many frames are aligned at a time; at most as many as the process may use cores. One: in the
-            caller's thread.
+        neighbours: The number of frames to align at a time; at most the number of cores that the process may use.
+            With 1, frames are aligned in the caller's thread.
     """
 
     def __init__(self, neighbours: int) -> None:
@@ -146,7 +147,7 @@ class Aligner:
         self._own.dis = make_dis()
 
     def window(self, frames: Sequence[np.ndarray], pictures: Sequence[np.ndarray], centre: int) -> list[np.ndarray]:
-        """As :func:`align_window`."""
+        """Align a window; see :func:`align_window`."""
         if self._pool is None:
             return align_window(self._own.dis, frames, pictures, centre)
         reference = pictures[centre]

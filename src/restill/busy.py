@@ -1,4 +1,4 @@
-"""Whether other programs keep the machine busy, so that what is timed now says little about another day."""
+"""Detect whether other programs use the machine, which makes timings unreliable."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-TIMES = Path("/proc/stat")  # of Linux: what all processors did since the start
-OTHERS = 0.1  # share of all processors' time: the machine is busy where other programs take more,
-FREE = 0.5  # and where fewer processors than this are free
-LOAD = 0.5  # waiting or running programs for each processor, where only their number is known
+TIMES = Path("/proc/stat")  # Linux: how all processors spent their time since the start
+# The machine is busy if other programs take more than this share of all processors' time ...
+OTHERS = 0.1
+FREE = 0.5  # ... and fewer processors than this are free.
+LOAD = 0.5  # Without /proc/stat: if more programs than this run or wait for each processor.
 
 
 class Watch:
-    """Looks at the machine from when it is made on.
+    """Watches the load of the machine from its creation on.
 
     Example:
         >>> watch = Watch()
@@ -27,7 +28,7 @@ class Watch:
         self._began = self._now()
 
     def busy(self) -> bool:
-        """Whether other programs took a part of the machine that would have been ours."""
+        """Whether other programs took processor time that this process could have used."""
         now, cores = self._now(), os.cpu_count() or 1
         if now is None or self._began is None:
             return self._load > LOAD * cores
@@ -38,7 +39,7 @@ class Watch:
 
     @staticmethod
     def _now() -> tuple[float, float, float, float] | None:
-        """Seconds: on the clock, that all processors worked, that they were idle, that this process worked."""
+        """Wall time, busy and idle time of all processors, and processor time of this process; in seconds."""
         with suppress(OSError, ValueError, IndexError):
             first = TIMES.read_text(encoding="ascii").partition("\n")[0].split()
             ticks = [int(value) / os.sysconf("SC_CLK_TCK") for value in first[1:9]]

@@ -1,4 +1,4 @@
-"""Where the time of a frame goes: a clock that the stream, the decoder and the encoder take, for ``restill bench``."""
+"""A clock that measures the time of each stage (decode, network, encode) for ``restill bench``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NOTHING = nullcontext()
 
 
 class Clock:
-    """Adds up wall time by stage. A clock belongs to one thread; stages do not nest.
+    """Adds up wall time by stage. Use a clock in one thread only, and do not nest stages.
 
     Attributes:
-        seconds: By the stage's name, summed over all frames.
+        seconds: Seconds by the name of the stage, summed over all frames.
 
     >>> clock = Clock()
     >>> with clock("network"):
@@ -29,7 +29,7 @@ class Clock:
         self.seconds: dict[str, float] = {}
 
     def __call__(self, stage: str) -> AbstractContextManager[None]:
-        """What happens inside counts for this stage."""
+        """Count the time inside the context for this stage."""
         return self._timed(stage)
 
     @contextmanager
@@ -41,7 +41,7 @@ class Clock:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
 
     def over(self, stage: str, items: Iterable[T]) -> Iterator[T]:
-        """The same items; the time it takes to get each of them counts for this stage."""
+        """Yield the items, and count the time to get each of them for this stage."""
         source = iter(items)
         while True:
             with self(stage):
@@ -52,7 +52,7 @@ class Clock:
 
 
 class _NoClock(Clock):
-    """Measures nothing and costs nothing."""
+    """A clock that measures nothing."""
 
     def __call__(self, stage: str) -> AbstractContextManager[None]:
         return _NOTHING

@@ -1,4 +1,4 @@
-"""Progress for whatever takes longer than two seconds: a live bar on a terminal, elsewhere a line now and then."""
+"""Progress and notes on stderr: a live bar on a terminal, otherwise a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Advance(Protocol):
-    """Called as ``advance()`` after each unit of work; keyword values are shown beside the bar."""
+    """A function to call after each unit of work; keyword values are shown beside the bar."""
 
     def __call__(self, steps: int = 1, **shown: float | str) -> None: ...
 
 
 @contextmanager
 def track(description: str, total: int | None, unit: str, *, start: int = 0, quiet: bool = False) -> Iterator[Advance]:
-    """Show how far a job is, how fast it goes and when it will be done, on stderr.
+    """Show the progress, the speed and the remaining time of a job on stderr.
 
     Args:
-        description: What is being done, such as the file's name.
-        total: How many units there are; None when nobody knows (a live stream).
-        unit: What is counted: "frames", "steps".
-        start: Units that were done before (a resumed job).
+        description: The name of the job, such as the file's name.
+        total: The number of units; None if it is unknown (a live stream).
+        unit: The unit: "frames", "steps".
+        start: Units that an earlier run finished (a resumed job).
         quiet: Show nothing.
 
     Yields:
@@ -82,7 +82,7 @@ def track(description: str, total: int | None, unit: str, *, start: int = 0, qui
 
 
 def count(number: int, what: str) -> str:
-    """A number and what it counts, in the singular or plural.
+    """A number with its noun in the singular or plural.
 
     >>> count(1, "frame"), count(2, "frame")
     ('1 frame', '2 frames')
@@ -101,18 +101,18 @@ def _format(shown: dict[str, float | str]) -> str:
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
-    """The first of many names, and how many more there are: "a, b, c and 4 more"."""
+    """The first names and the number of the others: "a, b, c and 4 more"."""
     rest = len(names) - most
     return f"{', '.join(names[:most])} and {rest} more" if rest > 0 else ", ".join(names)
 
 
 @cache
 def say_once(line: str) -> None:
-    """:func:`say`, the first time that this process has the line to say."""
+    """Print a line as :func:`say` does, but only once in this process."""
     say(line)
 
 
 def say(line: str, *, quiet: bool = False) -> None:
-    """A line on stderr about what is being done."""
+    """Print a line on stderr."""
     if not quiet:
         Console(stderr=True).print(line, highlight=False, soft_wrap=True, markup=False)

@@ -1,4 +1,4 @@
-"""Names of things: plain dicts of ``name -> "module:Class"``, imported on use."""
+"""Look up classes by name in dicts of ``name -> "module:Class"``. A class is imported when it is looked up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from restill.errors import RestillError
 
 
 def look_up(table: dict[str, str], kind: str, name: str) -> Any:
-    """The class behind a name.
+    """Import the class that a name stands for.
 
     Args:
         table: ``name -> "module:Class"``.

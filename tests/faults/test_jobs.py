@@ -116,7 +116,7 @@ def test_a_clock_that_starts_again_makes_no_difference_to_a_job(tmp_path):
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "av1", "prores", "ffv1"])
 @pytest.mark.usefixtures("short_segments")
-def test_every_codec_can_be_put_together(tmp_path, codec):
+def test_segments_of_every_codec_can_be_joined(tmp_path, codec):
     from restill.video import EncodeSettings
 
     src = long_clip(tmp_path / "in.mkv", frames=60)
@@ -235,7 +235,9 @@ def test_a_full_disk_keeps_what_is_done(clip, tmp_path, monkeypatch):
         kept(self, packet)
 
     monkeypatch.setattr(segments.Writer, "write", write)
-    with pytest.raises(RestillError, match="No space left on device; what is done is kept, the same command goes on"):
+    with pytest.raises(
+        RestillError, match="No space left on device; the finished part is kept: run the same command again"
+    ):
         run(clip, dst)
     monkeypatch.undo()
     monkeypatch.setattr(segments, "FRAMES", 24)
@@ -253,7 +255,9 @@ def test_a_disk_that_is_really_full(clip, tmp_path):
         pytest.skip("a small file system cannot be mounted here (it takes root)")
     try:
         dst = disk / "out.mkv"
-        with pytest.raises(RestillError, match="No space left on device; what is done is kept, the same command"):
+        with pytest.raises(
+            RestillError, match="No space left on device; the finished part is kept: run the same command"
+        ):
             run(clip, dst)
         kept = len(list(journal_folder(dst).glob("*.part")))
         assert kept >= 1

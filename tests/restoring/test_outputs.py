@@ -38,7 +38,7 @@ MADE: list[tuple[str, str, str]] = [
     ("a.mp4 --codec h265 -o out.mp4", "out.mp4", ""),
 ]
 REFUSED: list[tuple[str, str]] = [
-    ("a.mp4 -o clean.foo", "'clean.foo' ends in .foo, which Restill does not write; end it in .mp4"),
+    ("a.mp4 -o clean.foo", "'clean.foo' ends in .foo, which Restill does not write; use .mp4"),
     ("a.mp4 -o clip.v1", "ends in .v1"),
     ("a.mp4 -o 2024.05.01", "put a slash at its end for a folder"),
     ("a.mp4 -o x.heic", "x.heic"),
@@ -53,10 +53,10 @@ REFUSED: list[tuple[str, str]] = [
     ("frames -o frames --overwrite", "is the input itself"),
     ("a.mp4 -o b.mp4", "'b.mp4' exists already; add --overwrite"),
     ("a.mp4 -o full", "or write 'full/' to put the result into it"),
-    ("a.mp4 -o note --overwrite", "'note' is a file without an ending"),
-    ("a.mp4 -o no/where.mp4", "does not exist; make it first"),
+    ("a.mp4 -o note --overwrite", "'note' is a file; a name without an extension is a folder"),
+    ("a.mp4 -o no/where.mp4", "does not exist; create it first"),
     ("a.mp4 -o out.png", "holds one picture"),
-    ("a.mp4 -o /dev/null --overwrite", "is no file but a pipe or a device"),
+    ("a.mp4 -o /dev/null --overwrite", "is a pipe or a device"),
     ("a.mp4 -o out.mp4 --crf 99", "crf 99 is not on the scale of h264"),
     ("a.mp4 -o out.webm --codec h264", "a .webm file cannot hold h264"),
     ("a.mp4 -o out.mp4 --model ril-m", "Did you mean 'rill-m'?"),

@@ -165,7 +165,7 @@ def test_every_picture_of_a_file_is_restored_at_its_time(tmp_path, suffix):
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [f"{n:06d}.png" for n in range(1, 5)]
     for number, frame in enumerate(read_frames(tmp_path / "out")):
         assert np.abs(frame.astype(int) - np.asarray(stored().rotate(5 * number))).mean() < 8
-    with pytest.raises(RestillError, match=r"out\.png' holds one picture and '.*' 4; name a folder or a video"):
+    with pytest.raises(RestillError, match=r"out\.png' holds one picture, but '.*' has 4; name a folder or a video"):
         transcode(src, tmp_path / "out.png", same)
     assert default_output(src, "clean").name == ("a.clean" if suffix == ".tif" else "a.clean.mp4")
 

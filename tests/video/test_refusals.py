@@ -50,8 +50,8 @@ def test_outputs(clip, tmp_path):
     before = src.read_bytes()
     refused(src, src, "is the input itself")
     refused(src, tmp_path / "no" / "b.mp4", "the folder '.*no' does not exist")
-    refused(src, tmp_path / "b.avi", r"ends in \.avi, which Restill does not write; end it in \.mp4")
-    refused(src, tmp_path / "b.png", "holds one picture and '.*a.mp4' 10; name a folder or a video")
+    refused(src, tmp_path / "b.avi", r"ends in \.avi, which Restill does not write; use \.mp4")
+    refused(src, tmp_path / "b.png", "holds one picture, but '.*a.mp4' has 10; name a folder or a video")
     (tmp_path / "b.mp4").write_bytes(b"mine")
     refused(src, tmp_path / "b.mp4", "exists already; add --overwrite")
     assert (tmp_path / "b.mp4").read_bytes() == b"mine"

@@ -277,10 +277,10 @@ def test_the_size_may_change(clip):
 @pytest.mark.parametrize(
     ("process", "sentence"),
     [
-        (lambda frames: (frame for n, frame in enumerate(frames) if n != 3), "9 frames came out of the 10 of"),
-        (lambda frames: itertools.islice(frames, 4), "4 frames came out of the 10 of"),
-        (lambda frames: (frame for frame in frames for _ in range(2)), "more frames came out"),
-        (lambda frames: (frame.astype(np.float32) for frame in frames), "frame 1 came out as float32"),
+        (lambda frames: (frame for n, frame in enumerate(frames) if n != 3), "the process gave 9 frames for the 10 of"),
+        (lambda frames: itertools.islice(frames, 4), "the process gave 4 frames for the 10 of"),
+        (lambda frames: (frame for frame in frames for _ in range(2)), "the process gave more than the"),
+        (lambda frames: (frame.astype(np.float32) for frame in frames), "the process gave float32"),
     ],
 )
 def test_a_process_that_loses_adds_or_spoils_frames_is_refused(clip, tmp_path, process, sentence):

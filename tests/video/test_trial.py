@@ -41,7 +41,7 @@ def run(src: Path | Source, out: Path, *, segments: bool = False, **settings) ->
 
 
 @pytest.mark.parametrize("out", ["out.mov", "out.mp4"])
-def test_a_track_of_timecode_is_made_anew(tmp_path, out):
+def test_a_timecode_track_is_kept(tmp_path, out):
     src = write_rich(tmp_path / "in.mov", sound=(("aac", "stereo"),), tags={"timecode": "01:02:03:04"})
     assert run(src, tmp_path / out) == []
     with av.open(str(tmp_path / out)) as container:
@@ -65,7 +65,7 @@ def test_sound_that_a_container_refuses_is_encoded_anew(tmp_path, suffix, codec)
     src = write_rich(tmp_path / "in.avi", video=(("mpeg4", "yuv420p", 64),), sound=(("adpcm_ima_wav", "stereo"),))
     out = tmp_path / f"out{suffix}"
     (note,) = run(src, out)
-    assert re.match(r"audio stream 1 \(adpcm_ima_wav\) is encoded anew as \w+: a \w+ file cannot hold it \(.+\)", note)
+    assert re.match(r"audio stream 1 \(adpcm_ima_wav\) is re-encoded as \w+: a \w+ file cannot hold it \(.+\)", note)
     with av.open(str(out)) as container:
         stream = container.streams.audio[0]
         samples = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(stream)])

@@ -1,4 +1,4 @@
-"""Video in and out: frames with their exact times, and every other stream of the file copied."""
+"""Read and write video: frames keep their exact times, and the other streams of the file are copied."""
 
 from __future__ import annotations
 

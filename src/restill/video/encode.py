@@ -1,4 +1,4 @@
-"""Where frames go: a video file, a folder of frames or one picture, always under a temporary name first."""
+"""Write a folder of frames or one picture, first under a temporary name."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from restill.video.disk import beside, sync
 
 
 class FolderSink:
-    """A folder of pictures, named by their tickets; ``temporary`` as for a video."""
+    """Writes a folder of pictures, named by their tickets; first into the folder ``temporary``."""
 
     def __init__(self, final: Path, temporary: Path | None = None) -> None:
         self.final, self.temporary = final, temporary or _temporary(final)
 
     def write(self, frame: np.ndarray, ticket: FrameInfo) -> tuple[str, ...]:
-        """Write one frame (H, W, 3); sentences on what its file cannot keep."""
+        """Write one frame (H, W, 3); return a sentence on each thing that its file cannot keep."""
         self.temporary.mkdir(exist_ok=True)
         return pictures.write_picture(self.temporary / ticket.name, frame, ticket.extras)
 
     def take(self, file: Path) -> None:
-        """A frame that was written before; the file stays where it is, too."""
+        """Add a frame from a file, which stays where it is."""
         self.temporary.mkdir(exist_ok=True)
         try:
             os.link(file, self.temporary / file.name)
-        except OSError:  # a file system without links
+        except OSError:  # the file system has no links
             shutil.copyfile(file, self.temporary / file.name)
 
     def close(self) -> None:
-        """Give the frames their final place; other files that are there already stay."""
+        """Move the frames to the final folder. Other files in it stay."""
         if self.final.is_dir():
             for file in self.temporary.iterdir():
                 file.replace(self.final / file.name)
@@ -44,12 +44,12 @@ class FolderSink:
         sync(self.final.absolute().parent)
 
     def abandon(self) -> None:
-        """Remove every trace."""
+        """Remove the temporary files."""
         shutil.rmtree(self.temporary, ignore_errors=True)
 
 
 class PictureSink:
-    """One picture."""
+    """Writes one picture."""
 
     def __init__(self, final: Path, source: Source) -> None:
         self.final, self.temporary = final, _temporary(final)
@@ -59,7 +59,7 @@ class PictureSink:
             raise self._too_many()
 
     def write(self, frame: np.ndarray, ticket: FrameInfo) -> tuple[str, ...]:
-        """Write the frame (H, W, 3), of which there may be only one; sentences on what its file cannot keep."""
+        """Write the only frame (H, W, 3); return a sentence on each thing that its file cannot keep."""
         if self._written:
             raise self._too_many()
         self._written = True
@@ -68,15 +68,15 @@ class PictureSink:
     def _too_many(self) -> RestillError:
         info = self._source
         return RestillError(
-            f"'{self.final}' holds one picture and '{info.path}' {info.frames or 'more'}; name a folder or a video"
+            f"'{self.final}' holds one picture, but '{info.path}' has {info.frames or 'more'}; name a folder or a video"
         )
 
     def close(self) -> None:
-        """Give the picture its final name."""
+        """Rename the picture to its final name."""
         self.temporary.replace(self.final)
 
     def abandon(self) -> None:
-        """Remove every trace."""
+        """Remove the temporary files."""
         self.temporary.unlink(missing_ok=True)
 
 

@@ -17,34 +17,34 @@ DEFAULT_FPS = Fraction(25)
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a source holds.
+    """A description of a source.
 
     Attributes:
         path: The file or folder.
-        kind: "video", "folder", "picture", or "animation": one picture file that holds several.
+        kind: "video", "folder", "picture", or "animation" (one picture file with several pictures).
         width: Pixels across, as displayed.
         height: Lines, as displayed.
-        coded_width: Pixels across, as stored (differs when the picture is turned by a quarter).
+        coded_width: Pixels across, as stored (differs if the picture is rotated by 90 or 270 degrees).
         coded_height: Lines, as stored.
-        frames: How many frames, when the file says so.
-        duration: Seconds, when the file says so.
-        fps: Frames a second on average, when it can be known.
+        frames: The number of frames; None if the file does not say.
+        duration: Seconds; None if the file does not say.
+        fps: Average frames per second; None if unknown.
         time_base: The unit of the timestamps, in seconds.
-        codec: FFmpeg's name of the decoder.
-        codec_family: FFmpeg's name of the codec, whatever decodes it, such as "av1".
-        pix_fmt: FFmpeg's name of the pixel format.
-        bit_depth: Bits a channel.
+        codec: FFmpeg's name for the decoder.
+        codec_family: FFmpeg's name for the codec, such as "av1"; the same for all its decoders.
+        pix_fmt: FFmpeg's name for the pixel format.
+        bit_depth: Bits per channel.
         chroma: "420", "422" or "444".
-        alone: Each frame is a picture of its own, which has nothing in common with its neighbors.
-        lost: Sentences on what no output can keep of the picture, such as its transparency.
+        alone: Whether the frames are unrelated pictures, each restored without its neighbors.
+        lost: Sentences that name what no output can keep of the picture, such as transparency.
         sides: The side data of the first frame, see :mod:`restill.video.sidedata`.
         matrix: The display matrix, nine integers, or None.
-        orientation: How frames are turned to stand upright.
-        sample_aspect: Width of a pixel over its height, or None.
+        orientation: How to turn the frames upright.
+        sample_aspect: Width of a pixel divided by its height, or None.
         color: The color tags.
-        streams: How many streams of each other type there are, such as {"audio": 1}.
-        chapters: The chapters, as PyAV gives them.
-        metadata: The file's own tags.
+        streams: The number of other streams by type, such as {"audio": 1}.
+        chapters: The chapters, in PyAV's form.
+        metadata: The tags of the file.
     """
 
     path: Path
@@ -75,12 +75,12 @@ class VideoInfo:
 
     @property
     def rotation(self) -> int:
-        """By how many degrees clockwise a player turns the stored picture."""
+        """How many degrees clockwise a player rotates the stored picture."""
         return self.orientation.degrees
 
     @property
     def is_rgb(self) -> bool:
-        """Pixels are stored as RGB (or a palette of it), so the matrix and range tags say nothing."""
+        """Whether pixels are stored as RGB or an RGB palette. The matrix and range tags have no meaning then."""
         return self.pix_fmt == "pal8" or av.VideoFormat(self.pix_fmt).is_rgb
 
     @property

@@ -1,4 +1,4 @@
-"""How large an input may be: looked at in its header before anything is decoded, and again at each frame."""
+"""Limits for the size of an input, checked in its header and again at each frame."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from restill.errors import RestillError
 
 @dataclass(frozen=True)
 class Limits:
-    """What an input may have at most; None for no limit.
+    """The largest input to accept. None means no limit.
 
     Attributes:
-        pixels: Of a frame. A frame of 10,000x10,000 takes 300 MB in 8 bits, and some are in memory at a time.
-        frames: In all.
-        seconds: In all.
-        bytes: Of the file; of a folder of frames, of each picture.
+        pixels: Pixels of a frame. A frame of 10,000x10,000 takes 300 MB in 8 bits, and several are in memory at a time.
+        frames: Frames of the input.
+        seconds: Seconds of the input.
+        bytes: Bytes of the file; of each picture in a folder of frames.
 
     Raises:
-        RestillError: A limit is not above 0.
+        RestillError: A limit is 0 or less.
     """
 
     pixels: int | None = 100_000_000
@@ -36,7 +36,7 @@ class Limits:
         """Refuse a file with too many bytes.
 
         Raises:
-            RestillError: It has.
+            RestillError: The file is larger than the limit.
         """
         if self.bytes is not None and path.is_file() and (size := path.stat().st_size) > self.bytes:
             raise RestillError(f"'{path}' has {size:,} bytes, more than the limit of {self.bytes:,} (--max-bytes)")
@@ -45,7 +45,7 @@ class Limits:
         """Refuse frames with too many pixels.
 
         Raises:
-            RestillError: They have.
+            RestillError: The frames are larger than the limit.
         """
         if self.pixels is not None and width * height > self.pixels:
             raise RestillError(
@@ -53,10 +53,10 @@ class Limits:
             )
 
     def check_length(self, path: Path, frames: int | None, seconds: float | None) -> None:
-        """Refuse too many frames, or too many seconds; None where it is not known.
+        """Refuse too many frames or seconds. None means unknown.
 
         Raises:
-            RestillError: There are.
+            RestillError: The input is longer than the limit.
         """
         if self.frames is not None and frames is not None and frames > self.frames:
             raise RestillError(f"'{path}' has more frames than the limit of {self.frames:,} (--max-frames)")

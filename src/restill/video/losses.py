@@ -1,4 +1,4 @@
-"""What the results of pictures do not keep, said once for all pictures of a job."""
+"""Collect what picture files cannot keep, and warn once per kind of loss."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from restill.video.ticket import FrameInfo
 
 
 class Losses:
-    """Collects what was lost of each picture; :meth:`say` names it, with some names and a count."""
+    """Collects what was lost of each picture, by the kind of loss."""
 
     def __init__(self) -> None:
-        self._names: dict[str, dict[str, None]] = {}  # a name once, in order
+        self._names: dict[str, dict[str, None]] = {}  # an ordered set of names
 
     def add(self, ticket: FrameInfo, unkept: Iterable[str] | None) -> None:
-        """Of one picture.
+        """Add the losses of one picture.
 
         Args:
-            ticket: The picture's.
-            unkept: Sentences on what its file could not keep; None for an output that keeps nothing beside pixels.
+            ticket: The ticket of the picture.
+            unkept: Sentences on what its file could not keep; None for an output that keeps only pixels.
         """
         unkept = all_lost(ticket.extras) if unkept is None else unkept
         for sentence in (*ticket.extras.lost, *unkept):
             self._names.setdefault(sentence, {})[ticket.file or ticket.name] = None
 
     def say(self) -> None:
-        """Warn of each kind of loss."""
+        """Warn of each kind of loss, with some names of pictures and a count."""
         for sentence, names in self._names.items():
             warnings.warn(f"{sentence}: {listed(list(names))}", UserWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""A video file put together: the picture's packets, and all else of the source."""
+"""Write a video file from the packets of the picture and the other streams of the source."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 
-from restill.video.copying import ATTACH, Carried, attach, keep_metadata, knows_tags, others, without
+from restill.video.copying import ATTACH, CopiedStream, attach, keep_metadata, knows_tags, others, without
 from restill.video.encoder import PictureEncoder
 from restill.video.info import VideoInfo
 from restill.video.opening import reason
 from restill.video.settings import MP4, MUXERS
 
-Failure = (FFmpegError, ValueError, OSError)  # what muxing raises
+Failure = (FFmpegError, ValueError, OSError)  # the errors of muxing
 _DISK = {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOMEM}
 _NUMBER = re.compile(r"(?:stream|track) (?:#?\d+:|#)?(\d+)")
 
 
 class Muxer:
-    """An output: its header, the packets of the picture and of the other streams, its end.
+    """Writes an output: its header, the packets of the picture and of the other streams, and its end.
 
     Args:
-        file: A name, or a file in memory.
-        suffix: The output's, which chooses the container.
-        info: The source.
-        encoder: Of the picture, as yet not started.
-        container: The source, opened; None for pictures.
-        picture: The picture's stream of the source.
-        ways: What becomes of each other stream of the source, by its index, see
-            :class:`restill.video.copying.Carried`; the others are left out.
-        covers: The pictures of those that become attachments, by the same index.
+        file: A path, or a file in memory.
+        suffix: The extension of the output, which chooses the container.
+        info: The description of the source.
+        encoder: The encoder of the picture, not started yet.
+        container: The open source; None for pictures.
+        picture: The stream of the source that is restored.
+        ways: How to write each other stream of the source, by its index: see
+            :class:`restill.video.copying.CopiedStream`. Streams that are not in it are left out.
+        covers: The pictures of the covers that become attachments, by the same index.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class Muxer:
         self._file, self._info, self._encoder, self._ways, self._covers = file, info, encoder, ways, covers
         self._streams = list(others(container, picture)) if container and picture else []
         self._place = sum(stream.index < picture.index for stream in self._streams) if picture else 0
-        # a shift of all streams, only because sound starts a little before zero, would change every time
+        # sound may start a little before zero: do not shift the times of all streams for it
         options = {"avoid_negative_ts": "disabled"}
         if suffix in MP4:
-            flags = ["faststart"] if isinstance(file, str) else []  # it opens the file anew, by its name
+            flags = ["faststart"] if isinstance(file, str) else []  # needs a path, because it reopens the file
             flags += [] if knows_tags(info.metadata) else ["use_metadata_tags"]
             if flags:
                 options["movflags"] = "+".join(flags)
@@ -65,8 +65,8 @@ class Muxer:
                 ticks = str(info.time_base.denominator)
                 options |= {"video_track_timescale": ticks, "movie_timescale": ticks}
         self._output = av.open(file, "w", format=MUXERS[suffix], container_options=options)
-        self._carried: dict[int, Carried] = {}
-        self.at: int | None = None  # the stream of the source that is being written
+        self._copied: dict[int, CopiedStream] = {}
+        self.at: int | None = None  # index of the stream that is being written
 
     def start(self, height: int, width: int, *, deep: bool) -> None:
         """Write the header, for stored frames of this size."""
@@ -81,33 +81,33 @@ class Muxer:
         self._output.start_encoding()
 
     def write_picture(self, packet: av.Packet) -> None:
-        """A packet of the picture."""
+        """Write a packet of the picture."""
         packet.stream = self.picture
         self.at = None
         self._output.mux_one(packet)
 
     def write_other(self, index: int, packet: av.Packet | None) -> None:
-        """A packet of another stream of the source, by the stream's index; None ends it."""
-        if (carried := self._carried.get(index)) is not None:
+        """Write a packet of another stream, by the stream's index in the source; None ends the stream."""
+        if (copied := self._copied.get(index)) is not None:
             self.at = index
-            for one in carried.take(packet):
+            for one in copied.take(packet):
                 self._output.mux_one(one)
 
     def close(self) -> None:
         """Write the end of the file."""
-        for index in self._carried:
+        for index in self._copied:
             self.write_other(index, None)
         self.at = None
         self._output.close()
 
     def abandon(self) -> None:
-        """Close the file as it is."""
+        """Close the unfinished file."""
         with suppress(*Failure):
             self._output.close()
 
     def culprit(self, sentences: list[str]) -> int | None:
-        """The stream of the source that FFmpeg speaks of, or that was being written; None where that is unknown."""
-        indices = {carried.target.index: index for index, carried in self._carried.items()}
+        """The index of the stream that FFmpeg's messages name, or that was being written; None if unknown."""
+        indices = {copied.target.index: index for index, copied in self._copied.items()}
         for sentence in sentences:
             for number in _NUMBER.findall(sentence):
                 if int(number) in indices:
@@ -121,17 +121,17 @@ class Muxer:
             if way == ATTACH:
                 attach(self._output, stream, self._covers[stream.index])
             elif way is not None:
-                self._carried[stream.index] = Carried(self._output, stream, way)
+                self._copied[stream.index] = CopiedStream(self._output, stream, way)
 
 
 def is_of_the_disk(error: BaseException) -> bool:
-    """Whether an error says something of the disk or the memory, not of what is written."""
+    """Whether an error comes from the disk or the memory, not from the written data."""
     return getattr(error, "errno", None) in _DISK
 
 
 @contextmanager
-def told() -> Iterator[list[str]]:
-    """The sentences in which FFmpeg says what is wrong, while this lasts; PyAV keeps it silent otherwise."""
+def ffmpeg_errors() -> Iterator[list[str]]:
+    """Collect FFmpeg's error messages inside the context. Otherwise PyAV keeps them silent."""
     level, skips = logging.get_level(), logging.get_skip_repeated()
     sentences: list[str] = []
     capture = logging.Capture(local=False)
@@ -148,6 +148,6 @@ def told() -> Iterator[list[str]]:
         logging.set_skip_repeated(skips)
 
 
-def why(error: BaseException, sentences: list[str]) -> str:
-    """FFmpeg's reason for an error, or else the error's own."""
+def failure_reason(error: BaseException, sentences: list[str]) -> str:
+    """FFmpeg's message for an error, or the message of the error itself."""
     return (sentences[0] if sentences else reason(error)).rstrip(".")

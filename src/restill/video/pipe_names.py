@@ -1,4 +1,4 @@
-"""What stands for standard input and output, and which files can be read only once."""
+"""The paths of standard input and output, and a test for pipes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ STDIN, STDOUT = Path("/dev/stdin"), Path("/dev/stdout")
 
 
 def is_pipe(path: Path) -> bool:
-    """Whether a path is a pipe, a device or a socket: it is opened once, read once, and cannot be searched."""
+    """Whether a path is a pipe, a device or a socket, which can be opened and read only once."""
     try:
         return path.exists() and not path.is_file() and not path.is_dir()
-    except OSError:  # a name that no file can have
+    except OSError:  # an invalid name
         return False

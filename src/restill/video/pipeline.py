@@ -35,21 +35,21 @@ FRAMES_BETWEEN = 4  # frames in a queue: enough to cover a slow keyframe; each h
 
 @contextmanager
 def output_errors(dst: Path, job: ResumableJob | None) -> Iterator[None]:
-    """Say of what goes wrong inside that the output cannot be written."""
+    """Turn errors of FFmpeg and the system inside into an error that names the output."""
     try:
         yield
     except (FFmpegError, OSError) as error:
         goes_on = job is not None and job.journal.segments and is_of_the_disk(error)
-        kept = "; what is done is kept, the same command goes on" if goes_on else ""
+        kept = "; the finished part is kept: run the same command again to continue" if goes_on else ""
         raise RestillError(f"'{dst}' cannot be written: {reason(error)}{kept}") from error
 
 
 class _Stopped(Exception):
-    """Another part of the pipeline has failed or been stopped."""
+    """Another thread of the pipeline has failed or was stopped."""
 
 
 class _Pipe:
-    """A short queue that lets go of whoever waits on it when everything stops."""
+    """A short queue between two threads. Waiting threads get :class:`_Stopped` when the pipeline stops."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._queue: queue.Queue[Any] = queue.Queue(FRAMES_BETWEEN)
@@ -86,11 +86,11 @@ def run_pipeline(
     losses: Losses,
 ) -> int:
     done = job.frames_done if job else 0
-    again = min(done, job.context) if job else 0  # frames that are restored once more, to begin like the others
+    again = min(done, job.context) if job else 0  # frames that are restored again as context, not written
     stop = threading.Event()
     decoded, cleaned = _Pipe(stop), _Pipe(stop)
     tickets: deque[FrameInfo] = deque()
-    packets: deque[av.Packet] = deque()  # of the other streams, where they come only once
+    packets: deque[av.Packet] = deque()  # packets of the other streams, if the source can be read only once
     errors: list[BaseException] = []
 
     def decode() -> None:
@@ -112,7 +112,7 @@ def run_pipeline(
         with output_errors(sink.final, job):
             copy()
 
-    def guarded(work: Callable[[], None]) -> None:
+    def run_thread(work: Callable[[], None]) -> None:
         try:
             work()
         except _Stopped:
@@ -122,7 +122,7 @@ def run_pipeline(
             stop.set()
 
     threads = [
-        threading.Thread(target=guarded, args=(work,), name=f"restill-{work.__name__}") for work in (decode, encode)
+        threading.Thread(target=run_thread, args=(work,), name=f"restill-{work.__name__}") for work in (decode, encode)
     ]
     for thread in threads:
         thread.start()
@@ -131,7 +131,9 @@ def run_pipeline(
         shape = None
         for frame in process(iter(decoded)):
             if not tickets:
-                raise RestillError(f"more frames came out than the {frames} of '{source.info.path}' that went in")
+                raise RestillError(
+                    f"the process gave more than the {frames} frames that it got from '{source.info.path}'"
+                )
             shape = frame.shape if source.info.alone else shape or frame.shape
             if (
                 frame.shape != shape
@@ -140,8 +142,8 @@ def run_pipeline(
                 or frame.dtype not in (np.uint8, np.uint16)
             ):
                 raise RestillError(
-                    f"frame {frames + 1} came out as {frame.dtype} {frame.shape}; frames are uint8 or uint16 RGB "
-                    "(H, W, 3) of one size"
+                    f"the process gave {frame.dtype} {frame.shape} for frame {frames + 1}; it must give uint8 or "
+                    "uint16 RGB (H, W, 3) of one size"
                 )
             ticket, frames = tickets.popleft(), frames + 1
             if frames <= done:
@@ -150,9 +152,11 @@ def run_pipeline(
             if on_frame is not None:
                 on_frame()
         for _ in decoded:
-            pass  # a process that stopped reading early: the tickets count what it left
+            pass  # a process that stopped reading early: the remaining tickets are the frames that it left
         if tickets:
-            raise RestillError(f"{frames} frames came out of the {frames + len(tickets)} of '{source.info.path}'")
+            raise RestillError(
+                f"the process gave {frames} frames for the {frames + len(tickets)} of '{source.info.path}'"
+            )
         cleaned.put(None)
         threads[1].join()
     except _Stopped:

@@ -1,4 +1,4 @@
-"""Standard input and output, and other files that can be read only once: pipes and devices."""
+"""Write uncompressed frames to standard output."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from restill.video.decode import Source
 from restill.video.pipe_names import STDOUT
 from restill.video.ticket import FrameInfo
 
-_BUFFER = 1 << 20  # bytes that FFmpeg hands over at a time
+_BUFFER = 1 << 20  # bytes per write
 
 
 class Y4mSink:
-    """Uncompressed frames on standard output, in the format of ``ffmpeg -f yuv4mpegpipe``: the picture alone, upright.
+    """Writes upright, uncompressed frames to standard output, in the format of ``ffmpeg -f yuv4mpegpipe``.
 
     Args:
-        source: Where the frames come from.
-        clock: Told what "color back" (from RGB) and "encode" take.
+        source: The source of the frames.
+        clock: Measures "color back" (from RGB) and "encode".
     """
 
     def __init__(self, source: Source, clock: Clock = NO_CLOCK) -> None:
@@ -48,7 +48,7 @@ class Y4mSink:
         return ()
 
     def close(self) -> None:
-        """Write what is still on its way."""
+        """Write the remaining data."""
         try:
             self._mux(self._stream.encode(None))
             self._output.close()
@@ -57,13 +57,13 @@ class Y4mSink:
             raise OutputClosed("standard output was closed") from error
 
     def abandon(self) -> None:
-        """What was written is out; nothing can be taken back."""
+        """Do nothing: written data cannot be removed."""
 
     def _start(self, frame: np.ndarray) -> None:
         info, deep = self._info, frame.dtype == np.uint16
         sys.stdout.flush()
         self._file = open(os.dup(1), "wb")  # noqa: PTH123, SIM115
-        strict = {"strict": "-1"}  # for more than 8 bits, which FFmpeg and others read all the same
+        strict = {"strict": "-1"}  # allows more than 8 bits, an extension that FFmpeg and other programs read
         self._output = av.open(self._file, "w", format="yuv4mpegpipe", container_options=strict, buffer_size=_BUFFER)
         stream = self._output.add_stream("rawvideo", rate=self._rate)
         assert isinstance(stream, VideoStream)  # noqa: S101
@@ -73,7 +73,7 @@ class Y4mSink:
             turned = info.orientation.transpose
             stream.codec_context.sample_aspect_ratio = 1 / info.sample_aspect if turned else info.sample_aspect
         self._stream = stream
-        # the format has no tags for colors: as players take untagged pictures
+        # the format has no color tags: use what players assume
         self._converter = Converter(ColorTags(range=LIMITED), frame.shape[0], deep)
 
     def _mux(self, packets: list[av.Packet]) -> None:

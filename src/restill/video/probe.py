@@ -25,7 +25,7 @@ def probe(path: str | Path, limits: Limits = USUAL) -> VideoInfo:
     """Describe a video file, a folder of frames or a picture.
 
     Raises:
-        RestillError: It is missing, cannot be read, has no picture in it, or is over a limit.
+        RestillError: The source is missing, cannot be read, has no picture, or is over a limit.
     """
     path = Path(path)
     kind = kind_of(path)
@@ -39,31 +39,33 @@ def probe(path: str | Path, limits: Limits = USUAL) -> VideoInfo:
 
 
 def kind_of(path: Path) -> str:
-    """ "video", "folder" or "picture" (which may hold several).
+    """Tell a "video", a "folder" and a "picture" (which may hold several) apart.
 
     Raises:
-        RestillError: There is nothing at the path, or a camera's raw file.
+        RestillError: The path does not exist, or is a camera's raw file.
     """
     try:
         there = path.exists()
-    except OSError as error:  # a name that no file can have
+    except OSError as error:  # an invalid name
         raise RestillError(f"'{path}' cannot be read: {error.strerror}") from error
     if not there:
         raise RestillError(f"'{path}' does not exist; give a video, a folder of frames or a picture")
     if path.is_dir():
         return "folder"
     if path.suffix.lower() in picture_names.RAW:
-        raise RestillError(f"'{path}' is a camera's raw file, which is not read; make a JPEG or a TIFF of it first")
+        raise RestillError(
+            f"'{path}' is a camera's raw file, which Restill does not read; convert it to JPEG or TIFF first"
+        )
     return "picture" if picture_names.holds_picture(path) else "video"
 
 
 def probe_pictures(found: Survey, fps: Fraction, limits: Limits = USUAL) -> VideoInfo:
-    """Describe pictures: by their headers, and by the pixels of the first.
+    """Describe pictures from their headers and the pixels of the first one.
 
     Args:
         found: The pictures.
-        fps: Frames a second, where no file says.
-        limits: What they may have at most.
+        fps: Frames per second if the file does not say.
+        limits: The limits for the pictures.
 
     Raises:
         RestillError: The first cannot be decoded, or there are too many.
@@ -97,7 +99,7 @@ def probe_pictures(found: Survey, fps: Fraction, limits: Limits = USUAL) -> Vide
 
 
 def describe(path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> VideoInfo:
-    """Describe an open file, given the first frame of its stream."""
+    """Describe an open file from its headers and the first frame of its stream."""
     matrix = None
     found = sides(frame)
     if "DISPLAYMATRIX" in found:
@@ -139,7 +141,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
 
 
 def _rate(stream: VideoStream) -> Fraction | None:
-    """Frames a second on average. Some demuxers, such as raw DV's, give the unit of the times for it."""
+    """Average frames per second. Some demuxers, such as that of raw DV, report the time base instead."""
     average, guessed = stream.average_rate, stream.guessed_rate
     return guessed if guessed and (not average or average > 2 * guessed) else average
 
@@ -147,7 +149,7 @@ def _rate(stream: VideoStream) -> Fraction | None:
 def _chroma(frame: av.VideoFrame) -> str:
     layout = frame.format
     if layout.name.startswith(("gray", "pal", "mono")) or len(layout.components) < 3:
-        return "420"  # no color worth more: what plays everywhere
+        return "420"  # these formats gain nothing from more, and 4:2:0 plays everywhere
     if layout.is_rgb:
         return "444"
     across, down = 1024 // layout.chroma_width(1024), 1024 // layout.chroma_height(1024)

@@ -1,4 +1,4 @@
-"""Outputs that are made in segments: the picture as it comes, and all else of the source in the last step."""
+"""Write a video in segments: first the picture, then all other streams of the source in the last step."""
 
 from __future__ import annotations
 
@@ -18,26 +18,32 @@ from restill.video.copying import described
 from restill.video.decode import FrameInfo, Source, VideoSource
 from restill.video.disk import beside, sync
 from restill.video.encoder import PictureEncoder
-from restill.video.mux import Failure, Muxer, is_of_the_disk, told, why
+from restill.video.mux import Failure, Muxer, failure_reason, ffmpeg_errors, is_of_the_disk
 from restill.video.readback import left_out
 from restill.video.segment_folder import SegmentFolder
 from restill.video.segments import Head, Writer, head_of, read_segment, segment_frames
 from restill.video.settings import MUXERS, EncodeSettings
 from restill.video.trial import can_reopen, plan
 
-_LEAST_FIRST = ("data", "attachment", "subtitle", "video", "audio")  # where nobody says which stream fails
+_LEAST_FIRST = (
+    "data",
+    "attachment",
+    "subtitle",
+    "video",
+    "audio",
+)  # the order to leave streams out if the failing one is unknown
 
 
 class SegmentSink:
-    """A video file, made in segments; those that are done stay in their folder until the file is whole.
+    """Writes a video file in segments, which stay in their folder until the file is complete.
 
     Args:
-        final: The name the file will get.
-        source: Where the frames come from.
+        final: The path of the finished file.
+        source: The source of the frames.
         settings: How to encode.
-        parts: Where the segments lie, in which :func:`restill.video.segments.frames_done` has been looked for; None
-            makes one segment, which nobody goes on with.
-        clock: Told what "color back" (from RGB) and "encode" take.
+        parts: The folder of the segments, checked by :func:`restill.video.segments.frames_done`. None makes one segment
+            in a temporary folder, for a job that cannot be continued.
+        clock: Measures "color back" (from RGB) and "encode".
 
     Raises:
         RestillError: The settings do not fit the container or the input, or a trial of the output fails.
@@ -52,7 +58,7 @@ class SegmentSink:
         clock: Clock = NO_CLOCK,
     ) -> None:
         self.final, self._source, self._settings, self._clock = final, source, settings, clock
-        settings.choose_codec(final, source.info)  # refuses, before anything is done
+        settings.choose_codec(final, source.info)  # raises before any work
         self._plan = plan(final, source, settings)
         self._size = source.info.height, source.info.width
         self._folder = _scratch(final) if parts is None else parts
@@ -60,16 +66,16 @@ class SegmentSink:
         self._number = len(self._folder.segments)
         self._encoder = self._new_encoder()
         self._writer: Writer | None = None
-        self._frames, self._told = 0, False
+        self._frames, self._warned = 0, False
         self._spools: dict[int, Writer] = {}
 
     @property
     def one_pass(self) -> bool:
-        """Whether the source cannot be read again at the end: each packet of its other streams must be written here."""
+        """Whether the source can be read only once: :meth:`write_packet` must get the packets of other streams."""
         return isinstance(self._source, VideoSource) and not can_reopen(self._source)
 
     def write_packet(self, packet: av.Packet) -> None:
-        """A packet of another stream of a source that cannot be read again."""
+        """Keep a packet of another stream, for a source that can be read only once."""
         if packet.stream_index in self._plan.ways:
             if packet.stream_index not in self._spools:
                 self._folder.path.mkdir(exist_ok=True)
@@ -89,7 +95,7 @@ class SegmentSink:
             self._end()
 
     def close(self) -> None:
-        """Put the segments together; the file has its final name then. A stream that fails is left out, and named."""
+        """Join the segments into the finished file. A stream that fails is left out, and a warning names it."""
         if self._writer is not None:
             self._end()
         for spool in self._spools.values():
@@ -98,13 +104,13 @@ class SegmentSink:
             warnings.warn(left_out(late, self.final.suffix.lower()), UserWarning, stacklevel=2)
         ways = dict(self._plan.ways)
         with self._clock("encode"):
-            while (failed := self._put_together(ways)) is not None:
+            while (failed := self._join(ways)) is not None:
                 del ways[failed]
         if not self._kept:
             self._folder.remove()
 
     def abandon(self) -> None:
-        """Remove what is not whole."""
+        """Remove the unfinished segment."""
         for writer in (self._writer, *self._spools.values()):
             if writer is not None:
                 writer.abandon()
@@ -117,12 +123,12 @@ class SegmentSink:
         return PictureEncoder(self.final, self._source, self._settings, clock, timecode=self._plan.timecode)
 
     def _begin(self, stored: np.ndarray) -> None:
-        if not self._told:
-            self._told = True
+        if not self._warned:
+            self._warned = True
             for sentence in (*self._encoder.notes, *self._plan.notes):
                 warnings.warn(sentence, UserWarning, stacklevel=2)
         self._encoder = self._new_encoder(self._clock)
-        # never written: a container of the output's kind, in which the encoder says what it would there
+        # a container of the output's format in memory, never written: it configures the encoder
         self._memory = av.open(io.BytesIO(), "w", format=MUXERS[self.final.suffix.lower()])
         self._height, self._width = stored.shape[:2]
         self._deep = stored.dtype == np.uint16
@@ -139,8 +145,8 @@ class SegmentSink:
         self._folder.finish_segment(self._number)
         self._writer, self._frames, self._number = None, 0, self._number + 1
 
-    def _put_together(self, ways: Mapping[int, str]) -> int | None:
-        """Make the file; or give the stream of the source that fails, once a note has named it."""
+    def _join(self, ways: Mapping[int, str]) -> int | None:
+        """Make the file; or return the index of a stream that fails, after a warning that names it."""
         info, head = self._source.info, head_of(self._folder.segments[0])
         whole, suffix = self._folder.joined(self.final.suffix), self.final.suffix.lower()
         with ExitStack() as stack:
@@ -148,7 +154,7 @@ class SegmentSink:
             if isinstance(source, VideoSource) and not self.one_pass:
                 source = stack.enter_context(closing(VideoSource(info.path, source.limits)))
             container, picture = (source.container, source.stream) if isinstance(source, VideoSource) else (None, None)
-            with told() as sentences:
+            with ffmpeg_errors() as sentences:
                 muxer = Muxer(
                     str(whole), suffix, info, self._new_encoder(), container, picture, ways, self._plan.covers
                 )
@@ -169,7 +175,7 @@ class SegmentSink:
                 else:
                     failed = None
             if failed is None:
-                sync(whole)  # before a journal goes
+                sync(whole)  # before the journal is removed
                 whole.replace(self.final)
                 sync(self.final.absolute().parent)
                 return None
@@ -179,14 +185,14 @@ class SegmentSink:
                 index = min(ways, key=lambda one: _LEAST_FIRST.index(container.streams[one].type))
             warnings.warn(
                 f"{described(container.streams[index])} is left out: it fails at the end of the file "
-                f"({why(failed, sentences)})",
+                f"({failure_reason(failed, sentences)})",
                 UserWarning,
                 stacklevel=3,
             )
             return index
 
     def _rest(self, source: Source, ways: Mapping[int, str]) -> list[Iterator[_Timed]]:
-        """The packets of the other streams: of the source, or as they were kept when they came."""
+        """The packets of the other streams, from the source or from where :meth:`write_packet` kept them."""
         if self.one_pass:
             return [_steady(self._spooled(index), index) for index in ways if index in self._spools]
         return [_steady(source.other_packets())] if isinstance(source, VideoSource) and ways else []
@@ -205,7 +211,7 @@ class SegmentSink:
                     continue
                 if packet.dts is not None:
                     if last is not None and packet.dts <= last:
-                        packet.dts = last + 1  # uneven times: an encoder that begins anew reaches further back
+                        packet.dts = last + 1  # uneven times: each segment's encoder begins with an earlier dts
                     last = packet.dts
                 yield _seconds(packet), None, packet
 
@@ -214,7 +220,7 @@ _Timed = tuple[float, int | None, av.Packet]  # (seconds, index of the stream, o
 
 
 def _steady(packets: Iterable[av.Packet], index: int | None = None) -> Iterator[_Timed]:
-    """Packets of other streams with times that never go back."""
+    """Pair packets with times that never decrease."""
     latest = float("-inf")
     for packet in packets:
         latest = max(latest, _seconds(packet, latest))

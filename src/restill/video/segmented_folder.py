@@ -15,7 +15,7 @@ from restill.video.segments import segment_frames
 
 
 class FolderSegmentSink:
-    """A folder of pictures, made in folders of some each; what is done stays."""
+    """Writes a folder of pictures in segments, each a folder of some pictures. Finished segments are kept."""
 
     def __init__(self, final: Path, source: Source, folder: SegmentFolder) -> None:
         self.final, self._folder = final, folder
@@ -23,7 +23,7 @@ class FolderSegmentSink:
         self._number, self._frames = len(folder.segments), 0
 
     def write(self, frame: np.ndarray, ticket: FrameInfo) -> tuple[str, ...]:
-        """Write one frame (H, W, 3); sentences on what its file cannot keep."""
+        """Write one frame (H, W, 3); return a sentence on each thing that its file cannot keep."""
         folder = self._folder.unfinished(self._number)
         folder.mkdir(exist_ok=True)
         unkept = pictures.write_picture(folder / ticket.name, frame, ticket.extras)
@@ -33,7 +33,7 @@ class FolderSegmentSink:
         return unkept
 
     def close(self) -> None:
-        """Give the frames their final place; other files that are there already stay."""
+        """Move the frames to the final folder. Other files in it stay."""
         if self._frames:
             self._end(self._folder.unfinished(self._number))
         sink = FolderSink(self.final, self._folder.joined(""))
@@ -47,7 +47,7 @@ class FolderSegmentSink:
             raise
 
     def abandon(self) -> None:
-        """Remove what is not whole."""
+        """Remove the unfinished segment."""
         self._folder.remove_from(self._number)
 
     def _end(self, folder: Path) -> None:

@@ -1,8 +1,8 @@
-"""A file that is made in segments, so that little is lost when the job is cut off: see :mod:`restill.video.journal`.
+"""Segments of an output, so that an interrupted job loses little: see :mod:`restill.video.journal`.
 
-A segment is some seconds of the picture, encoded for itself, so that one more or less changes no other. Its packets lie
-in a file with a checksum; the last step puts them, and all else of the source, into the output. A folder of frames is
-made in folders of some frames.
+A segment of a video is some seconds of the picture, encoded independently of the others. Its packets are in a file with
+a checksum. The last step joins the segments and the other streams of the source. A segment of a folder of frames is a
+folder of some frames.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from restill.errors import RestillError
 from restill.video.info import VideoInfo
 from restill.video.segment_folder import SEGMENT_SUFFIX, SegmentFolder
 
-FRAMES, FEWEST, PIXELS = 240, 24, 1280 * 720  # of a segment: so many at this size, fewer of larger frames
-FIRST = 48  # frames of the first segment: an early stop on a slow machine keeps something, too
+FRAMES, FEWEST, PIXELS = 240, 24, 1280 * 720  # frames of a segment up to PIXELS; fewer for larger frames
+FIRST = 48  # frames of the first segment, so that an early stop on a slow machine keeps something
 _MAGIC = b"restill segment 1\n"
 _PACKET = struct.Struct("<qqqqqBI")  # pts, dts, duration, time base, is a keyframe, bytes
-_NONE = -(2**63)  # a time that is not known
+_NONE = -(2**63)  # an unknown time
 
 
 def segment_frames(height: int, width: int, number: int = 1) -> int:
-    """How many frames a segment has: 240, fewer of frames that are larger than 1280x720, at least 24; the first has 48.
+    """The number of frames of a segment: 240; for frames above 1280x720 fewer, but at least 24; 48 in the first.
 
     Args:
         height: Lines of the source's frames.
         width: Pixels across.
-        number: Which segment it is, from 0.
+        number: The number of the segment, from 0.
     """
     full = max(FEWEST, min(FRAMES, FRAMES * PIXELS // (height * width)))
     return full if number else min(FIRST, full)
 
 
 def kept_frames(journal_folder: Path, info: VideoInfo) -> int:
-    """How many frames the parts of a journal hold, by their number; nothing is read."""
+    """The number of frames in the segments of a journal, computed from the number of segments."""
     parts = sum(path.suffix == SEGMENT_SUFFIX for path in journal_folder.glob("*"))
     frames = sum(segment_frames(info.height, info.width, number) for number in range(parts))
     return min(frames, info.expected_frames or frames)
@@ -53,13 +53,13 @@ def kept_frames(journal_folder: Path, info: VideoInfo) -> int:
 
 @dataclass(frozen=True)
 class Head:
-    """What a segment says of itself.
+    """The description at the end of a segment.
 
     Attributes:
-        frames: How many it holds.
+        frames: The number of its frames.
         height: Lines of its frames, as stored.
         width: Pixels across.
-        deep: They had 16 bits.
+        deep: Whether they had 16 bits.
     """
 
     frames: int
@@ -69,7 +69,7 @@ class Head:
 
 
 class Writer:
-    """A segment's packets, into a file that is whole once it is closed without an error."""
+    """Writes the packets of a segment to a file, which is complete after :meth:`close`."""
 
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO = path.open("wb")
@@ -77,13 +77,13 @@ class Writer:
         self._file.write(_MAGIC)
 
     def write(self, packet: av.Packet) -> None:
-        """One packet."""
+        """Write one packet."""
         data, base = bytes(packet), packet.time_base
         times = [_NONE if time is None else time for time in (packet.pts, packet.dts, packet.duration)]
         self._write(_PACKET.pack(*times, base.numerator, base.denominator, packet.is_keyframe, len(data)) + data)
 
     def close(self, head: Head) -> None:
-        """The end, onto the disk."""
+        """Write the description and flush the file to the disk."""
         text = json.dumps(vars(head)).encode()
         self._write(_PACKET.pack(_NONE, _NONE, _NONE, 0, 0, 0, len(text)) + text)
         self._file.write(struct.pack("<I", self._check))
@@ -92,8 +92,8 @@ class Writer:
         self._file.close()
 
     def abandon(self) -> None:
-        """Close the file as it is."""
-        with suppress(OSError):  # what is still to be written may be what the disk has no room for
+        """Close the unfinished file."""
+        with suppress(OSError):  # the disk may be full
             self._file.close()
 
     def _write(self, data: bytes) -> None:
@@ -102,10 +102,10 @@ class Writer:
 
 
 def read_segment(path: Path) -> Iterator[av.Packet | Head]:
-    """A segment's packets in their order, then its head.
+    """Read the packets of a segment in order, then its description.
 
     Raises:
-        RestillError: The file is not what was written; this may come after packets.
+        RestillError: The file is damaged. This may be raised after some packets.
     """
     with path.open("rb") as file:
         check, whole = 0, path.stat().st_size
@@ -119,7 +119,7 @@ def read_segment(path: Path) -> Iterator[av.Packet | Head]:
             return data
 
         if file.read(len(_MAGIC)) != _MAGIC:
-            raise RestillError(f"'{path}' is no segment of this version of restill")
+            raise RestillError(f"'{path}' is not a segment of this version of restill")
         while True:
             pts, dts, duration, over, under, key, size = _PACKET.unpack(take(_PACKET.size))
             if size > whole:
@@ -139,7 +139,7 @@ def read_segment(path: Path) -> Iterator[av.Packet | Head]:
 
 
 def frames_done(folder: SegmentFolder) -> int:
-    """How many frames a journal's parts hold; a part that is damaged goes, and all after it."""
+    """The number of frames in the segments of a folder. A damaged segment and all later ones are removed."""
     done = 0
     for number, part in enumerate(folder.segments):
         try:
@@ -157,7 +157,7 @@ def _frames_of(part: Path) -> int:
 
 
 def head_of(part: Path) -> Head:
-    """What a segment says of itself, once all of it was read."""
-    (head,) = deque(read_segment(part), maxlen=1)  # not all packets at once
+    """Read a whole segment and return its description."""
+    (head,) = deque(read_segment(part), maxlen=1)  # keeps one packet at a time
     assert isinstance(head, Head)  # noqa: S101 - it comes last, or an error came
     return head

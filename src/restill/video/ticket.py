@@ -1,4 +1,4 @@
-"""What a frame carries from the input to the output beside its pixels."""
+"""The data that accompanies a frame from the input to the output."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from restill.video.picture_extras import NOTHING, Extras
 
 @dataclass(frozen=True)
 class FrameInfo:
-    """What a frame carries beside its pixels.
+    """The data that accompanies a frame.
 
     Attributes:
-        pts: Time of presentation, in the source's time base.
-        duration: How long it is shown, in the same unit; 0 when nobody knows.
-        name: The name of its file in a folder of results, such as ``000001.png``.
-        file: The name of its picture file; empty for a video's frame.
-        extras: What its picture file holds beside the pixels.
+        pts: Presentation time, in the source's time base.
+        duration: How long it is shown, in the same unit; 0 if unknown.
+        name: Its file name in a folder of results, such as ``000001.png``.
+        file: The name of its picture file; empty for a frame of a video.
+        extras: What its picture file contains besides pixels.
     """
 
     pts: int

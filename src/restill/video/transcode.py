@@ -23,12 +23,12 @@ from restill.video.sinks import open_sink
 
 @dataclass(frozen=True)
 class Summary:
-    """What was done.
+    """The result of :func:`transcode`.
 
     Attributes:
         output: The file or folder that was written.
-        frames: How many frames it holds.
-        seconds: How long it took.
+        frames: The number of its frames.
+        seconds: The duration of the work.
     """
 
     output: Path
@@ -37,7 +37,7 @@ class Summary:
 
     @property
     def fps(self) -> float:
-        """Frames done in a second."""
+        """Frames per second of the work."""
         return self.frames / max(self.seconds, 1e-9)
 
 
@@ -52,29 +52,26 @@ def transcode(
     job: ResumableJob | None = None,
     limits: Limits = USUAL,
 ) -> Summary:
-    """Send every frame of a source through a function and write the result with everything else of the source.
+    """Send every frame of a source through a function and write the result with the other content of the source.
 
-    Times, sound, subtitles, chapters, metadata, rotation, pixel aspect, color tags and bit depth are kept. The
-    output appears under its name only when it is whole.
+    A video keeps times, sound, subtitles, chapters, metadata, rotation, pixel aspect, color tags and bit depth; a
+    warning names whatever the output cannot hold. The output gets its name only when it is complete.
 
     Args:
-        src: A video file, a folder of frames or a picture; or one that :func:`open_source` opened, which stays open.
+        src: A video file, a folder of frames or a picture; or an open source, which stays open.
         dst: A video file, a picture, or a folder (a name without extension) for PNG frames.
         process: Takes an iterator of frames (H, W, 3) RGB, uint8, or uint16 for sources over 8 bits, upright, and
-            gives exactly one frame for each, in order. It may read ahead. The size may change, once for all frames.
+            yields exactly one frame for each, in order. It may read ahead. It may change the size of all frames alike.
         settings: How to encode.
-        overwrite: Whether an output that exists may be replaced.
+        overwrite: Replace an existing output.
         on_frame: Called after each frame.
-        job: Work in segments, of which those that are done stay when this is cut off, and go on after them. Then
-            ``process`` may depend on no more than ``job.context`` frames before each; the first so many of what it
-            gives are thrown away, and ``on_frame`` is not called for what was done before.
-        limits: What the source may have at most, where it is not open yet.
-
-    Returns:
-        What was done.
+        job: Write in segments and continue after the finished ones. Finished segments are kept if the work is
+            interrupted. The result of ``process`` for a frame may depend on at most ``job.context`` earlier frames.
+            ``on_frame`` is not called for frames that were finished before.
+        limits: The limits for a source that is not open yet.
 
     Raises:
-        RestillError: The input cannot be read, the output not be written, or ``process`` loses or adds a frame.
+        RestillError: The input cannot be read, the output cannot be written, or ``process`` loses or adds a frame.
     """
     began = time.monotonic()
     settings = settings or EncodeSettings()
@@ -89,7 +86,7 @@ def transcode(
         try:
             frames = run_pipeline(src, sink, process, on_frame, job, losses)
             if not dst.is_dir():
-                check_output(path, dst, overwrite)  # something may have come there meanwhile
+                check_output(path, dst, overwrite)  # another program may have written it meanwhile
             with output_errors(dst, job):
                 sink.close()
             losses.say()
@@ -100,32 +97,32 @@ def transcode(
 
 
 def check_output(src: Path, dst: Path, overwrite: bool) -> None:
-    """Refuse an output that Restill does not write, that would harm a file or that cannot be made.
+    """Refuse an output that Restill cannot write or that would replace a file.
 
     Raises:
-        RestillError: Its ending is unknown, it is the input or a device, it exists already, or its folder is missing or
-            cannot be written to.
+        RestillError: Its extension is unknown, it is the input or a device, it exists already, or its folder is
+            missing or not writable.
     """
     if dst == STDOUT:
         return
-    if dst.exists() and dst.samefile(src):  # by another name or a link, too
-        raise RestillError(f"'{dst}' is the input itself, which is never changed; name another output")
+    if dst.exists() and dst.samefile(src):  # also by another name or a link
+        raise RestillError(f"'{dst}' is the input itself, which Restill never changes; name another output")
     if is_pipe(dst):
-        raise RestillError(f"'{dst}' is no file but a pipe or a device; '-o -' writes to standard output")
+        raise RestillError(f"'{dst}' is a pipe or a device; use '-o -' to write to standard output")
     if dst.suffix and not dst.is_dir() and dst.suffix.lower() not in SUFFIXES and not is_picture(dst):
         raise RestillError(
-            f"'{dst}' ends in {dst.suffix}, which Restill does not write; end it in {', '.join(SUFFIXES)} or a "
-            f"picture's ending, or put a slash at its end for a folder"
+            f"'{dst}' ends in {dst.suffix}, which Restill does not write; use {', '.join(SUFFIXES)} or a "
+            f"picture's extension, or end the name in a slash for a folder"
         )
     if dst.is_file() and not dst.suffix:
-        raise RestillError(f"'{dst}' is a file without an ending, where a folder of frames would go; name another")
+        raise RestillError(f"'{dst}' is a file; a name without an extension is a folder of frames; name another output")
     taken = any(dst.iterdir()) if dst.is_dir() else dst.exists()
     if taken and not overwrite:
         into = f", or write '{dst}/' to put the result into it" if dst.is_dir() else ""
         raise RestillError(f"'{dst}' exists already; add --overwrite to replace it, or name another output{into}")
     folder = dst.absolute().parent
     if not folder.is_dir():
-        raise RestillError(f"the folder '{folder}' does not exist; make it first, or name another output")
+        raise RestillError(f"the folder '{folder}' does not exist; create it first, or name another output")
     try:
         with TemporaryFile(dir=folder):
             pass

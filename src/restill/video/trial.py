@@ -1,7 +1,7 @@
-"""A trial before any work: the whole output with a few packets of each stream, written to memory and read back.
+"""Try an output before the work: write it to memory with a few packets of each stream, and read it back.
 
-What the muxer does not take is found here, not after the last frame. Each stream of the source is copied; or, where the
-container does not take it, sound is encoded anew; or it is left out. Nothing of the last two goes without a sentence.
+This finds what the muxer refuses before the first frame, not after the last. Each stream of the source is copied. If the
+container cannot hold it, sound is re-encoded and other streams are left out. A note names each of these.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from restill.video import sound
 from restill.video.copying import ATTACH, COPY, described, is_cover, is_video, others
 from restill.video.decode import FrameInfo, Source, VideoSource, read_packets
 from restill.video.encoder import PictureEncoder
-from restill.video.mux import Failure, Muxer, is_of_the_disk, told, why
+from restill.video.mux import Failure, Muxer, failure_reason, ffmpeg_errors, is_of_the_disk
 from restill.video.opening import first_stream, open_video
 from restill.video.readback import lost, read_back
 from restill.video.settings import MUXERS, EncodeSettings
 
-_PACKETS = 4  # of each stream: enough for what a muxer looks at
-_MOST_PACKETS, _MOST_BYTES = 4000, 32 << 20  # of the source, read to find them
+_PACKETS = 4  # packets per stream: enough for the checks of a muxer
+_MOST_PACKETS, _MOST_BYTES = 4000, 32 << 20  # the most to read from the source to find them
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an output is made of.
+    """How to write an output.
 
     Attributes:
-        ways: What becomes of each other stream of the source, by its index.
-        covers: The pictures of those that become attachments.
-        notes: Sentences on what the output does not keep.
-        timecode: Whether the output can have the source's timecode.
+        ways: How to write each other stream of the source, by its index.
+        covers: The pictures of the covers that become attachments, by the same index.
+        notes: Sentences that name what the output does not keep.
+        timecode: Whether the output can hold the source's timecode.
     """
 
     ways: Mapping[int, str]
@@ -50,10 +50,10 @@ class Plan:
 
 
 def plan(final: Path, source: Source, settings: EncodeSettings) -> Plan:
-    """Try an output, and find what becomes of each stream of the source.
+    """Try an output and decide how to write each stream of the source.
 
     Raises:
-        RestillError: Not even the picture alone can be written.
+        RestillError: Even the picture alone cannot be written.
     """
     if not isinstance(source, VideoSource):
         return _Trial(final, source, settings, None, None, _Samples({}, whole=True)).plan()
@@ -67,13 +67,13 @@ def plan(final: Path, source: Source, settings: EncodeSettings) -> Plan:
 
 
 def can_reopen(source: VideoSource) -> bool:
-    """Whether a source is a file, which can be read from its beginning again; a pipe cannot."""
+    """Whether a source is a file, which can be read again; a pipe cannot."""
     return source.info.path.is_file()
 
 
 @dataclass(frozen=True)
 class _Samples:
-    """The first packets of each stream, by its index; and whether they are all there is in the file."""
+    """The first packets of each stream, by its index; and whether they are all packets of the file."""
 
     packets: Mapping[int, list[av.Packet]]
     whole: bool
@@ -101,10 +101,10 @@ class _Trial:
             self._covers = {
                 cover.index: bytes(self._packets[cover.index][0]) for cover in covers if self._packets[cover.index]
             }
-        self._lost: list[str] = []  # by the last trial that went well
+        self._lost: list[str] = []  # from the last successful trial
 
     def plan(self) -> Plan:
-        """The most that can be written: all at once, or else one stream after the other."""
+        """Try all streams at once; if that fails, add one stream after the other."""
         notes: list[str] = []
         streams = []
         for stream in self._streams:
@@ -147,19 +147,19 @@ class _Trial:
                 continue
             cannot = f"a {MUXERS[self._suffix]} file cannot hold it ({refusals[0]})"
             if stream.index in ways:
-                notes.append(f"{described(stream)} is encoded anew as {sound.name(ways[stream.index])}: {cannot}")
+                notes.append(f"{described(stream)} is re-encoded as {sound.name(ways[stream.index])}: {cannot}")
             else:
                 more = "" if self._suffix == ".mkv" else "; a .mkv holds most"
                 notes.append(f"{described(stream)} is left out: {cannot}{more}")
         return ways
 
     def _try(self, ways: Mapping[int, str]) -> str | None:
-        """Write and close all that, and read it back; the reason where it does not work."""
+        """Write these streams to memory and read them back; the reason if that fails."""
         made, info = io.BytesIO(), self._source.info
         encoder = PictureEncoder(self._final, self._source, self._settings, timecode=self._timecode)
         frame = np.zeros((info.height, info.width, 3), np.uint16 if info.bit_depth > 8 else np.uint8)
         stored = encoder.stored(frame)
-        with told() as sentences:
+        with ffmpeg_errors() as sentences:
             muxer = Muxer(made, self._suffix, info, encoder, self._container, self._picture, ways, self._covers)
             try:
                 muxer.start(*stored.shape[:2], deep=stored.dtype == np.uint16)
@@ -177,10 +177,10 @@ class _Trial:
                 failed = error
             else:
                 failed = None
-        return why(failed, sentences) if failed is not None else self._read_back(made, ways, encoder.tags)
+        return failure_reason(failed, sentences) if failed is not None else self._read_back(made, ways, encoder.tags)
 
     def _read_back(self, made: io.BytesIO, ways: Mapping[int, str], tags: dict[str, str]) -> str | None:
-        """Keep what a trial holds; the reason where that is less than was written."""
+        """Read a trial back and record what it lost; the reason if a stream is missing."""
         sent = [stream for stream in self._streams if stream.index in ways]
         sent = [stream for stream in sent if stream.type == "attachment" or self._packets.get(stream.index)]
         before = self._picture.index if self._picture else 0
@@ -189,17 +189,17 @@ class _Trial:
         if isinstance(held, str):
             return held
         if missing := Counter(["video", *(stream.type for stream in sent)]) - held.kinds:
-            return f"no {' or '.join(missing)} stream is in the file then"
+            return f"no {' or '.join(missing)} stream is in the written file"
         self._lost = lost(self._source.info, self._picture, tags, sent, held, self._suffix)
         return None
 
 
 def _samples(container: InputContainer, picture: Stream, packets: Iterable[av.Packet]) -> _Samples:
-    """The first packets of each stream but the picture's, as far as a bounded reading finds them."""
+    """The first packets of each stream except the picture, from a limited part of the source."""
     streams = list(others(container, picture))
     found: dict[int, list[av.Packet]] = {stream.index: [] for stream in streams}
     missing = {stream.index for stream in streams if stream.type != "attachment"}
-    size, whole = 0, isinstance(packets, Iterator)  # a list is of a pipe, which goes on
+    size, whole = 0, isinstance(packets, Iterator)  # a list comes from a pipe, which has more packets
     try:
         for count, packet in enumerate(packets):
             if not missing or count > _MOST_PACKETS or size > _MOST_BYTES:
@@ -209,13 +209,13 @@ def _samples(container: InputContainer, picture: Stream, packets: Iterable[av.Pa
                 found[packet.stream_index].append(packet)
                 if len(found[packet.stream_index]) == _PACKETS:
                     missing.remove(packet.stream_index)
-    except (FFmpegError, OSError):  # damage is told when it is reached
+    except (FFmpegError, OSError):  # damage is reported when it is reached
         return _Samples(found, whole=False)
     return _Samples(found, whole)
 
 
 def _copied(packet: av.Packet) -> av.Packet:
-    """A packet that muxing may change; the next trial needs the other."""
+    """A copy of a packet, because muxing changes packets and the next trial needs the original."""
     copy = av.Packet(bytes(packet))
     copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
     copy.is_keyframe = packet.is_keyframe
