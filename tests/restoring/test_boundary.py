@@ -101,7 +101,7 @@ def test_a_batch_goes_on_and_says_one_sentence(tmp_path, monkeypatch, restill, c
         assert done.status == 1, (error(), done)
         assert len(about) == 2, (error(), done.err)  # the sentence; and the last line, which lists what failed
         assert about[0].startswith("error: '")
-        assert about[1].startswith("error: 1 of 3 could not be restored")
+        assert about[1].startswith("error: 1 of 3 inputs failed")
         assert "Traceback" not in done.err
         assert len(done.out.splitlines()) == 2
         made = {path.name for path in (tmp_path / str(number)).iterdir()}

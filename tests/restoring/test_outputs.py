@@ -34,13 +34,13 @@ MADE: list[tuple[str, str, str]] = [
     ("a.mp4 b.mp4 -o full", "full/b.mp4", ""),
     ("a.mp4 b.mp4", "b.derained.mp4", ""),
     ("frames -o frames/inside.mp4", "frames/inside.mp4", ""),
-    ("a.mp4 --fps 30 -o out.mp4", "out.mp4", "--fps is for folders of frames"),
+    ("a.mp4 --fps 30 -o out.mp4", "out.mp4", "--fps applies to folders of frames"),
     ("a.mp4 --codec h265 -o out.mp4", "out.mp4", ""),
 ]
 REFUSED: list[tuple[str, str]] = [
     ("a.mp4 -o clean.foo", "'clean.foo' ends in .foo, which Restill does not write; use .mp4"),
     ("a.mp4 -o clip.v1", "ends in .v1"),
-    ("a.mp4 -o 2024.05.01", "put a slash at its end for a folder"),
+    ("a.mp4 -o 2024.05.01", "end the name in a slash for a folder"),
     ("a.mp4 -o x.heic", "x.heic"),
     ("a.mp4 -o x.gif", "ends in .gif"),
     ("a.mp4 -o x.ts", "ends in .ts"),

@@ -188,7 +188,7 @@ def test_default_outputs_have_an_ending_that_is_written(tmp_path):
         assert default_output(tmp_path / name, "x").name == result
     stored().save(tmp_path / "a", "PNG")
     assert default_output(tmp_path / "a", "x").name == "a.x.png"
-    with pytest.raises(RestillError, match=r"Restill makes no \.heic; write a \.jpg or a \.png"):
+    with pytest.raises(RestillError, match=r"Restill does not write \.heic; use \.jpg or \.png"):
         transcode(tmp_path / "a", tmp_path / "out.heic", same)
 
 

@@ -196,11 +196,11 @@ def test_sizes_that_differ_are_photographs_or_refused(tmp_path):
     write_picture(folder / "q.png", noise(5, 60, 60))
     differ = r"'p0\.png' is 96x72, 'q\.png' 60x60"
     assert "have different sizes ('p0.png' is 96x72" in decide(open_source(folder), None, to_folder=True)
-    with pytest.raises(RestillError, match=f"{differ}; leave --clip out"):
+    with pytest.raises(RestillError, match=rf"{differ}\); remove --clip"):
         decide(open_source(folder), False, to_folder=True)
     with pytest.raises(RestillError, match=f"different sizes: {differ}; name a folder"):
         restore(folder, tmp_path / "out.mp4", "min-median", quiet=True)
-    with pytest.raises(RestillError, match=r"q\.png' is 60x60 .*--pictures restores each for itself"):
+    with pytest.raises(RestillError, match=r"q\.png' is 60x60 .*--pictures to restore each separately"):
         list(read_frames(folder))
 
 

@@ -118,7 +118,7 @@ def test_a_pixel_format_that_is_asked_for(tmp_path, form, codec):
 
 def test_wrong_pixel_formats_are_refused(tmp_path):
     src = folder(tmp_path / "in")
-    with pytest.raises(RestillError, match=r"pixel format 'rgb24' is unknown; they are yuv420p, .*yuv444p10le"):
+    with pytest.raises(RestillError, match=r"pixel format 'rgb24' is unknown; the formats are yuv420p, .*yuv444p10le"):
         EncodeSettings(pixel_format="rgb24")
     with pytest.raises(RestillError, match=r"prores has no yuv420p; choose --codec from h264, hevc"):
         run(src, tmp_path / "out.mov", codec="prores", pixel_format="yuv420p")

@@ -77,15 +77,15 @@ def test_settings(clip, tmp_path):
     src, deep = clip("a.mp4"), clip("deep.mp4", pix_fmt="yuv420p10le")
     out = tmp_path / "b.mp4"
     refused(src, out, "codec 'h266' is unknown; the codecs are h264", codec="h266")
-    refused(src, out, "preset 'quick' is unknown; from fast to thorough: ultrafast", preset="quick")
+    refused(src, out, "preset 'quick' is unknown; the presets, from fast to thorough, are ultrafast", preset="quick")
     refused(src, out, "crf -1 is below 0", crf=-1)
     refused(src, out, "crf 60 is not on the scale of h264, 0 to 51", crf=60)
-    refused(src, tmp_path / "b.mkv", "ffv1 has no crf", codec="ffv1", crf=10)
+    refused(src, tmp_path / "b.mkv", "ffv1 has a fixed quality", codec="ffv1", crf=10)
     refused(src, tmp_path / "b.webm", r"a \.webm file cannot hold h264; it holds vp9, av1", codec="h264")
     refused(src, out, "a .mp4 file cannot hold prores", codec="prores")
     refused(deep, out, "vp9 would cut the input's 10 bits to 8; choose --codec from h264", codec="vp9")
     refused(src, out, "fps 'many' is not a number", fps="many")
-    refused(src, out, "fps 0 is not above 0", fps="0")
+    refused(src, out, "fps 0 must be above 0", fps="0")
 
 
 def test_frames_of_a_folder_must_be_alike(tmp_path):
@@ -93,5 +93,5 @@ def test_frames_of_a_folder_must_be_alike(tmp_path):
     folder.mkdir()
     write_picture(folder / "1.png", picture(0, 32, 24))
     write_picture(folder / "2.png", picture(0, 30, 24))
-    with pytest.raises(RestillError, match=r"2\.png' is 30x24 with 8 bits, the first frame of its folder 32x24"):
+    with pytest.raises(RestillError, match=r"2\.png' is 30x24 with 8 bits, but the first frame is 32x24"):
         list(read_frames(folder))

@@ -108,7 +108,7 @@ def test_an_end_that_fails_without_a_reason_costs_the_other_streams(tmp_path, mo
 
     def fails(self):
         self.at = None
-        if self._carried and isinstance(self._file, str):  # the trial goes well
+        if self._copied and isinstance(self._file, str):  # the trial goes well
             raise av.error.ArgumentError(22, "Invalid argument")
         close(self)
 

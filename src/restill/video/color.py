@@ -1,8 +1,7 @@
-"""YUV to RGB and back, by the file's own tags, so that going there and back changes nothing one can see.
+"""Convert YUV to RGB and back by the color tags of the file, without a visible difference.
 
-8 bits with color at half the resolution (4:2:0), as nearly all files have it, is done by OpenCV, which is faster than
-FFmpeg; its luma is FFmpeg's within a level, and color between two samples is interpolated a little otherwise.
-Everything else is done by FFmpeg.
+OpenCV converts 8 bits with 4:2:0 chroma, the format of nearly all files, because it is faster than FFmpeg. Its luma is
+within one level of FFmpeg's, and it interpolates chroma slightly differently. FFmpeg converts all other formats.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ FULL, LIMITED = int(ColorRange.JPEG), int(ColorRange.MPEG)
 
 @dataclass(frozen=True)
 class ColorTags:
-    """What a stream says of its colors, as H.273 numbers; 2 is "not said" (0 for the range)."""
+    """The color tags of a stream as H.273 numbers; 2 is "unspecified" (0 for the range)."""
 
     matrix: int = UNSPECIFIED
     range: int = 0
@@ -51,19 +50,19 @@ class ColorTags:
 
 
 def guessed_matrix(height: int) -> int:
-    """What players take an untagged picture for: BT.709 from 720 lines on, BT.601 below."""
+    """The matrix that players assume for an untagged picture: BT.709 from 720 lines on, BT.601 below."""
     return BT709 if height >= 720 else SMPTE170M
 
 
 class Converter:
     """Converts frames of one stream between its YUV format and RGB, both ways with the same matrix and range.
 
-    A converter belongs to one thread.
+    Use a converter in one thread only.
 
     Args:
         tags: The stream's color tags.
         height: Coded lines, from which an untagged matrix is guessed.
-        deep: RGB is 16 bits a channel instead of 8.
+        deep: RGB has 16 bits per channel instead of 8.
     """
 
     def __init__(self, tags: ColorTags, height: int, deep: bool) -> None:
@@ -72,14 +71,14 @@ class Converter:
         self._known, self._full = known, tags.range == FULL
         self._range = ColorRange.JPEG if self._full else ColorRange.MPEG
         self._deep = deep
-        self._format = "rgb48le" if deep else "gbrp"  # FFmpeg makes planes sooner than triples, of the same values
-        # accurate rounding and full chroma take out a bias of one grey level; with 16 bits they only do harm
+        self._format = "rgb48le" if deep else "gbrp"  # FFmpeg converts to planes faster, with the same values
+        # accurate rounding and full chroma remove a bias of one gray level in 8 bits; with 16 bits they add errors
         fine = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
         self._how = Interpolation.BICUBIC | (0 if deep else fine)
         self._reformatter = VideoReformatter()
 
     def to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
-        """A decoded frame as (H, W, 3) RGB, uint8 or uint16 (full scale)."""
+        """Convert a decoded frame to (H, W, 3) RGB, uint8 or uint16 (full scale)."""
         if frame.format.name in ("yuv420p", "yuvj420p") and not self._deep:
             full = self._full or frame.format.name == "yuvj420p"
             return _to_rgb(frame, _matrices(self._known, full)[1])
@@ -94,7 +93,7 @@ class Converter:
         return rgb.to_ndarray()  # type: ignore[return-value]
 
     def from_rgb(self, frame: np.ndarray, pix_fmt: str) -> av.VideoFrame:
-        """(H, W, 3) RGB, uint8 or uint16, as a frame of the given format."""
+        """Convert (H, W, 3) RGB, uint8 or uint16, to a frame of the given format."""
         if pix_fmt == "yuv420p" and frame.dtype == np.uint8:
             return _from_rgb(frame, _matrices(self._known, self._full)[0])
         rgb = av.VideoFrame.from_ndarray(frame, format="rgb48le" if frame.dtype == np.uint16 else "rgb24")
@@ -110,7 +109,7 @@ class Converter:
 
 @cache
 def _matrices(matrix: int, full: bool) -> tuple[np.ndarray, np.ndarray]:
-    """RGB to YUV and back, (3, 4) each, of values 0-255: three weights and what is added."""
+    """RGB to YUV and back, (3, 4) each, for values 0-255: three weights and an offset."""
     kr, kb = _KR_KB[matrix]
     luma = np.array([kr, 1 - kr - kb, kb])
     blue, red = np.array([0, 0, 1]), np.array([1, 0, 0])
@@ -122,7 +121,7 @@ def _matrices(matrix: int, full: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _planes(frame: av.VideoFrame) -> list[np.ndarray]:
-    """The frame's own memory: (H, W), and twice (ceil(H/2), ceil(W/2)), uint8."""
+    """Views of the frame's memory: (H, W) and twice (ceil(H/2), ceil(W/2)), uint8."""
     return [np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width] for p in frame.planes]  # type: ignore[arg-type]
 
 

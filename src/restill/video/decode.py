@@ -1,4 +1,4 @@
-"""Frames out of a video file, a folder of frames or a picture: one at a time, upright, with their times."""
+"""Read the frames of a video file, a folder of frames or a picture one at a time, upright and with their times."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from restill.video.timing import FrameTimes, Timeline
 
 
 class VideoSource:
-    """A video file opened for reading; frames come upright, packets of the other streams as they are.
+    """An open video file. Gives upright frames, and the packets of the other streams unchanged.
 
     Attributes:
-        info: What it holds.
-        limits: What it may have at most.
+        info: The description of the file.
+        limits: The limits for the file.
         container: The open file.
-        stream: The picture's.
-        start: When the first frame is shown, in the unit of ``info.time_base``.
-        seen: The kinds of side data of all frames so far.
-        early: The packets of the other streams that came before the first frame.
+        stream: The stream of the picture.
+        start: The time of the first frame, in units of ``info.time_base``.
+        seen: The kinds of side data in the frames so far.
+        early: The packets of the other streams before the first frame.
     """
 
     def __init__(self, path: Path, limits: Limits = USUAL) -> None:
@@ -66,15 +66,15 @@ class VideoSource:
     def frames(
         self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
     ) -> Iterator[tuple[np.ndarray, FrameInfo]]:
-        """Every frame with its ticket, in the order of presentation.
+        """Yield every frame with its ticket, in the order of presentation.
 
         Args:
-            on_packet: Given each packet of the other streams, when it comes by.
-            clock: Told what "decode" and "color" (to RGB) take.
+            on_packet: Called with each packet of the other streams.
+            clock: Measures "decode" and "color" (to RGB).
             start: Leave out so many frames; they are decoded all the same, for seeking is not exact.
 
         Raises:
-            RestillError: A part of the file cannot be decoded, or it goes on beyond a limit.
+            RestillError: A part of the file cannot be decoded, or the file is over a limit.
         """
         info, began = self.info, None
         self._listen(on_packet)
@@ -99,7 +99,7 @@ class VideoSource:
             yield picture, FrameInfo(pts, frame.duration or 0, f"{count:06d}.png")
 
     def other_packets(self) -> Iterator[av.Packet]:
-        """The packets of the other streams, in the order of the file; nothing is decoded.
+        """Yield the packets of the other streams in the order of the file, without decoding.
 
         Raises:
             RestillError: The file is damaged.
@@ -113,9 +113,9 @@ class VideoSource:
             raise RestillError(f"'{self.info.path}' is damaged: {reason(error)}") from error
 
     def _listen(self, on_packet: Callable[[av.Packet], None] | None) -> None:
-        """From now on give the packets of the other streams to a function, or skip them.
+        """Call a function with the packets of the other streams from now on, or skip them.
 
-        They are read all the same, since their times tell where the file's clock starts again.
+        They are read in both cases, because their times show where the file's clock restarts.
         """
         self._on_packet = on_packet or _skip
         for packet in self.early:
@@ -141,11 +141,11 @@ class VideoSource:
 
 
 def _skip(packet: av.Packet) -> None:
-    """Nobody wants it."""
+    """Ignore a packet."""
 
 
 def read_packets(container: InputContainer, picture: VideoStream) -> Iterator[av.Packet]:
-    """All packets of an open file, with their times in the output; an empty one at the end of each stream."""
+    """Yield all packets of an open file with their times in the output, and an empty one at the end of each stream."""
     timeline = Timeline.of(container, picture)
     for packet in container.demux():
         if packet.size or packet.dts is not None:
@@ -154,8 +154,7 @@ def read_packets(container: InputContainer, picture: VideoStream) -> Iterator[av
 
 
 def _without_header(packet: av.Packet) -> av.Packet:
-    """A packet without a new header for its codec, as joined FLV has it;
-    lists all tracks twice."""
+    """A packet without a new codec header, such as joined FLV files contain."""
     if not packet.has_sidedata("new_extradata"):
         return packet
     copy = av.Packet(bytes(packet))
@@ -175,13 +174,13 @@ def open_source(path: str | Path, fps: Fraction = DEFAULT_FPS, limits: Limits = 
 
     Args:
         path: What to open.
-        fps: Frames a second of a folder, which does not say.
-        limits: What it may have at most.
-        rotate: Turn its frames clockwise by 0, 90, 180 or 270 degrees, after its display matrix has been applied. They
-            are a source without a display matrix then.
+        fps: Frames per second of a folder.
+        limits: The limits for the source.
+        rotate: Turn its frames clockwise by 0, 90, 180 or 270 degrees, after its display matrix is applied. The source
+            has no display matrix then.
 
     Raises:
-        RestillError: It is missing, cannot be read, has no picture in it, or is over a limit.
+        RestillError: The source is missing, cannot be read, has no picture, or is over a limit.
     """
     path = Path(path)
     video = kind_of(path) == "video"
@@ -192,7 +191,7 @@ def open_source(path: str | Path, fps: Fraction = DEFAULT_FPS, limits: Limits = 
 
 
 def _turn(source: Source, degrees: int) -> None:
-    """Turn what comes out of a source, and what it says of itself."""
+    """Rotate the frames of a source and update its description."""
     info = source.info
     source.orientation = info.orientation.clockwise(degrees)
     quarter = source.orientation.transpose
@@ -208,17 +207,17 @@ def _turn(source: Source, degrees: int) -> None:
 
 
 def read_frames(path: str | Path, limits: Limits = USUAL) -> Iterator[np.ndarray]:
-    """Read frames one at a time, whatever they are stored in.
+    """Read the frames of a video, a folder or a picture one at a time.
 
     Args:
         path: A video file, a folder of frames (natural order: frame2 before frame10) or one picture.
-        limits: What it may have at most.
+        limits: The limits for the source.
 
     Yields:
-        (H, W, 3) RGB, upright; uint8, or uint16 at full scale (value / 65535) for more than 8 bits a channel.
+        (H, W, 3) RGB, upright; uint8, or uint16 at full scale (value / 65535) for more than 8 bits per channel.
 
     Raises:
-        RestillError: It is missing, cannot be read, or has no picture in it.
+        RestillError: The source is missing, cannot be read, or has no picture.
     """
     with closing(open_source(path, limits=limits)) as source:
         for frame, _ in source.frames():

@@ -1,4 +1,4 @@
-"""The picture on its way into a video file: encoded, with the times, tags and colors of its source."""
+"""Encode the picture of a video file with the times, tags and colors of its source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from restill.video.settings import CODECS, MP4, EncodeSettings
 from restill.video.sidedata import x265_params
 
 _TURNING = (".mp4", ".m4v", ".mov", ".mkv")  # containers that hold a display matrix
-_IN_ORDER = 2  # frames: so few have no B-frame, and x265 gives them a decoding time that it never set
+_IN_ORDER = 2  # So few frames have no B-frames, and x265 leaves their decoding times unset.
 
 
 class PictureEncoder:
@@ -30,15 +30,15 @@ class PictureEncoder:
 
     Args:
         final: The output; its extension chooses the container.
-        source: Where the frames come from.
+        source: The source of the frames.
         settings: How to encode.
-        clock: Told what "color back" (from RGB) and "encode" take.
-        timecode: Whether the output gets the source's timecode.
+        clock: Measures "color back" (from RGB) and "encode".
+        timecode: Write the source's timecode to the output.
 
     Attributes:
-        notes: Sentences on what the output cannot keep of the picture, once :meth:`stored` was called.
+        notes: Sentences that name what the output cannot keep of the picture; set by :meth:`stored`.
         tags: The tags of the picture's stream.
-        timecode: As it was given.
+        timecode: The argument of this name.
 
     Raises:
         RestillError: The settings do not fit the container or the input.
@@ -65,14 +65,14 @@ class PictureEncoder:
         if isinstance(source, VideoSource):
             self.tags = without(
                 keep_metadata(source.stream.metadata), "alpha_mode", "timecode"
-            )  # it has no transparency
+            )  # the output has no transparency
             tracks = [stream for stream in source.container.streams if is_timecode(stream)]
             code = next(filter(None, map(timecode_of, (source.stream, *tracks))), "")
             if timecode and code:
                 self.tags["timecode"] = code
 
     def stored(self, frame: np.ndarray) -> np.ndarray:
-        """A frame (H, W, 3) as it lies in the file, which may turn it when it is shown, and may need an even size."""
+        """A frame (H, W, 3) as the file stores it: rotated if the file has a display matrix, padded to an even size."""
         frame = self._info.orientation.as_stored(frame) if self._turns else frame
         pixels = self._pixels(frame.shape[1], frame.shape[0])
         self.notes = (*self._info.lost, *pixels.notes)
@@ -97,9 +97,9 @@ class PictureEncoder:
         stream.colorspace, stream.color_range = tags.matrix, tags.range
         stream.color_primaries, stream.color_trc = tags.primaries, tags.transfer
         if self._codec == "av1":
-            os.environ.setdefault("SVT_LOG", "1")  # errors only; it talks to stderr on its own
+            os.environ.setdefault("SVT_LOG", "1")  # only errors: the encoder writes to stderr itself
         if self._codec == "hevc" and self._suffix in MP4:
-            stream.codec_context.codec_tag = "hvc1"  # the tag that Apple's players ask for
+            stream.codec_context.codec_tag = "hvc1"  # Apple's players need this tag
         if info.matrix is not None and self._turns:
             stream.set_display_matrix(info.matrix)
         stream.metadata.update(stream_tags(output, self.tags))
@@ -110,7 +110,7 @@ class PictureEncoder:
         return stream
 
     def encode(self, frame: np.ndarray, ticket: FrameInfo) -> list[av.Packet]:
-        """One stored frame; the packets that are ready."""
+        """Encode a stored frame and return the packets that are ready."""
         with self._clock("color back"):
             coded = self._converter.from_rgb(frame, self._pix_fmt)
         coded.pts, coded.time_base = ticket.pts, self._info.time_base
@@ -120,7 +120,7 @@ class PictureEncoder:
             return self._timed(self._stream.encode(coded))
 
     def flush(self) -> list[av.Packet]:
-        """What is still inside the encoder, which is done then."""
+        """End the encoder and return its remaining packets."""
         with self._clock("encode"):
             packets = self._timed(self._stream.encode(None))
         if self._count <= _IN_ORDER:
@@ -140,7 +140,7 @@ class PictureEncoder:
 
 
 def output_tags(info: VideoInfo, height: int) -> ColorTags:
-    """The color tags of the output: the input's, and where it had none what makes players show the same."""
+    """The color tags of the output: those of the input, or ones with which players show the same colors."""
     if info.kind != "video":
         return ColorTags(color.BT709, color.LIMITED, color.BT709, color.BT709)
     tags = info.color

@@ -1,7 +1,7 @@
-"""How a file says its picture is to be turned: the display matrix, and turning frames upright and back.
+"""Rotate frames upright by the display matrix or the EXIF orientation, and back.
 
-A phone held upright stores its frames lying on their side and writes a matrix that tells players to turn them.
-Networks must see the world upright (rain falls down), so frames are turned before them and turned back after.
+A phone that is held upright stores rotated frames and a matrix with which players rotate them. Networks need upright
+frames, because rain falls down. So frames are rotated before the network and back after it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Orientation:
-    """One of the eight ways to lay a picture on its side or back: transpose first, then the flips."""
+    """One of the eight orientations of a picture: a transposition, then flips."""
 
     transpose: bool = False
     horizontal_flip: bool = False
     vertical_flip: bool = False
 
     def upright(self, frame: np.ndarray) -> np.ndarray:
-        """Turn a stored frame (H, W, 3) the way it is to be seen; the result is contiguous."""
+        """Turn a stored frame (H, W, 3) upright; the result is contiguous."""
         if self.transpose:
             frame = frame.transpose(1, 0, 2)
         return np.ascontiguousarray(self._flip(frame))
@@ -33,7 +33,7 @@ class Orientation:
         return np.ascontiguousarray(frame)
 
     def clockwise(self, degrees: int) -> Orientation:
-        """This one, and then turned clockwise by 0, 90, 180 or 270 degrees."""
+        """This orientation with a further clockwise rotation by 0, 90, 180 or 270 degrees."""
         turned = self
         for _ in range(degrees // 90):
             turned = Orientation(not turned.transpose, not turned.vertical_flip, turned.horizontal_flip)
@@ -44,7 +44,7 @@ class Orientation:
 
     @property
     def degrees(self) -> int:
-        """By how much a player turns the picture clockwise: 0, 90, 180 or 270 (flips aside)."""
+        """The clockwise rotation in a player, without flips: 0, 90, 180 or 270 degrees."""
         if self.transpose:
             return 90 if self.horizontal_flip else 270
         return 180 if self.vertical_flip else 0
@@ -55,7 +55,7 @@ def from_matrix(matrix: tuple[int, ...] | None) -> Orientation:
 
     Args:
         matrix: Nine fixed-point integers (a, b, u, c, d, v, x, y, w); a stored point (p, q) is shown at
-            (a p + c q + x, b p + d q + y). None is no matrix.
+            (a p + c q + x, b p + d q + y). None means no matrix.
 
     Returns:
         The orientation; upright for a matrix that is not a multiple of a quarter turn.

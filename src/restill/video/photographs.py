@@ -1,4 +1,4 @@
-"""Whether a folder of pictures is a clip, or photographs that have nothing in common with their neighbors."""
+"""Decide whether a folder of pictures is a clip or a collection of unrelated photographs."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from restill.video.picture_source import PictureSource
 from restill.video.pictures import to_8_bits
 from restill.video.survey import Survey
 
-PAIRS = 5  # of neighbors, from all over the folder
-MOST_ACROSS = 4 * FLOW_LINES  # pixels of the small pictures that are compared
-CLOSE = 1.5  # pixels of the small pictures, between a pixel and where the flow there and back leads
+PAIRS = 5  # pairs of neighbors to compare, spread over the folder
+MOST_ACROSS = 4 * FLOW_LINES  # width limit of the small pictures that are compared, in pixels
+CLOSE = 1.5  # pixels of the small pictures: the largest error of the flow there and back for a match
 # The least share of such pixels in a clip: the median of the pairs. Of 117 clips the lowest median was 0.53; of 414
 # pairs of neighbors in folders of photographs, in order and shuffled, the highest share was 0.19, of 99 % below 0.06.
 IN_COMMON = 0.2
 
 
 def decide(source: Source, alone: bool | None, *, to_folder: bool) -> str:
-    """Let a source be seen as photographs, where that is asked for or where its pictures say so.
+    """Treat a source as photographs if that is set or if its pictures are unrelated.
 
     Args:
-        source: What is restored.
-        alone: True for photographs, False for a clip, None for what the pictures say.
-        to_folder: The results go into a folder, where each may have a size of its own.
+        source: The source to restore.
+        alone: True for photographs, False for a clip, None to decide by the pictures.
+        to_folder: Whether the results go into a folder, where sizes may differ.
 
     Returns:
-        A line on what was noticed; empty where nothing was, or where it was asked for.
+        A line on the decision; empty for a clip, or if the decision was set.
 
     Raises:
-        RestillError: Pictures differ in size, and what is asked for needs them alike.
+        RestillError: Pictures differ in size, and a clip or the output needs one size.
     """
     if not isinstance(source, PictureSource):
         source.info = replace(source.info, alone=bool(alone))
@@ -47,7 +47,7 @@ def decide(source: Source, alone: bool | None, *, to_folder: bool) -> str:
         return ""
     name, differing = source.info.path, source.survey.differing
     if differing and alone is False:
-        raise RestillError(f"'{name}' is no clip, whose frames have one size: {differing}; leave --clip out")
+        raise RestillError(f"'{name}' is not a clip: its pictures have different sizes ({differing}); remove --clip")
     if differing and not to_folder:
         raise RestillError(f"'{name}' holds pictures of different sizes: {differing}; name a folder for the results")
     line = ""
@@ -58,15 +58,15 @@ def decide(source: Source, alone: bool | None, *, to_folder: bool) -> str:
             line = "neighboring pictures have nothing in common (--clip restores them as a clip)"
     if line or alone:
         source.see_as_photographs()
-    return f"'{name}': each picture is restored for itself, because {line}" if line else ""
+    return f"'{name}': each picture is restored separately, because {line}" if line else ""
 
 
 def are_unlike(found: Survey, limits: Limits) -> bool:
-    """Whether most neighbors, of some that are looked at, have nothing in common after alignment.
+    """Whether most of some pairs of neighbors have nothing in common after alignment.
 
     Args:
         found: At least two pictures, of one size.
-        limits: What they may have at most.
+        limits: The limits for the pictures.
     """
     count = len(found.sizes)
     starts = sorted({round(at) for at in np.linspace(0, count - 2, min(PAIRS, count - 1))})
@@ -80,11 +80,11 @@ def _pair(found: Survey, start: int, limits: Limits) -> list[np.ndarray]:
 
 
 def in_common(one: np.ndarray, other: np.ndarray) -> float:
-    """How much of one picture is found in the other, from 0 to 1: where the flow there and the flow back agree.
+    """The share of a picture that is also in the other, from 0 to 1: where forward and backward flow agree.
 
     Args:
         one: (H, W, 3) RGB, uint8 or uint16.
-        other: The same.
+        other: (H, W, 3) RGB, uint8 or uint16.
     """
     dis, (a, b) = make_dis(), (_small(one), _small(other))
     there, back = dis_flow(dis, a, b), dis_flow(dis, b, a)  # (h, w, 2)

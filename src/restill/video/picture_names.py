@@ -1,4 +1,4 @@
-"""Which files are pictures, in what order a folder of them is read, and what their results are called."""
+"""Recognize and sort picture files, and name their results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from restill.errors import RestillError
 from restill.video.pipe_names import is_pipe
 
 WRITTEN = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp")
-LOSSY = (".heic", ".heif", ".hif", ".avif")  # photographs, whose results are JPEG
+LOSSY = (".heic", ".heif", ".hif", ".avif")  # the results of these are JPEG
 SUFFIXES = (*WRITTEN, ".apng", *LOSSY)
 RAW = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw")
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"mif2"}
@@ -23,12 +23,12 @@ _LONGEST_NAME = 255  # bytes, in common file systems
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the name is that of a picture."""
+    """Whether a file name has the extension of a picture."""
     return path.suffix.lower() in SUFFIXES
 
 
 def written_suffix(path: Path) -> str:
-    """The ending of a single picture's result: its own where Restill writes it, ``.jpg`` for HEIC and AVIF."""
+    """The extension of a picture's result: its own if Restill writes it, ``.jpg`` for HEIC and AVIF, else ``.png``."""
     suffix = path.suffix.lower()
     if suffix in WRITTEN:
         return path.suffix
@@ -36,7 +36,7 @@ def written_suffix(path: Path) -> str:
 
 
 def brands(head: bytes) -> list[bytes]:
-    """The brands of an ISO file (MP4, HEIC, AVIF), the major one first, from its first bytes; none for another file."""
+    """The brands of an ISO file (MP4, HEIC, AVIF), the major one first, from its first bytes; empty for other files."""
     if head[4:8] != b"ftyp":
         return []
     end = min(int.from_bytes(head[:4]), len(head))
@@ -44,10 +44,10 @@ def brands(head: bytes) -> list[bytes]:
 
 
 def holds_picture(path: Path) -> bool:
-    """Whether a file is a picture, by its name or, where the name does not say, by its first bytes."""
+    """Whether a file is a picture, by its name or else by its first bytes."""
     if is_picture(path):
         return True
-    if is_pipe(path):  # what is looked at there is gone
+    if is_pipe(path):  # reading it would consume its data
         return False
     try:
         with path.open("rb") as file:
@@ -59,16 +59,16 @@ def holds_picture(path: Path) -> bool:
 
 
 def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
-    """Sorts frame2 before frame10."""
+    """A sort key that puts frame2 before frame10."""
     parts = re.split(r"([0-9]+)", path.name.lower())
     return [(0, int(part), "") if number % 2 else (1, 0, part) for number, part in enumerate(parts)], path.name
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder by their names, in natural order; if it has none, those of its only folder that has.
+    """List the pictures of a folder in natural order. If it has none, list those of its only subfolder that has some.
 
     Raises:
-        RestillError: There are none, or several folders in it have some, or it cannot be read.
+        RestillError: There are none, several subfolders have some, or the folder cannot be read.
     """
     found = _pictures(folder)
     if not found:
@@ -89,10 +89,10 @@ def _no_pictures(folder: Path) -> RestillError:
 
 
 def entries(folder: Path) -> list[Path]:
-    """What is in a folder, sorted.
+    """List the entries of a folder in natural order.
 
     Raises:
-        RestillError: It cannot be read.
+        RestillError: The folder cannot be read.
     """
     try:
         return sorted(folder.iterdir(), key=natural_key)
@@ -101,24 +101,24 @@ def entries(folder: Path) -> list[Path]:
 
 
 def is_litter(path: Path) -> bool:
-    """Whether a file is what systems and copying tools leave in folders, by its name."""
+    """Whether a file is one that systems and copying tools leave in folders, by its name."""
     return path.name.startswith("._") or path.name.lower() in (".ds_store", "thumbs.db", "desktop.ini", ".directory")
 
 
 def _pictures(folder: Path) -> list[Path]:
-    # a leading dot marks what copying tools and file managers leave behind
+    # copying tools and file managers leave files that begin with a dot
     return [entry for entry in entries(folder) if is_picture(entry) and not entry.name.startswith(".")]
 
 
 def result_names(files: Sequence[Path], suffixes: Sequence[str]) -> list[str]:
-    """Names for the results of files of one folder: stem and suffix, such as ``f3.png`` for ``f3.jpg``.
+    """Name the results of the files of a folder: stem and suffix, such as ``f3.png`` for ``f3.jpg``.
 
-    No two are alike, even where a file system does not tell capitals from small letters. Where two stems are alike
-    (``f3.jpg`` beside ``f3.png``), the results keep the whole names (``f3.jpg.png``).
+    Names are unique, even on file systems that ignore case. If two files have the same stem (``f3.jpg`` and
+    ``f3.png``), their results keep the whole names (``f3.jpg.png``).
 
     Args:
         files: The files, with different names.
-        suffixes: The ending of each file's result: one dot and what follows.
+        suffixes: The extension of each result, with its dot.
     """
     pairs = list(zip(files, suffixes, strict=True))
     short = [_fitting(file.stem, suffix) for file, suffix in pairs]
@@ -133,7 +133,7 @@ def result_names(files: Sequence[Path], suffixes: Sequence[str]) -> list[str]:
 
 
 def _fitting(stem: str, suffix: str) -> str:
-    """A name that is not longer than names can be: the end of a longer one is a digest of it."""
+    """A file name of at most 255 bytes. The end of a longer one is replaced by a digest."""
     room = _LONGEST_NAME - len(os.fsencode(suffix))
     name = os.fsencode(stem)
     if len(name) > room:
@@ -143,6 +143,6 @@ def _fitting(stem: str, suffix: str) -> str:
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
-    """Some names and a count: "'a', 'b', 'c' and 7 more"."""
+    """The first names and the number of the others: "'a', 'b', 'c' and 7 more"."""
     shown = ", ".join(f"'{name}'" for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"

@@ -1,4 +1,4 @@
-"""A folder of pictures, one picture, or a file of several, as a source of frames."""
+"""Read a folder of pictures, one picture, or a file with several pictures as frames."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from restill.video.ticket import FrameInfo
 
 
 class PictureSource:
-    """Pictures as frames, with their times.
+    """Gives pictures as frames with their times.
 
     Args:
         path: A folder or a picture file.
-        fps: Frames a second, where no file says.
-        limits: What the source may have at most.
+        fps: Frames per second if the file does not say.
+        limits: The limits for the source.
 
     Attributes:
-        info: What is in it.
-        orientation: How its pictures are turned.
-        survey: The files.
+        info: The description of the source.
+        orientation: How to turn its pictures upright.
+        survey: The list of its files.
     """
 
     def __init__(self, path: Path, fps: Fraction = DEFAULT_FPS, limits: Limits = USUAL) -> None:
@@ -43,7 +43,7 @@ class PictureSource:
         self.limits = limits
 
     def see_as_photographs(self) -> None:
-        """From now on each picture is one of its own: sizes may differ, and results keep the names of their files."""
+        """Treat the pictures as unrelated: sizes may differ, and results keep the names of their files."""
         width, height = max(self.survey.sizes, key=lambda size: size[0] * size[1])
         self.info = replace(self.info, alone=True, coded_width=width, coded_height=height)
         width, height = (height, width) if self.orientation.transpose else (width, height)
@@ -52,9 +52,9 @@ class PictureSource:
     def frames(
         self, on_packet: Callable[[Any], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
     ) -> Iterator[tuple[np.ndarray, FrameInfo]]:
-        """Every picture from ``start`` on with its ticket; a clock is told what "decode" takes.
+        """Yield every picture from ``start`` on with its ticket; ``clock`` measures "decode".
 
-        Files of the folder that are not read are named in a warning.
+        A warning names the files of the folder that are not read.
 
         Raises:
             RestillError: A picture cannot be read, or differs from the first in size or depth.
@@ -62,7 +62,7 @@ class PictureSource:
         for note in self.survey.notes:
             warnings.warn(note, UserWarning, stacklevel=2)
         names, files, timed = self._names(), self.survey.files, self.survey.timed
-        # where times add up, or files may be left out on the way, frames are counted from the first
+        # times add up and files may be left out: count frames from the first
         begin = 0 if timed or self.info.alone else start
         done, time = begin, float(begin)
         for number, page in clock.over("decode", self._pages(begin)):
@@ -77,7 +77,7 @@ class PictureSource:
             raise RestillError(f"'{self.info.path}' holds no picture that can be read")
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file stays open."""
 
     def _names(self) -> list[str]:
         if self.info.kind == "animation":
@@ -87,7 +87,7 @@ class PictureSource:
         return result_names(files, suffixes)
 
     def _pages(self, start: int) -> Iterator[tuple[int, Page]]:
-        """The pictures from a number on, with their numbers; photographs that cannot be read are named and left out."""
+        """The pictures from a number on, with their numbers. A warning names photographs that cannot be read."""
         if self.info.kind == "animation":
             yield from enumerate(read_pages(self.survey.path, self.limits, start), start)
             return
@@ -102,14 +102,14 @@ class PictureSource:
             yield number, page
 
     def _check(self, number: int, page: Page) -> None:
-        """Frames of a clip are alike."""
+        """Check that a frame of a clip has the size and the depth of the first."""
         info, (height, width) = self.info, page.pixels.shape[:2]
         depth = 16 if page.pixels.dtype == np.uint16 else 8
         if info.alone or ((height, width) == (info.coded_height, info.coded_width) and depth == info.bit_depth):
             return
         name = self.survey.files[number] if info.kind == "folder" else f"picture {number + 1} of {info.path}"
         raise RestillError(
-            f"'{name}' is {width}x{height} with {depth} bits, the first frame of its folder "
-            f"{info.coded_width}x{info.coded_height} with {info.bit_depth}; the frames of a clip are alike; --pictures "
-            "restores each for itself"
+            f"'{name}' is {width}x{height} with {depth} bits, but the first frame is "
+            f"{info.coded_width}x{info.coded_height} with {info.bit_depth}; the frames of a clip must be alike; use "
+            "--pictures to restore each separately"
         )

@@ -1,4 +1,4 @@
-"""Picture files: written here, by Pillow, and PNG and 16 bits by OpenCV; read by :mod:`picture_reading`."""
+"""Write picture files: PNG and 16 bits with OpenCV, others with Pillow."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _PIXEL_CHUNKS = (b"IHDR", b"IDAT", b"IEND")
 
 
 def result_suffix(path: Path) -> str:
-    """The ending of a picture file's result.
+    """The extension of a picture file's result.
 
-    A file of several pictures becomes a ``.mp4`` where it says how long each is shown; else, for the pages of a TIFF,
-    a folder: no ending. Any other becomes what :func:`written_suffix` says.
+    A file with several pictures becomes a ``.mp4`` if it says how long each is shown. Otherwise, as for the pages of a
+    TIFF, it becomes a folder: no extension. For other files see :func:`written_suffix`.
     """
-    with suppress(RestillError):  # it is said where the file is read
+    with suppress(RestillError):  # the error comes when the file is read
         header = read_header(path, Limits(pixels=None))
         if len(header.pages) > 1:
             return ".mp4" if header.timed else ""
@@ -39,7 +39,7 @@ def result_suffix(path: Path) -> str:
 
 
 def to_8_bits(frame: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 as it is; uint16 (white is 65535) rounded to uint8.
+    """Round (H, W, 3) uint16 (white is 65535) to uint8; uint8 stays as it is.
 
     >>> to_8_bits(np.array([0, 128, 129, 65535], np.uint16)).tolist()
     [0, 0, 1, 255]
@@ -48,24 +48,24 @@ def to_8_bits(frame: np.ndarray) -> np.ndarray:
 
 
 def write_picture(path: Path, frame: np.ndarray, extras: Extras = NOTHING) -> tuple[str, ...]:
-    """Write (H, W, 3) RGB, uint8 or uint16; a format of 8 bits gets the rounded upper half of 16.
+    """Write (H, W, 3) RGB, uint8 or uint16. A format with 8 bits gets rounded values.
 
     Args:
-        path: Where to; its suffix chooses the format.
+        path: The file; its extension chooses the format.
         frame: The picture.
-        extras: What the file holds beside it, as far as its format can.
+        extras: The other content to write, as far as the format can hold it.
 
     Returns:
         A sentence on each thing that the format cannot keep.
 
     Raises:
-        RestillError: The file cannot be written, or not in this format.
+        RestillError: The file cannot be written.
     """
     suffix = path.suffix.lower()
     lost: tuple[str, ...] = ()
     if frame.dtype == np.uint16 and suffix not in _DEEP:
         frame, lost = to_8_bits(frame), ("16 bits a channel are cut to 8",)
-    deep_tiff = frame.dtype == np.uint16 and suffix != ".png"  # by OpenCV, which writes pixels only
+    deep_tiff = frame.dtype == np.uint16 and suffix != ".png"  # OpenCV writes only pixels
     fitting, unfit = that_fit("" if deep_tiff else suffix, replace(extras, lost=()))
     data = _encoded(frame, suffix, fitting)
     try:
@@ -76,13 +76,13 @@ def write_picture(path: Path, frame: np.ndarray, extras: Extras = NOTHING) -> tu
 
 
 def check_written(path: Path) -> None:
-    """Refuse a picture's name whose format is read only.
+    """Refuse a picture format that Restill does not write.
 
     Raises:
-        RestillError: It is.
+        RestillError: Restill does not write the format.
     """
     if path.suffix.lower() not in WRITTEN:
-        raise RestillError(f"'{path}' cannot be written: Restill makes no {path.suffix}; write a .jpg or a .png")
+        raise RestillError(f"'{path}' cannot be written: Restill does not write {path.suffix}; use .jpg or .png")
 
 
 def _encoded(frame: np.ndarray, suffix: str, extras: Extras) -> bytes:

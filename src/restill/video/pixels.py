@@ -1,4 +1,4 @@
-"""Which pixel format an output has: by default one that players decode, and as much of the source as that allows."""
+"""Choose the pixel format of an output: by default the one closest to the source that players decode."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from restill.errors import RestillError
 from restill.video.info import VideoInfo
 from restill.video.settings import MP4, EncodeSettings, bits, depth_of, depths, formats, must_play
 
-_PLAYED = {"h264": ("yuv420p",), "prores": (), "ffv1": ()}  # of the other codecs 10 bits too
+_PLAYED = {"h264": ("yuv420p",), "prores": (), "ffv1": ()}  # formats that players decode; for other codecs also 10 bits
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """The pixels of an output.
+    """The pixel format of an output.
 
     Attributes:
         format: FFmpeg's name, one of ``PIXEL_FORMATS``.
-        right: Columns that are added at the right edge, 0 or 1.
-        below: Lines that are added below, 0 or 1.
-        notes: Sentences on what is less than in the source, or may not play.
+        right: Columns to add at the right edge, 0 or 1.
+        below: Lines to add at the bottom, 0 or 1.
+        notes: Sentences on what is reduced, or may not play.
     """
 
     format: str
@@ -31,22 +31,22 @@ class Pixels:
     notes: tuple[str, ...] = ()
 
     def padded(self, frame: np.ndarray) -> np.ndarray:
-        """A frame (H, W, 3) with its last column or line repeated where the format needs an even size."""
+        """Pad a frame (H, W, 3) to an even size, if the format needs it, by repeating its last column or line."""
         if not (self.right or self.below):
             return frame
         return np.pad(frame, ((0, self.below), (0, self.right), (0, 0)), mode="edge")
 
 
 def choose_pixels(settings: EncodeSettings, name: str, path: Path, info: VideoInfo, width: int, height: int) -> Pixels:
-    """The pixels of an output, for frames of a size.
+    """Choose the pixel format of an output for frames of a size.
 
     Args:
-        settings: What the user chose.
-        name: The codec, of ``CODECS``.
+        settings: The settings of the output.
+        name: A codec of ``CODECS``.
         path: The output.
         info: The source.
-        width: Pixels across of the frames, as they are stored.
-        height: Their lines.
+        width: Pixels across of the stored frames.
+        height: Lines of the stored frames.
 
     Raises:
         RestillError: The codec has no format for the source.
@@ -54,7 +54,7 @@ def choose_pixels(settings: EncodeSettings, name: str, path: Path, info: VideoIn
     suffix = path.suffix.lower()
     chosen = settings.pixel_format or _best(settings, name, suffix, info, width, height)
     chroma = chosen[3:6]
-    even = name in ("h264", "hevc")  # they crop in steps of a chroma sample
+    even = name in ("h264", "hevc")  # they crop in steps of one chroma sample
     right = width % 2 if even and chroma != "444" else 0
     below = height % 2 if even and chroma == "420" else 0
     notes = []
@@ -86,7 +86,7 @@ def _best(settings: EncodeSettings, name: str, suffix: str, info: VideoInfo, wid
 
 
 def _loss(settings: EncodeSettings, chosen: str, info: VideoInfo) -> str | None:
-    """What the pixels have less than the source's; said of chroma and bits together."""
+    """A sentence on the bits and the chroma resolution that the output loses; None if it loses none."""
     fewer = []
     depth, shown = depth_of(chosen), info.bit_depth if info.kind == "video" else min(info.bit_depth, 10)
     if depth < shown:

@@ -1,4 +1,4 @@
-"""What a trial output holds, read back: whatever of the source is not in it is named, of whatever kind it is."""
+"""Read a trial output back and name everything in the source that it does not hold."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from restill.video.info import VideoInfo
 from restill.video.opening import reason
 from restill.video.sidedata import is_same, named, sides
 
-_TURNED = "DISPLAYMATRIX"  # where the container has none, the pixels are turned
-# The muxer's own words, or what is said in another way.
+_TURNED = "DISPLAYMATRIX"  # if the container cannot hold it, the pixels are rotated
+# Tags that the muxer sets itself, or that are stored in another way.
 _OWN = {"handler_name", "creation_time", "rotate", "filename", "mimetype", "stereo_mode"}
 _MARKS = {mark: mark.name for mark in Disposition if mark not in (Disposition.default, Disposition.attached_pic)}
 
 
 @dataclass
 class Held:
-    """What an output holds.
+    """The content of an output.
 
     Attributes:
-        kinds: How many streams of each type have something in them.
+        kinds: The number of streams with data, by type.
         sides: The side data of the picture's first frame.
-        chapters: How many.
-        tags: Those of the file.
-        streams: Tags and marks of the streams, the picture's too, by type and in their order; covers left out.
+        chapters: The number of chapters.
+        tags: The tags of the file.
+        streams: Tags and disposition of each stream except covers, by type and in order.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
@@ -42,11 +42,11 @@ class Held:
 
 
 def read_back(made: BinaryIO, place: int) -> Held | str:
-    """Look into an output; a sentence where it cannot be read.
+    """Read an output; return a sentence if that fails.
 
     Args:
         made: The output.
-        place: How many other video streams come before the picture.
+        place: The number of other video streams before the picture.
     """
     held = Held()
     try:
@@ -67,22 +67,22 @@ def read_back(made: BinaryIO, place: int) -> Held | str:
             held.kinds = Counter(sent[index] for index in filled if index in sent)
             held.sides = sides(frames[0])
     except (FFmpegError, IndexError) as error:
-        return f"the file cannot be read then: {reason(error)}"
+        return f"the written file cannot be read: {reason(error)}"
     return held
 
 
 def lost(
     info: VideoInfo, picture: Stream | None, tags: dict[str, str], carried: list[Stream], held: Held, suffix: str
 ) -> list[str]:
-    """Sentences on what a source has and an output has not.
+    """Sentences that name what a source has and an output lacks.
 
     Args:
         info: The source.
-        picture: Its picture's stream; None for pictures.
-        tags: The tags that its picture is to have.
-        carried: Its other streams that are in the output, in their order.
-        held: The output.
-        suffix: Its extension.
+        picture: The stream of its picture; None for picture files.
+        tags: The tags that the picture of the output should have.
+        carried: The other streams that the output has, in order.
+        held: The content of the output.
+        suffix: The extension of the output.
     """
     sentences = []
     kinds = {kind for kind, data in info.sides.items() if not is_same(kind, data, held.sides.get(kind))} - {_TURNED}
@@ -104,7 +104,7 @@ def lost(
 
 
 def left_out(kinds: set[str], suffix: str) -> str:
-    """A sentence on side data that an output does not hold."""
+    """A sentence that names side data that an output does not hold."""
     return f"these are left out, as Restill cannot write them into a {suffix}: {', '.join(named(kinds))}"
 
 
@@ -122,7 +122,7 @@ def _missing(tags: dict[str, str], kept: dict[str, str]) -> list[str]:
 
 
 def _is_kept(key: str, value: str, kept: dict[str, str]) -> bool:
-    if key == "language":  # one language has two codes
+    if key == "language":  # a language has several codes
         return value == "und" or kept.get(key, "und") != "und"
     return kept.get(key) == value
 

@@ -1,4 +1,4 @@
-"""How an output is encoded: codecs, quality and speed, in words a person understands."""
+"""The settings of an output: codec, quality, speed and pixel format."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SUFFIXES = tuple(MUXERS)
 
 @dataclass(frozen=True)
 class Codec:
-    """One video codec.
+    """A video codec.
 
     Attributes:
-        encoder: FFmpeg's name of its encoder.
-        crf: The default quality, or None when the codec has no such scale.
+        encoder: FFmpeg's name for its encoder.
+        crf: The default quality; None if the codec has no such scale.
         worst_crf: The largest value of the scale.
     """
 
@@ -44,28 +44,29 @@ CODECS = {
 }
 
 
-# as others call them
+# other common names
 _OTHER_NAMES = {"h265": "hevc", "x265": "hevc", "libx265": "hevc", "h.265": "hevc", "x264": "h264", "libx264": "h264"}
 _OTHER_NAMES |= {"h.264": "h264", "avc": "h264", "libvpx-vp9": "vp9", "libsvtav1": "av1", "svtav1": "av1"}
-EDITING = ("prores", "ffv1")  # codecs that one chooses for an editor or an archive, not for players
+EDITING = ("prores", "ffv1")  # codecs for editing and archives, not for players
 _DEPTHS = {"": 8, "10le": 10, "12le": 12, "16le": 16}
 PIXEL_FORMATS = tuple(f"yuv{chroma}p{end}" for end in _DEPTHS for chroma in ("420", "422", "444"))
 
 
 @dataclass(frozen=True)
 class EncodeSettings:
-    """What the user may choose about the output.
+    """The settings of an output.
 
     Attributes:
-        codec: A name of ``CODECS``; None takes what suits the container and the input's bit depth.
-        crf: Quality: smaller is better and larger files; None is the codec's default, hard to tell from lossless.
+        codec: A name of ``CODECS``; None chooses by the container and the input's bit depth.
+        crf: Quality. Smaller values give better quality and larger files. None is the codec's default, which is hard
+            to tell from lossless.
         preset: Speed of the encoder, one of ``PRESETS``.
-        fps: Frames a second when the input is a folder of frames, which does not say: a number or "30000/1001".
-        pixel_format: Chroma and bits of the output, such as "yuv444p" or "yuv420p10le"; None is what players decode,
-            see :mod:`restill.video.pixels`.
+        fps: Frames per second of a folder of frames: a number or "30000/1001".
+        pixel_format: Chroma and bits of the output, such as "yuv444p" or "yuv420p10le"; None chooses one that
+            players decode, see :mod:`restill.video.pixels`.
 
     Raises:
-        RestillError: A value is not one of those.
+        RestillError: A value is not valid.
     """
 
     codec: str | None = None
@@ -80,13 +81,17 @@ class EncodeSettings:
         if self.codec is not None and self.codec not in CODECS:
             raise RestillError(f"codec '{self.codec}' is unknown; the codecs are {', '.join(CODECS)}")
         if self.preset not in PRESETS:
-            raise RestillError(f"preset '{self.preset}' is unknown; from fast to thorough: {', '.join(PRESETS)}")
+            raise RestillError(
+                f"preset '{self.preset}' is unknown; the presets, from fast to thorough, are {', '.join(PRESETS)}"
+            )
         if self.pixel_format is not None and self.pixel_format not in PIXEL_FORMATS:
-            raise RestillError(f"pixel format '{self.pixel_format}' is unknown; they are {', '.join(PIXEL_FORMATS)}")
+            raise RestillError(
+                f"pixel format '{self.pixel_format}' is unknown; the formats are {', '.join(PIXEL_FORMATS)}"
+            )
         if self.crf is not None and self.crf < 0:
-            raise RestillError(f"crf {self.crf} is below 0, which is the best quality")
+            raise RestillError(f"crf {self.crf} is below 0; the best quality is 0")
         if not 0 < self.frame_rate <= 1000:
-            raise RestillError(f"fps {self.fps} is not above 0 and at most 1000")
+            raise RestillError(f"fps {self.fps} must be above 0 and at most 1000")
 
     @property
     def frame_rate(self) -> Fraction:
@@ -97,15 +102,15 @@ class EncodeSettings:
             raise RestillError(f"fps '{self.fps}' is not a number such as 25 or 30000/1001") from None
 
     def choose_codec(self, path: Path, info: VideoInfo) -> str:
-        """The codec's name for an output file.
+        """Choose the codec of an output file.
 
         Raises:
-            RestillError: Restill does not write such a file, the container cannot hold the codec, or the codec not
-                the bits or the pixel format.
+            RestillError: Restill does not write such a file, the container cannot hold the codec, or the codec
+                cannot hold the bit depth or the pixel format.
         """
         suffix = path.suffix.lower()
         if suffix not in SUFFIXES:
-            raise RestillError(f"'{path}' must end in {', '.join(SUFFIXES)}, a picture's extension, or be a folder")
+            raise RestillError(f"'{path}' must end in {', '.join(SUFFIXES)}, a picture's extension, or name a folder")
         if self.codec is None:
             # players decode 10 bits as HEVC; few decode them as H.264
             names = ("vp9", "av1") if suffix == ".webm" else ("h264", "hevc", "ffv1")
@@ -138,7 +143,7 @@ class EncodeSettings:
 
     def _checked(self, name: str, suffix: str, info: VideoInfo) -> str:
         codec = CODECS[name]
-        in_stream = name in ("h264", "hevc")  # Matroska could note it too, but PyAV cannot tell it to
+        in_stream = name in ("h264", "hevc")  # Matroska could store it too, but PyAV cannot set it
         if info.sample_aspect not in (None, 1) and not in_stream and suffix not in MP4:
             raise RestillError(
                 f"{name} in a {suffix} cannot keep the input's pixel aspect {info.sample_aspect}; "
@@ -146,7 +151,7 @@ class EncodeSettings:
             )
         if self.crf is not None and self.crf > codec.worst_crf:
             if codec.crf is None:
-                raise RestillError(f"{name} has no crf, its quality is fixed; leave --crf out")
+                raise RestillError(f"{name} has a fixed quality; remove --crf")
             raise RestillError(f"crf {self.crf} is not on the scale of {name}, 0 to {codec.worst_crf}")
         return name
 
@@ -168,40 +173,40 @@ class EncodeSettings:
 
 
 def bits(settings: EncodeSettings, name: str, suffix: str, info: VideoInfo) -> int:
-    """Bits a channel that an output needs for a source, where nobody named a pixel format."""
+    """The bits per channel that an output needs for a source if no pixel format is set."""
     if info.kind == "video" and not info.is_rgb:
         return min(info.bit_depth, 10) if must_play(settings, name, suffix, info) else info.bit_depth
-    # 16 bits are how pictures store more than 8; in a video 10 hold all that can be seen of them
+    # Pictures store more than 8 bits as 16; in a video, 10 bits keep all visible differences.
     return 8 if must_play(settings, name, suffix, info) else min(info.bit_depth, 10)
 
 
 def must_play(settings: EncodeSettings, name: str, suffix: str, info: VideoInfo) -> bool:
-    """Whether an output is for players in general: no Matroska, no codec for editing, not the source's own codec."""
+    """Whether common players must play an output. Not for Matroska, editing codecs and the source's own codec."""
     if suffix == ".mkv" or settings.codec in EDITING:
         return False
     return info.kind != "video" or info.is_rgb or info.codec_family != name
 
 
 def depth_of(pixel_format: str) -> int:
-    """Bits a channel of one of ``PIXEL_FORMATS``."""
+    """The bits per channel of one of ``PIXEL_FORMATS``."""
     return _DEPTHS[pixel_format[7:]]
 
 
 @cache
 def depths(name: str) -> tuple[int, ...]:
-    """The bits a channel that a codec stores, here."""
+    """The bits per channel that a codec supports with the installed FFmpeg."""
     return tuple(sorted({depth_of(form) for form in formats(name)}))
 
 
 @cache
 def formats(name: str) -> frozenset[str]:
-    """Those of ``PIXEL_FORMATS`` that a codec stores, here."""
+    """Those of ``PIXEL_FORMATS`` that a codec supports with the installed FFmpeg."""
     known = av.Codec(CODECS[name].encoder, "w").video_formats or []
     return frozenset(form.name for form in known) & frozenset(PIXEL_FORMATS)
 
 
 @cache
 def _holds(suffix: str, name: str) -> bool:
-    # the muxer alone answers; nothing is written
+    # asks the muxer; writes nothing
     with av.open(io.BytesIO(), "w", format=MUXERS[suffix]) as container:
         return CODECS[name].encoder in container.supported_codecs

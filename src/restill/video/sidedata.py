@@ -1,4 +1,4 @@
-"""What a frame carries beside its pixels: a display matrix, HDR descriptions, captions, EXIF data."""
+"""The side data of frames: display matrix, HDR metadata, captions, EXIF data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import av
 from av.sidedata.sidedata import Type
 
-# FFmpeg's numbers for which PyAV has no name yet (libavutil/frame.h).
+# FFmpeg's types that PyAV does not name yet (libavutil/frame.h).
 _NEWER = {28: "LCEVC", 29: "VIEW_ID", 30: "THREE_D_REFERENCE_DISPLAYS", 31: "EXIF"}
 _WORDS = {
     "A53_CC": "closed captions inside the picture",
@@ -30,15 +30,15 @@ _WORDS = {
     "S12M_TIMECODE": "the timecode inside the picture",
     "VIEW_ID": "the second view of spatial video",
 }
-# These describe how the input was coded, or what a tag of the stream says too.
+# These describe how the input was encoded, or repeat a tag of the stream.
 _OF_THE_CODER = {"MOTION_VECTORS", "VIDEO_ENC_PARAMS", "GOP_TIMECODE", "REGIONS_OF_INTEREST"}
 _MASTERING = "MASTERING_DISPLAY_METADATA"
 _RATIONALS = struct.Struct("<20i")
-_ENCODERS = (b"x264", b"x265", b"Lavc")  # they write their settings as user data
+_ENCODERS = (b"x264", b"x265", b"Lavc")  # encoders that write their settings as user data
 
 
 def _missing(kind: type[Type], number: object) -> Any:
-    """A member for a number that PyAV does not know: without it, one such item hides all others of a frame."""
+    """Add a member for a number that PyAV does not know. Without it, PyAV fails to read all side data of the frame."""
     member = object.__new__(kind)
     member._name_, member._value_ = _NEWER.get(int(str(number)), f"type {number}"), number
     kind._value2member_map_[number] = member
@@ -49,7 +49,7 @@ Type._missing_ = classmethod(_missing)  # type: ignore[assignment, method-assign
 
 
 def sides(frame: av.VideoFrame) -> dict[str, bytes]:
-    """The side data of a frame by FFmpeg's name of each, such as ``DISPLAYMATRIX``; ``type 77`` for an unknown one."""
+    """The side data of a frame by FFmpeg's type names, such as ``DISPLAYMATRIX``; ``type 77`` for an unknown type."""
     container: Any = frame.side_data
     found = {side.type.name: bytes(side) for side in container if side.type.name not in _OF_THE_CODER}
     if any(name in found.get("SEI_UNREGISTERED", b"") for name in _ENCODERS):
@@ -58,20 +58,20 @@ def sides(frame: av.VideoFrame) -> dict[str, bytes]:
 
 
 def named(kinds: set[str]) -> list[str]:
-    """These kinds of side data in words, in a fixed order, each once."""
+    """The names of these kinds of side data for messages, in a fixed order, each once."""
     words = (_WORDS.get(kind, f"the side data '{kind.lower().replace('_', ' ')}'") for kind in sorted(kinds))
     return list(dict.fromkeys(words))
 
 
 def is_same(kind: str, first: bytes, second: bytes | None) -> bool:
-    """Whether two items of side data say the same; some containers round the numbers of a mastering description."""
+    """Whether two items of side data are equal. Some containers round the numbers of the mastering metadata."""
     if second is None or kind != _MASTERING or len(first) != len(second):
         return first == second
     return all(abs(a - b) <= 1e-4 * max(1.0, abs(a)) for a, b in zip(_numbers(first), _numbers(second), strict=True))
 
 
 def x265_params(found: dict[str, bytes]) -> list[str]:
-    """x265's parameters that write the HDR10 descriptions among side data into a picture."""
+    """The parameters with which x265 writes the HDR10 metadata of side data."""
     params = []
     if (mastering := found.get(_MASTERING)) and all(struct.unpack_from("<2i", mastering, _RATIONALS.size)):
         *places, darkest, brightest = (max(0.0, number) for number in _numbers(mastering))

@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures that can be read, and how large they are; every other file has its reason."""
+"""List the readable pictures of a folder with their sizes, and the other files with the reason for each."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Survey:
         kind: "folder", "picture", or "animation": several pictures in one file.
         files: The files, in order.
         sizes: (width, height) of each picture.
-        timed: Each picture is shown for a time of its own, which the file says.
-        left_out: Names of the files that are not read, by the reason.
+        timed: Whether the file says how long each picture is shown.
+        left_out: The names of the files that are not read, by reason.
     """
 
     path: Path
@@ -35,13 +35,13 @@ class Survey:
 
     @property
     def notes(self) -> list[str]:
-        """A sentence for each reason why files are not read."""
+        """A sentence on the files that are not read, for each reason."""
         folder = self.files[0].parent
         return [f"left out of '{folder}': {listed(names)} ({reason})" for reason, names in self.left_out.items()]
 
     @property
     def differing(self) -> str | None:
-        """A clause that names two pictures of different sizes; None where all are alike."""
+        """A clause that names two pictures of different sizes; None if all have the same size."""
         first = self.sizes[0]
         for number, size in enumerate(self.sizes):
             if size != first:
@@ -53,11 +53,11 @@ class Survey:
 
 
 def survey(path: Path, limits: Limits = USUAL) -> Survey:
-    """Look at the headers of a folder of pictures, or of one picture file.
+    """Read the headers of a folder of pictures, or of one picture file.
 
     Args:
         path: The folder or file.
-        limits: What each may have at most.
+        limits: The limits for each picture.
 
     Raises:
         RestillError: No picture in it can be read, or one is over a limit.

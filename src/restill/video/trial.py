@@ -1,7 +1,7 @@
 """Try an output before the work: write it to memory with a few packets of each stream, and read it back.
 
-This finds what the muxer refuses before the first frame, not after the last. Each stream of the source is copied. If the
-container cannot hold it, sound is re-encoded and other streams are left out. A note names each of these.
+This finds what the muxer refuses before the first frame, not after the last. Each stream of the source is copied. If
+the container cannot hold it, sound is re-encoded and other streams are left out. A note names each of these.
 """
 
 from __future__ import annotations
