@@ -44,7 +44,7 @@ def rest(found: GradientNorms) -> list[str]:
             line += f", teacher {teacher:.2f} dB, margin {teacher - student:+.2f} dB"
         lines.append(line)
     for role, size in found.features.items():
-        for side, path in size.places.items():
+        for side, path in size.paths.items():
             squares = size.mean_square[side], size.channel_mean_square[side]
             text = "mean square {:.3g}, squared channel mean {:.3g}".format(*squares)
             lines.append(f"{role} of the {side} ({path}): {text}")

@@ -13,7 +13,7 @@ from restill.distillation import cells
 from restill.distillation import hooks as taps
 from restill.distillation.cells import ConvLSTMCell, down, up
 from restill.distillation.hooks import FeatureHook
-from restill.distillation.scales import Tapped
+from restill.distillation.scales import ObservedNetwork
 from restill.distillation.windows import centre_targets, centre_windows
 from restill.errors import RestillError
 from restill.networks import create
@@ -104,7 +104,7 @@ def test_a_module_that_runs_several_times_needs_a_run():
             "first:input",
             r"3 times in one pass; .*'first@0:input' \(the first\) to 'first@2:input', or 'first@last:input'",
         ),
-        ("first@3", "ran that module 3 times only"),
+        ("first@3", "ran it only 3 times"),
     ):
         with FeatureHook(net, path) as tap:
             net(x)
@@ -129,7 +129,7 @@ def test_a_tap_that_never_ran_says_so():
     net = nn.ModuleDict({"used": nn.ReLU(), "idle": nn.ReLU()})
     with FeatureHook(net, "idle") as tap:
         net["used"](torch.zeros(1))
-    with pytest.raises(RestillError, match="did not run that module"):
+    with pytest.raises(RestillError, match="did not run it"):
         _ = tap.value
 
 
@@ -180,7 +180,7 @@ def test_down_and_up_keep_both_parts_and_odd_sizes():
 @pytest.mark.parametrize("source", ["features", "frames"])
 def test_every_network_shows_its_scales(name: str, source: str):
     net = create(name)
-    tapped = Tapped.of(net, "student", 1)
+    tapped = ObservedNetwork.of(net, "student", 1)
     windows = torch.rand(2, tapped.before + 1 + tapped.after, 3, 32, 48)
     pictures, features = tapped.scales(windows, 3, source)  # type: ignore[arg-type]
     assert torch.equal(pictures[0], net(windows))
@@ -191,11 +191,11 @@ def test_every_network_shows_its_scales(name: str, source: str):
 
 
 def test_without_a_head_the_picture_is_pooled():
-    tapped = Tapped.of(ForeignStudent(), "student", 1, "layers.0")
+    tapped = ObservedNetwork.of(ForeignStudent(), "student", 1, "layers.0")
     pictures, features = tapped.scales(torch.rand(1, 3, 3, 8, 8), 3, "features")
     assert torch.allclose(pictures[1], torch.nn.functional.avg_pool2d(pictures[0], 2))
     assert features[0].shape == (1, 4, 8, 8)
-    with_head = Tapped.of(ForeignStudent(), "student", 1, "layers.1:input", "layers.1")
+    with_head = ObservedNetwork.of(ForeignStudent(), "student", 1, "layers.1:input", "layers.1")
     assert with_head.scales(torch.rand(1, 3, 3, 8, 8), 3, "features")[0][2].shape == (1, 3, 2, 2)
 
 
@@ -210,7 +210,7 @@ def test_a_feature_that_is_no_map_is_refused():
             return window[:, 1]
 
     with pytest.raises(RestillError, match=r"teacher's feature at 'flat' is \(1, 576\); it must be"):
-        Tapped.of(Flat(), "teacher", 1, "flat").scales(torch.rand(1, 3, 3, 8, 8), 1, "features")
+        ObservedNetwork.of(Flat(), "teacher", 1, "flat").scales(torch.rand(1, 3, 3, 8, 8), 1, "features")
 
 
 @pytest.mark.parametrize("module", [taps, cells])

@@ -94,7 +94,7 @@ def test_the_papers_networks_have_four_levels(teacher, student, options, side, e
     wide = {**options, "channels": 2 * options["channels"]}
     method = create_method("slkd", create(teacher, **wide), create(student, **options), 0)
     assert isinstance(method, SLKD)
-    places = method.student_net.places
+    places = method.student_net.paths
     assert len(places["encoder"]) == len(places["decoder"]) == 4  # not Uformer's bottleneck
     assert encoder in (None, places["encoder"])
     losses = method(clip(side, frames=1), 0)
@@ -147,7 +147,7 @@ def test_what_does_not_fit_is_one_sentence():
     small = {"channels": 4, "window": 2}
     with pytest.raises(RestillError, match=r"teacher_b takes sizes that are multiples of 32, but .* of 8"):
         create_method("slkd", *restormers, 0, teacher_b=create("uformer-b", depths=[1] * 9, **small))
-    with pytest.raises(RestillError, match="'decoder' has 1 places in teacher_b but 4 in the student"):
+    with pytest.raises(RestillError, match="'decoder' has 1 paths in teacher_b but 4 in the student"):
         create_method("slkd", *restormers, 0, teacher_b=create("uformer-b", depths=[1] * 3, **small))
     with pytest.raises(RestillError, match="the teacher_b TinyUnet has no spec"):
         create_method("slkd", *restormers, 0, teacher_b=TinyUnet(4))

@@ -108,7 +108,7 @@ def test_features_and_cells_are_told_by_side():
     assert all(size.spread > 0 and size.mean_abs > 0 for size in sizes.values())
     assert not any(cell._forward_hooks for cell in method.modules() if isinstance(cell, ConvLSTMCell))
     (size,) = feature_sizes(method, [clip()]).values()
-    assert size.places == {"teacher": "encoder", "student": "layers.1:input"}
+    assert size.paths == {"teacher": "encoder", "student": "layers.1:input"}
     with torch.no_grad():
         f = method.teacher.encoder(method.shown_to_teacher(clip()).flatten(1, 2))  # (N, C, h, w)
     assert size.mean_square["teacher"] == pytest.approx(f.square().mean().item())

@@ -1,4 +1,4 @@
-"""Distillation methods by name. One line per method; the class is imported when it is asked for."""
+"""Distillation methods by name, one line per method. A method's class is imported on first use."""
 
 from __future__ import annotations
 
@@ -62,25 +62,24 @@ def create_method(
     student_head: str | None = None,
     **options: Any,
 ) -> Method:
-    """A method around a teacher and a student.
+    """Create a method for a teacher and a student.
 
     Args:
-        name: One of :data:`METHODS`; or a class of one's own, a subclass of
+        name: One of :data:`METHODS`; or your own class: a subclass of
             :class:`restill.distillation.paired.Paired`, of :class:`restill.distillation.supervised.Supervised` (no
-            teacher), or of :class:`restill.distillation.method.Method` with a constructor of the same form.
+            teacher), or of :class:`restill.distillation.method.Method` with the same constructor.
         teacher: Will be frozen; None for a method without one.
         student: Will be trained.
         context: Frames at either end of each clip that are only context: the larger of the two networks' own.
-        teacher_feature: Where the method looks in the teacher; its spec's places if not given. A module path
-            ("decoder.3" for what comes out, "head:input" for what goes in), a list of them for a method that looks
-            at several levels, or a dict from role to either. See
-            :mod:`restill.distillation.feature_paths` for the roles.
+        teacher_feature: Paths of the teacher's features, if not its spec's: a module path ("decoder.3" for the
+            output, "head:input" for the input), a list of paths for a method that compares several levels, or a
+            dict from role to either. See :mod:`restill.distillation.feature_paths` for the roles.
         student_feature: The same of the student.
         student_head: Path of the module that turns the student's feature into the picture; its spec's if not given.
         options: The method's own (its ``Options``).
 
     Raises:
-        RestillError: The name, an option or a path is not right, or a teacher is missing or too many.
+        RestillError: The name, an option or a path is wrong, or a teacher is missing or given to a method without one.
     """
     cls: Any = name if isinstance(name, type) else method_class(name)
     checked = _check(cls, options)

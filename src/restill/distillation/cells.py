@@ -1,4 +1,4 @@
-"""The recurrent cell that distillation methods compare networks through, and the guard against its collapse."""
+"""The recurrent cell of CSTD and STD, and the base class that freezes cells when they collapse."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from restill.distillation.processes import mean_over_processes
 from restill.losses.pyramid import pool
 
 State = tuple[Tensor, Tensor]  # (hid, cell), each (B, D, H, W)
-COLLAPSED = 1e-8  # a distillation loss below this says that the cells have learned to say nothing (STD's rule)
+COLLAPSED = 1e-8  # if a distillation loss is below this, the cells have collapsed (STD's rule)
 
 
 class ConvLSTMCell(nn.Module):
-    """One 3x3 convolution gives all four gates.
+    """Convolutional LSTM cell; one 3x3 convolution computes all four gates.
 
     Args:
         inputs: Channels of ``x``.
-        hidden: D, channels of either part of the state.
-        hint: Channels of the extra status that is concatenated with the state; 0 for none.
+        hidden: D, channels of each part of the state.
+        hint: Channels of an extra input that is concatenated with the state; 0 for none.
 
     >>> sum(p.numel() for p in ConvLSTMCell(1).parameters())
     9856
@@ -34,12 +34,12 @@ class ConvLSTMCell(nn.Module):
         self.gates = nn.Conv2d(inputs + hidden + hint, 4 * hidden, 3, padding=1)
 
     def forward(self, x: Tensor, state: State | None = None, hint: Tensor | None = None) -> State:
-        """One step.
+        """Run one step.
 
         Args:
             x: (B, inputs, H, W).
-            state: (hid, cell) of the step before, each (B, D, H, W); zeros where there is none.
-            hint: (B, hint, H, W), when the cell was made for one; zeros where there is none.
+            state: (hid, cell) of the step before, each (B, D, H, W); None means zeros.
+            hint: (B, hint, H, W), if the cell has a hint; None means zeros.
 
         Returns:
             The new (hid, cell). "C" in the papers' equations is the cell, "h" the pair.
@@ -68,12 +68,13 @@ def up(state: State, size: tuple[int, int]) -> State:
 
 
 class GuardedMethod(Method):
-    """A method whose cells learn with the student; they could make its losses zero by saying nothing.
+    """A method whose cells are trained with the student and are frozen when they collapse.
 
-    Once a watched loss is below :data:`COLLAPSED`, the cells are frozen for good, in every process and after a resume.
+    Cells could make the losses zero by giving a constant output. Once a watched loss is below :data:`COLLAPSED`, the
+    cells stay frozen, in every process and after a resume.
 
     Attributes:
-        watched: Names of the losses that tell a collapse.
+        watched: Names of the losses that show a collapse.
     """
 
     watched: ClassVar[tuple[str, ...]]
@@ -81,16 +82,16 @@ class GuardedMethod(Method):
     cells_frozen: Tensor
 
     def guard_cells(self, *cells: nn.Module | None, frozen: bool = False) -> None:
-        """To be called once, in the constructor.
+        """Register the cells; call it once, in the constructor.
 
         Args:
-            cells: What is to be frozen; None is passed over.
-            frozen: They are frozen from the start.
+            cells: The modules to freeze on a collapse; None is skipped.
+            frozen: Freeze them from the start.
         """
         self._cells = tuple(cell for cell in cells if cell is not None)
         self.register_buffer("cells_frozen", torch.tensor(frozen))
-        self._freeze_cells_if_told()
-        self.register_load_state_dict_post_hook(lambda module, keys: self._freeze_cells_if_told())
+        self._apply_freeze()
+        self.register_load_state_dict_post_hook(lambda module, keys: self._apply_freeze())
 
     def after_step(self, losses: dict[str, float]) -> None:
         """Freeze the cells if a watched loss, mean over the processes, is below :data:`COLLAPSED`."""
@@ -99,9 +100,9 @@ class GuardedMethod(Method):
             return
         if mean_over_processes(torch.tensor(values, device=self.cells_frozen.device)).min() < COLLAPSED:
             self.cells_frozen.fill_(True)
-            self._freeze_cells_if_told()
+            self._apply_freeze()
 
-    def _freeze_cells_if_told(self) -> None:
+    def _apply_freeze(self) -> None:
         if self.cells_frozen:
             for cell in self._cells:
                 cell.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""What a step of each method costs beside a step of plain training."""
+"""Measure the cost of a training step of each method, relative to plain training."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from torch import nn
 from restill.distillation import METHODS, create_method, method_class
 from restill.networks import create
 
-RECORD = "costs.json"  # beside this file: what `restill methods --measure` gave once
-FULLY_ON = 10**9  # a step beyond every warm-up
+RECORD = "costs.json"  # beside this file: the recorded result of `restill methods --measure`
+FULLY_ON = 10**9  # a step after every warm-up
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Costs:
     """Forward and backward of one batch, as a multiple of the plain method's, and how that was measured.
 
     Attributes:
-        teacher: Name of the teacher; it runs in every step, and its share is part of the ratio.
+        teacher: Name of the teacher; the ratio includes its run in every step.
         student: Name of the student.
         batch: Samples in a batch.
         crop: Their height and width in pixels.
-        machine: Class of the machine.
-        command: What gives these numbers.
+        machine: Kind of machine.
+        command: The command that gives these numbers.
         ratios: Cost of each method's step over plain's.
     """
 
@@ -49,12 +49,12 @@ class Costs:
         )
 
     def write(self) -> None:
-        """Keep these as the recorded ones."""
+        """Save these as the recorded costs."""
         Path(str(files("restill.distillation").joinpath(RECORD))).write_text(json.dumps(asdict(self), indent=2) + "\n")
 
 
 def recorded() -> Costs:
-    """The costs that were measured when this version was made."""
+    """The costs that were measured for this version."""
     return Costs(**json.loads(files("restill.distillation").joinpath(RECORD).read_text(encoding="utf-8")))
 
 
@@ -66,14 +66,14 @@ def measure(
     repeats: int = 3,
     on_method: Callable[[], Any] | None = None,
 ) -> Costs:
-    """Measure every method on this machine, on one thread; the best of some repeats, plain among them each time.
+    """Measure every method and plain training on this machine, on one thread; take the best of several repeats.
 
     Args:
-        teacher: A name of ``restill networks``; it should show all that methods look at (an encoder and a decoder).
+        teacher: A name from ``restill networks``; it needs every feature that methods use (an encoder and a decoder).
         student: The same.
         batch: Samples in a batch.
         crop: Their height and width in pixels.
-        repeats: Times that each method is measured.
+        repeats: How often each method is measured.
         on_method: Called after each method.
     """
     before = torch.get_num_threads()
@@ -96,7 +96,7 @@ def measure(
 
 
 class _Timed:
-    """A method whose steps are timed, in CPU seconds."""
+    """A method with timed steps, in CPU seconds."""
 
     def __init__(self, name: str, teacher: nn.Module, student: nn.Module) -> None:
         context = max(teacher.spec.frames_before, student.spec.frames_before)  # type: ignore[union-attr]

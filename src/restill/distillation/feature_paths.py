@@ -1,4 +1,4 @@
-"""Where a method looks in a network: module paths by role, from the network's spec or from the user."""
+"""Module paths of the features that a method uses, by role, from the network's spec or from the user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from restill.distillation.hooks import find_module, module_path
 from restill.errors import RestillError
 from restill.networks.spec import NetworkSpec
 
-# A path for everything; several, for several levels; or one of both for each role.
+# one path, a list of paths (levels), or either for each role
 FeaturePaths = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 ROLES = {
@@ -26,33 +26,33 @@ ROLES = {
 def find_feature_paths(
     network: nn.Module, side: str, given: FeaturePaths | None, roles: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
-    """The tap paths of each role that is known.
+    """The module paths of each known role.
 
     Args:
         network: Any module.
         side: "teacher" or "student", for error messages.
-        given: What the user says; it goes before the spec. A path or a list of paths is taken for every role.
-        roles: Those that the method looks at, of :data:`ROLES`.
+        given: The user's paths, which take precedence over the spec. A path or a list of paths applies to every role.
+        roles: Roles that the method uses, of :data:`ROLES`.
 
     Returns:
-        Role to paths; a role that neither the user nor the spec names is absent.
+        Paths by role, without the roles that neither the user nor the spec names.
 
     Raises:
-        RestillError: A role is not the method's, or a path leads nowhere.
+        RestillError: The method does not use a role, or there is no module at a path.
     """
-    places = {role: paths for role in roles if (paths := _from_spec(getattr(network, "spec", None), role))}
+    found = {role: paths for role in roles if (paths := _from_spec(getattr(network, "spec", None), role))}
     if isinstance(given, Mapping):
         unknown = [role for role in given if role not in roles]
         if unknown:
-            known = ", ".join(f"'{role}'" for role in roles) or "no place at all"
-            raise RestillError(f"{side}_feature names the role '{unknown[0]}', but this method looks at: {known}")
-        places |= {role: _paths(paths) for role, paths in given.items()}
+            known = ", ".join(f"'{role}'" for role in roles) or "no feature"
+            raise RestillError(f"{side}_feature names the role '{unknown[0]}', but this method uses: {known}")
+        found |= {role: _paths(paths) for role, paths in given.items()}
     elif given is not None:
-        places |= dict.fromkeys(roles, _paths(given))
-    for paths in places.values():
+        found |= dict.fromkeys(roles, _paths(given))
+    for paths in found.values():
         for path in paths:
             find_module(network, module_path(path))
-    return places
+    return found
 
 
 def _paths(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def _paths(given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _from_spec(spec: NetworkSpec | None, role: str) -> tuple[str, ...]:
-    """A spec's paths for a role, or the nearest that it has."""
+    """The paths of a role in a spec, or of the nearest role that the spec has."""
     if spec is None:
         return ()
     return {

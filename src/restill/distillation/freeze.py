@@ -1,4 +1,4 @@
-"""What of a network stays as it is while the network takes part in training something else."""
+"""Keep a network's weights or statistics fixed while it is used to train another network."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 @contextmanager
 def frozen_weights(network: nn.Module) -> Iterator[None]:
-    """What the network computes meanwhile passes gradients on to its input, and none to its own parameters.
+    """Context manager in which gradients reach the network's input but not its parameters.
 
-    Afterwards those that were trained are trained again, whatever happened in between.
+    On exit, also after an error, the parameters that were trained are trained again.
     """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     for parameter in trained:
@@ -28,7 +28,7 @@ def frozen_weights(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen_statistics(network: nn.Module) -> Iterator[None]:
-    """Batch normalization computes as before, but its running mean and variance do not move."""
+    """Context manager in which the running mean and variance of batch normalization do not change."""
     moving = [m for m in network.modules() if isinstance(m, BATCH_NORMS) and m.training and m.track_running_stats]
     for module in moving:
         module.track_running_stats = False

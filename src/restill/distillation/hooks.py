@@ -16,9 +16,9 @@ _PATH = re.compile(r"(?P<name>[^@:]*)(@(?P<run>\d+|last))?(:(?P<what>input))?")
 
 
 class FeatureHook:
-    """What a module gives, or what goes into it, while the tap is open.
+    """Context manager that records the output of a module, or its input.
 
-    A copy of the tensor stands in for it where a later operation in place (``nn.ReLU(inplace=True)``) changes it.
+    If a later in-place operation (``nn.ReLU(inplace=True)``) changes the tensor, :attr:`value` is a copy from before.
 
     >>> import torch
     >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 3))
@@ -30,9 +30,9 @@ class FeatureHook:
     Args:
         network: Any module; it is not changed.
         path: A module path as :meth:`torch.nn.Module.get_submodule` takes it, for that module's output;
-            ``path:input`` for its first input; "" for the network itself. ``path@0`` is the first run of a module
-            that runs several times in one pass, ``path@1`` the second, ``path@last`` the last; ``path@0:input`` is
-            what went into the first.
+            ``path:input`` for its first input; "" for the network itself. If a module runs several times in one
+            pass, ``path@0`` is its first run, ``path@1`` the second, ``path@last`` the last; ``path@0:input`` is the
+            input of the first.
 
     Raises:
         RestillError: The path has another form, or there is no module at it.
@@ -45,13 +45,13 @@ class FeatureHook:
         parts = _PATH.fullmatch(path)
         assert parts is not None  # noqa: S101 - module_path has checked it
         self._input, self._run = parts["what"] == "input", parts["run"]
-        self._values: list[tuple[Any, Any, int | None]] = []  # what was found, its copy, how often it had been changed
+        self._values: list[tuple[Any, Any, int | None]] = []  # the value, its copy, its version
         self._runs = 0
         self._handles: list[Any] = []
 
     def __enter__(self) -> FeatureHook:
         self._begin()
-        self._handles = [self._network.register_forward_pre_hook(lambda *_: self._begin())]  # each pass counts anew
+        self._handles = [self._network.register_forward_pre_hook(lambda *_: self._begin())]  # count each pass anew
         if self._input:
             handle = self._module.register_forward_pre_hook(
                 lambda module, args, kwargs: self._keep(next(iter((*args, *kwargs.values())), None)), with_kwargs=True
@@ -77,54 +77,54 @@ class FeatureHook:
 
     @property
     def value(self) -> Tensor:
-        """The tensor that was found.
+        """The recorded tensor.
 
         Raises:
-            RestillError: The module has not run, or not that often; it ran several times and the path does not say
-                which run is meant; or what was found is not one tensor.
+            RestillError: The module has not run, or not that often; it ran several times and the path does not name
+                the run; or the value is not one tensor.
         """
         if not self._values:
-            why = "did not run that module" if self._runs == 0 else f"ran that module {self._runs} times only"
-            raise RestillError(f"tap '{self.path}' must find one tensor, but found nothing: the network {why}")
+            why = "did not run it" if self._runs == 0 else f"ran it only {self._runs} times"
+            raise RestillError(f"no feature at '{self.path}': the network {why}")
         if self._run is None and self._runs > 1:
             name, _, what = self.path.partition(":")
             first, last, any_run = (f"'{name}@{run}{':' * bool(what)}{what}'" for run in (0, self._runs - 1, "last"))
             raise RestillError(
-                f"the network runs the module of tap '{self.path}' {self._runs} times in one pass; say which run is "
-                f"meant: {first} (the first) to {last}, or {any_run}"
+                f"the network runs the module '{self.path}' {self._runs} times in one pass; name the run: "
+                f"{first} (the first) to {last}, or {any_run}"
             )
         found, copy, version = self._values[0]
         if not isinstance(found, Tensor):
             raise RestillError(
-                f"tap '{self.path}' must find one tensor, but found a value of type {type(found).__name__}"
+                f"the feature at '{self.path}' must be one tensor, but it is a value of type {type(found).__name__}"
             )
         return copy if version is None or found._version != version else found
 
 
 def _version(tensor: Tensor) -> int | None:
-    """How often a tensor has been changed in place; None in inference mode, where that is not counted."""
+    """How often a tensor was changed in place; None in inference mode, where PyTorch does not count."""
     return None if tensor.is_inference() else tensor._version
 
 
 def module_path(path: str) -> str:
-    """The module path alone of a tap's path: without ``@run`` and ``:input``.
+    """The module path without ``@run`` and ``:input``.
 
     Raises:
-        RestillError: It is not text, or has another form.
+        RestillError: The path is not text, or has another form.
     """
     parts = _PATH.fullmatch(path) if isinstance(path, str) else None
     if parts is None:
         raise RestillError(
-            f"tap {path!r} must be a module path, such as 'body.5'; it may end in '@0', '@1' ... or '@last' (which run "
+            f"{path!r} must be a module path, such as 'body.5'; it may end in '@0', '@1' ... or '@last' (which run "
             "of a module that runs several times) and in ':input'"
         )
     return parts["name"]
 
 
 class FeatureReplacement:
-    """While it is open, modules give other tensors than they made: one network's features in another.
+    """Context manager that replaces the outputs of modules, to put one network's features into another.
 
-    The modules still run; only what they give is replaced, so the rest of the network goes on from there.
+    The modules still run; only their outputs are replaced, and the rest of the network uses the replacements.
 
     >>> import torch
     >>> net = nn.Sequential(nn.Identity(), nn.ReLU())
@@ -134,7 +134,7 @@ class FeatureReplacement:
 
     Args:
         network: Any module; it is not changed.
-        tensors: What each module path is to give.
+        tensors: The output of each module path.
 
     Raises:
         RestillError: There is no module at a path, or the path ends in ``:input`` or ``@run``.
@@ -143,7 +143,9 @@ class FeatureReplacement:
     def __init__(self, network: nn.Module, tensors: dict[str, Tensor]) -> None:
         for path in tensors:
             if module_path(path) != path:
-                raise RestillError(f"features can only be put in a module's place, not at '{path}'; name the module")
+                raise RestillError(
+                    f"features can replace only a module's output, not the value at '{path}'; name the module"
+                )
         self._tensors = {find_module(network, path): tensor for path, tensor in tensors.items()}
         self._handles: list[Any] = []
 
@@ -164,7 +166,7 @@ def find_module(network: nn.Module, path: str) -> nn.Module:
     """The module at a path.
 
     Raises:
-        RestillError: There is none; the sentence names the nearest paths and what stands where the path breaks off.
+        RestillError: There is none; the message names similar paths and the modules at the last level that exists.
     """
     if not path:
         return network

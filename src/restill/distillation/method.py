@@ -1,4 +1,4 @@
-"""What every distillation method is: one module that owns the networks and returns named losses."""
+"""Base class of all distillation methods: a module that owns the networks and returns named losses."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class MethodOptions(BaseModel):
 
 
 class Method(nn.Module):
-    """Owner of the student, of the frozen teacher if there is one, and of what joins them.
+    """A distillation method: the student, the frozen teacher if there is one, and the modules between them.
 
-    A training loop needs to know no more than this: it optimizes the parameters that require a gradient, adds up the
-    losses by weight, calls :meth:`after_step`, and logs losses and :meth:`metrics`. Everything that must survive a
-    resumed run is a parameter or a buffer. Only ``student`` is ever shipped.
+    A training loop optimizes the parameters that require a gradient, sums the weighted losses, calls
+    :meth:`after_step`, and logs the losses and :meth:`metrics`. Everything that a resumed run needs is a parameter or
+    a buffer. Only ``student`` is saved as the result.
 
     Attributes:
-        name: What recipes call it; of a class of one's own the class's name if left out.
-        paper: Where it comes from.
-        needs: What the networks must offer, in words.
-        has_teacher: Its constructor is (teacher, student, context, options, paths), else (student, context, ...).
+        name: Its name in recipes; by default the name of the class.
+        paper: Its source.
+        needs: What it needs from the networks and the data, in words.
+        has_teacher: Its constructor takes (teacher, student, context, options, paths), else (student, context, ...).
         student: The network that is trained.
-        teacher: The network it learns from: frozen, always in eval mode; None when there is none.
+        teacher: The network that the student learns from: frozen, always in eval mode; None if there is none.
         default_weights: Weight of each named loss, 1 where none is given; a recipe may override them.
-        warmup: Steps before it distils at all.
-        shown_clean: Which of "teacher" and "student" are shown clean frames.
-        trains_others: Losses that are for what the method trains beside the student.
+        warmup: Steps before distillation starts.
+        shown_clean: Which of "teacher" and "student" get clean frames as input.
+        trains_others: Losses that train other networks than the student.
     """
 
     name: ClassVar[str]
@@ -80,19 +80,19 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def loss_groups(self, batch: Batch, step: int) -> Iterator[Losses]:
-        """One dict of losses for each optimizer step of this batch; nearly every method has one.
+        """One dict of losses for each optimizer step of this batch; most methods have one step.
 
-        The loop steps the optimizer before it asks for the next. For each name, the sum over the groups is the
-        batch's loss of that name.
+        The loop steps the optimizer before it takes the next dict. The sum of a loss over the dicts is the batch's
+        loss of that name.
         """
         yield self(batch, step)
 
     def shown(self, batch: Batch) -> Tensor:
-        """What the student is shown of a batch: every window, (B*L, K, C, H, W); to validate it."""
+        """The student's input for a batch: every window, (B*L, K, C, H, W). Validation uses it."""
         return self._seen_by(self.student, batch)
 
     def shown_to_teacher(self, batch: Batch) -> Tensor:
-        """What the teacher is shown of a batch: every window, (B*L, K, C, H, W); only where there is a teacher."""
+        """The teacher's input for a batch: every window, (B*L, K, C, H, W); only if there is a teacher."""
         return self._seen_by(self.teacher, batch)
 
     def _seen_by(self, network: nn.Module | None, batch: Batch) -> Tensor:
@@ -101,10 +101,10 @@ class Method(nn.Module):
         return centre_windows(batch, self.context, before, after).flatten(0, 1)
 
     def after_step(self, losses: dict[str, float]) -> None:
-        """Called after each step with the values of its losses."""
+        """Called by the loop after each step, with the values of its losses."""
 
     def metrics(self) -> dict[str, float]:
-        """More numbers to log."""
+        """Further numbers to log."""
         return {}
 
     def train(self, mode: bool = True) -> Method:

@@ -1,7 +1,7 @@
-"""What methods need so that several processes (torchrun) give the result of one process on the whole batch.
+"""Helpers with which several processes (torchrun) give the result of one process on the whole batch.
 
-A loss that is a mean over samples needs none of this: the loop averages gradients. Statistics over the batch, and
-random numbers for each sample, do.
+A loss that is a mean over samples does not need them, because the loop averages gradients. Statistics over the batch
+and random numbers for each sample do.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from torch import distributed as dist
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a tensor over all processes, without gradient; the tensor itself where there is one process.
+    """The mean of a tensor over all processes, without gradient; the tensor itself if there is one process.
 
     Args:
-        value: Any shape, the same in every process, each process's mean over its own samples.
+        value: The mean over this process's samples; any shape, the same in every process.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return value.detach()
@@ -25,7 +25,7 @@ def mean_over_processes(value: Tensor) -> Tensor:
 
 
 def random_rows(*shape: int, like: Tensor) -> Tensor:
-    """Normal random numbers, one row a sample: this process's rows of what one process would have drawn.
+    """Normal random numbers, one row per sample: this process's rows of those that one process would draw.
 
     Args:
         shape: (B, ...), B samples in this process.
@@ -38,26 +38,27 @@ def random_rows(*shape: int, like: Tensor) -> Tensor:
 
 
 def first_row(rows: int) -> int:
-    """Where this process's samples begin in the whole batch, each process having as many ``rows``."""
+    """Index of this process's first sample in the whole batch, if each process has ``rows`` samples."""
     return dist.get_rank() * rows if dist.is_initialized() else 0
 
 
 def all_rows(rows: Tensor) -> Tensor:
     """The rows of all processes, in the order of the whole batch, for losses that compare samples with each other.
 
-    Every process has to make the same loss of them. Then gradients, averaged over the processes as the loop does it,
-    are those of one process: each process's reach its own rows alone, as many times over as there are processes.
+    Every process must compute the same loss from them. The gradient of this process's own rows is multiplied by the
+    number of processes, and the other rows have none. The loop's average over the processes is then the gradient of
+    one process.
 
     Args:
-        rows: (B, ...), this process's; as many in each process.
+        rows: (B, ...), this process's; the same number in each process.
 
     Returns:
-        (B * processes, ...); the tensor itself where there is one process.
+        (B * processes, ...); the tensor itself if there is one process.
     """
     if not dist.is_initialized():
         return rows
     processes = dist.get_world_size()
     every = [torch.empty_like(rows) for _ in range(processes)]
     dist.all_gather(every, rows.detach().contiguous())
-    every[dist.get_rank()] = rows + (processes - 1) * (rows - rows.detach())  # the same value, more gradient
+    every[dist.get_rank()] = rows + (processes - 1) * (rows - rows.detach())  # the same value, a larger gradient
     return torch.cat(every)

@@ -1,4 +1,4 @@
-"""What one network shows to a method: its feature, and its picture, at several scales."""
+"""Run a network and record its features and its picture, at several scales."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ Attention = Literal["sum_of_squares", "sum_of_abs", "max_of_squares"]
 
 
 @dataclass
-class Seen:
-    """What one run of a network showed.
+class NetworkOutput:
+    """Picture and features of one run of a network.
 
     Attributes:
         picture: (N, C, sH, sW).
-        found: What stood at each tap path: (N, C', h, w), or (N, C', T, h, w).
+        features: The feature at each module path: (N, C', h, w), or (N, C', T, h, w).
     """
 
     picture: Tensor
-    found: dict[str, Tensor]
+    features: dict[str, Tensor]
 
 
 @dataclass
-class Tapped:
-    """A network and where to look in it.
+class ObservedNetwork:
+    """A network, and the module paths whose features are recorded when it runs.
 
     Attributes:
         network: Maps (B, K, C, H, W) to (B, C, sH, sW).
         side: "teacher" or "student", for error messages.
         before: Frames of context before the center.
         after: Frames after it.
-        places: Tap paths by role, see :mod:`restill.distillation.feature_paths`.
+        paths: Module paths by role, see :mod:`restill.distillation.feature_paths`.
         head: Path of the module that turns the feature into the picture; None if there is none.
-        residual: The head's output is added to the center frame.
-        upsample: How the center frame is enlarged for that.
-        size_multiple: The network wants heights and widths that are multiples of this.
+        residual: Whether the head's output is added to the center frame.
+        upsample: Interpolation that enlarges the center frame for that.
+        size_multiple: Heights and widths must be multiples of this.
     """
 
     network: nn.Module
     side: str
     before: int
     after: int
-    places: dict[str, tuple[str, ...]]
+    paths: dict[str, tuple[str, ...]]
     head: str | None
     residual: bool
     upsample: str
@@ -71,17 +71,17 @@ class Tapped:
         given: FeaturePaths | None = None,
         head: str | None = None,
         roles: Sequence[str] = ("feature",),
-    ) -> Tapped:
-        """Everything that is not given comes from ``network.spec``; a network without one sees the whole context.
+    ) -> ObservedNetwork:
+        """Take what is not given from ``network.spec``. A network without a spec sees the whole context.
 
         Raises:
-            RestillError: A path leads nowhere.
+            RestillError: There is no module at a path.
         """
         spec: NetworkSpec | None = getattr(network, "spec", None)
-        places = find_feature_paths(network, side, given, roles)
+        paths = find_feature_paths(network, side, given, roles)
         if spec is not None:
-            places.setdefault("feature", (spec.feature,))  # for the coarser pictures
-        if spec is not None and head is None and places["feature"] == (spec.feature,):
+            paths.setdefault("feature", (spec.feature,))  # for the coarser pictures
+        if spec is not None and head is None and paths["feature"] == (spec.feature,):
             head = spec.head
         if head is not None:
             find_module(network, head)
@@ -90,7 +90,7 @@ class Tapped:
             side,
             before=spec.frames_before if spec else context,
             after=spec.frames_after if spec else context,
-            places=places,
+            paths=paths,
             head=head,
             residual=spec.residual if spec else False,
             upsample=spec.upsample if spec else "bilinear",
@@ -98,21 +98,21 @@ class Tapped:
         )
 
     def need(self, *roles: str) -> None:
-        """Fail now, not at the first step, when there is nothing to distil.
+        """Check before training that every role has a path.
 
         Raises:
             RestillError: No path is known for a role.
         """
         for role in roles:
-            if not self.places.get(role):
+            if not self.paths.get(role):
                 what = f"{self.side}_feature" if role == "feature" else f"{self.side}_feature={{'{role}': ...}}"
                 raise RestillError(
-                    f"the {self.side} {class_name(self.network)} has no spec that says where {ROLES[role]} "
-                    f"is found; give {what}, module paths such as 'body.5' or 'head:input'"
+                    f"the {self.side} {class_name(self.network)} has no spec that names {ROLES[role]}; "
+                    f"give {what}, module paths such as 'body.5' or 'head:input'"
                 )
 
-    def run(self, windows: Tensor) -> Seen:
-        """One run of the network, with a tap at every place.
+    def run(self, windows: Tensor) -> NetworkOutput:
+        """Run the network and record the feature at every path.
 
         Args:
             windows: (N, K, C, H, W), sizes that the network takes.
@@ -120,18 +120,18 @@ class Tapped:
         if isinstance(self.network, Adapter) and self.network.frames is None:
             self.network.fit(windows)  # tries the network several times: not while its features are recorded
         with ExitStack() as stack:
-            paths = dict.fromkeys(path for paths in self.places.values() for path in paths)
-            taps = [stack.enter_context(FeatureHook(self.network, path)) for path in paths]
+            paths = dict.fromkeys(path for paths in self.paths.values() for path in paths)
+            hooks = [stack.enter_context(FeatureHook(self.network, path)) for path in paths]
             picture = self.network(windows)
-        return Seen(picture, {tap.path: tap.value for tap in taps})
+        return NetworkOutput(picture, {hook.path: hook.value for hook in hooks})
 
-    def maps(self, seen: Seen, role: str) -> list[Tensor]:
-        """The maps of one role: [(N, C', h, w), ...]. A temporal axis is averaged away.
+    def maps(self, seen: NetworkOutput, role: str) -> list[Tensor]:
+        """The feature maps of one role: [(N, C', h, w), ...]. A temporal axis is averaged.
 
         Raises:
-            RestillError: What was found at a path is not a map.
+            RestillError: The feature at a path is not a map.
         """
-        return [self._map(path, seen.found[path]) for path in self.places.get(role, ())]
+        return [self._map(path, seen.features[path]) for path in self.paths.get(role, ())]
 
     def _map(self, path: str, value: Tensor) -> Tensor:
         if value.dim() == 5:
@@ -144,17 +144,18 @@ class Tapped:
         return value if value.is_complex() or torch.is_autocast_enabled(value.device.type) else value.float()
 
     def scales(self, windows: Tensor, levels: int, source: ScaleSource) -> tuple[list[Tensor], list[Tensor]]:
-        """Pictures and features of every scale, finest first.
+        """Run the network and return pictures and features of every scale, finest first.
 
         Args:
             windows: (N, K, C, H, W), sizes that the network takes.
-            levels: How many scales, each half of the one before.
-            source: "features": one run; the feature, with all its channels, is pooled, and the head turns each into
-                a picture (without a head the picture itself is pooled). "frames": a run per scale, on pooled frames.
+            levels: Number of scales, each half the size of the one before.
+            source: "features": the network runs once, its feature is pooled, and the head turns each pooled feature
+                into a picture (without a head, the picture is pooled). "frames": the network runs on pooled frames,
+                once for each scale.
 
         Returns:
-            pictures [(N, C, sH, sW), ...]; features [(N, C', h, w), ...], empty when no feature is tapped. A picture
-            may be larger than pooling the finest one would make it (padding, at the right and the bottom).
+            pictures [(N, C, sH, sW), ...]; features [(N, C', h, w), ...], empty if no feature is recorded. A
+            picture may be larger than the pooled finest one, because of padding at the right and the bottom.
         """
         if source == "frames":
             runs = [self.run(pad_to_multiple(w, self.size_multiple)) for w in window_pyramid(windows, levels)]
@@ -163,11 +164,11 @@ class Tapped:
         features = [p for f in self.maps(seen, "feature") for p in pyramid(f, levels)]
         return self.pictures(seen, windows, levels), features
 
-    def pictures(self, seen: Seen, windows: Tensor, levels: int) -> list[Tensor]:
+    def pictures(self, seen: NetworkOutput, windows: Tensor, levels: int) -> list[Tensor]:
         """The picture of a run and ``levels - 1`` coarser ones, as :meth:`scales` makes them from features."""
-        if levels == 1 or self.head is None or "feature" not in self.places:
+        if levels == 1 or self.head is None or "feature" not in self.paths:
             return pyramid(seen.picture, levels)
-        has_time = seen.found[self.places["feature"][0]].dim() == 5
+        has_time = seen.features[self.paths["feature"][0]].dim() == 5
         features = pyramid(self.maps(seen, "feature")[0], levels)
         head = find_module(self.network, self.head)
         centres = pyramid(windows[:, self.before], levels)  # (N, C, H, W), ...
@@ -200,18 +201,18 @@ def pad_to_multiple(windows: Tensor, multiple: int) -> Tensor:
     return pad(windows.flatten(0, 1), (0, right, 0, down), mode="replicate").unflatten(0, (n, -1))
 
 
-def common_multiple(*networks: Tapped) -> int:
-    """The size multiple that suits all of them, so that their features cover the same area."""
+def common_multiple(*networks: ObservedNetwork) -> int:
+    """The least common size multiple of the networks, so that their features cover the same area."""
     return lcm(*(network.size_multiple for network in networks))
 
 
 def channel_map(feature: Tensor, agg: str) -> Tensor:
-    """One channel of many (Gao et al., 2018, as CSTD and STD read it), so that any two networks can be compared.
+    """Reduce a feature to one channel (Gao et al., 2018, as CSTD and STD read it), to compare any two networks.
 
     Args:
         feature: (N, C, h, w).
         agg: "mean_sq": (mean over C)^2. "sum_sq": (sum over C)^2, which grows with the square of C. "unit_mean_sq":
-            the first over its own mean over (h, w), which no scale of the feature changes.
+            the first divided by its mean over (h, w), which does not depend on the scale of the feature.
 
     Returns:
         (N, 1, h, w), float32.
@@ -224,11 +225,11 @@ def channel_map(feature: Tensor, agg: str) -> Tensor:
 
 
 def attention_map(feature: Tensor, kind: Attention = "sum_of_squares") -> Tensor:
-    """Where a feature is strong (Zagoruyko and Komodakis, 2017), in the three forms that STD compares.
+    """Attention map: where a feature is strong (Zagoruyko and Komodakis, 2017), in the three forms that STD compares.
 
     Args:
         feature: (N, C, h, w).
-        kind: Over C, see below.
+        kind: How the channels are reduced.
 
     Returns:
         (N, 1, h, w), float32, 0 or more.
@@ -242,12 +243,12 @@ def attention_map(feature: Tensor, kind: Attention = "sum_of_squares") -> Tensor
 
 
 def unit_map(q: Tensor) -> Tensor:
-    """Each map over its own L2 norm, Q / (||Q|| + 1e-6): what is strong where, not how strong; (N, 1, h, w)."""
+    """Divide each map (N, 1, h, w) by its L2 norm + 1e-6, so that it shows where, not how, a feature is strong."""
     return q / (torch.linalg.vector_norm(q, dim=(1, 2, 3), keepdim=True) + 1e-6)
 
 
 def like(teachers: Tensor, students: Tensor) -> Tensor:
-    """The teacher's map (B, 1, h, w) at the size of the student's: areas averaged, or bilinear where it grows."""
+    """Resize the teacher's map to the student's: by area averaging to shrink it, bilinearly to enlarge it."""
     size = (students.shape[-2], students.shape[-1])
     if teachers.shape[-2:] == students.shape[-2:]:
         return teachers

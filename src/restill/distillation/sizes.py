@@ -1,4 +1,4 @@
-"""How large what a method looks at is: features of both networks, and what recurrent cells make of them."""
+"""Measure the size of the features that a method compares, and of the outputs of its recurrent cells."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from torch import Tensor
 from restill.distillation.cells import ConvLSTMCell
 from restill.distillation.method import Method
 from restill.distillation.paired import Paired
-from restill.distillation.scales import Tapped, channel_map
+from restill.distillation.scales import ObservedNetwork, channel_map
 from restill.distillation.windows import Batch
 
 
 @dataclass(frozen=True)
 class FeatureSize:
-    """How large what the method looks at is, at one place of each network.
+    """Size of the features that a method compares, at one path of each network.
 
     Attributes:
-        places: Tap path by side, "teacher" and "student".
+        paths: Module path by side, "teacher" and "student".
         mean_square: Mean over everything of F^2, by side.
-        channel_mean_square: Mean over positions of (mean over channels of F)^2, by side: all that SRKD's and CSTD's
-            maps of one channel see.
+        channel_mean_square: Mean over positions of (mean over channels of F)^2, by side. SRKD and CSTD compare
+            only this.
     """
 
-    places: dict[str, str]
+    paths: dict[str, str]
     mean_square: dict[str, float]
     channel_mean_square: dict[str, float]
 
 
 @dataclass(frozen=True)
 class CellSize:
-    """Whether a recurrent cell says anything, from the C that it gives, (B, D, H, W).
+    """Size of a recurrent cell's output C, (B, D, H, W).
 
     Attributes:
         runs: How often it ran.
         mean_abs: Mean of abs(C).
-        spread: Standard deviation over B, H and W, mean over D, divided by ``mean_abs``; near 0, it says the same
-            everywhere and of every sample: it has collapsed, or what it reads is too small to be seen.
+        spread: Standard deviation over B, H and W, mean over D, divided by ``mean_abs``. Near 0, the output is the
+            same at every position and for every sample: the cell has collapsed, or its input is too small.
     """
 
     runs: int
@@ -51,14 +51,14 @@ class CellSize:
 
 
 def sides(method: Method) -> tuple[str, ...]:
-    """The networks that a method has: "student", and before it "teacher" where there is one."""
+    """The networks of a method: ("teacher", "student"), or ("student",) without a teacher."""
     return ("student",) if method.teacher is None else ("teacher", "student")
 
 
 @torch.no_grad()
 def feature_sizes(method: Method, batches: Sequence[Batch]) -> dict[str, FeatureSize]:
-    """How large both networks' features are at the places that the method looks at, mean over the batches."""
-    nets = {net.side: net for net in vars(method).values() if isinstance(net, Tapped)}
+    """Size of both networks' features that the method uses, mean over the batches."""
+    nets = {net.side: net for net in vars(method).values() if isinstance(net, ObservedNetwork)}
     roles = method.wanted() if isinstance(method, Paired) else getattr(method, "roles", ("feature",))
     sums: dict[tuple[str, int], dict[str, Tensor]] = defaultdict(dict)  # of F^2 and of the squared channel mean, (2,)
     for batch in batches:
@@ -70,7 +70,7 @@ def feature_sizes(method: Method, batches: Sequence[Batch]) -> dict[str, Feature
                     sums[role, place][side] = sums[role, place].get(side, 0.0) + both / len(batches)
     return {
         role if (role, 1) not in sums else f"{role} {place + 1}": FeatureSize(
-            {side: nets[side].places[role][place] for side in by_side},
+            {side: nets[side].paths[role][place] for side in by_side},
             {side: both[0].item() for side, both in by_side.items()},
             {side: both[1].item() for side, both in by_side.items()},
         )
@@ -80,9 +80,9 @@ def feature_sizes(method: Method, batches: Sequence[Batch]) -> dict[str, Feature
 
 @dataclass
 class CellSums:
-    """What :func:`watch_cells` has seen of one cell, run by run: mean of abs(C), and its deviation.
+    """Measurements of one cell by :func:`watch_cells`, run by run: mean of abs(C), and its deviation.
 
-    :meth:`size` is only for a cell that has run.
+    Call :meth:`size` only for a cell that has run.
     """
 
     mean_abs: list[float] = field(default_factory=list)
@@ -95,11 +95,11 @@ class CellSums:
 
 @contextmanager
 def watch_cells(method: Method) -> Iterator[dict[str, CellSums]]:
-    """While it is open, every run of a recurrent cell is counted.
+    """Context manager that measures every run of a recurrent cell.
 
-    Gives:
-        By "module path, side". The side is "teacher" for runs whose result is a constant, "student" for those that
-        gradients go through.
+    Yields:
+        Measurements by "module path, side". The side is "student" for runs with a gradient, "teacher" for those
+        without.
     """
     sums: dict[str, CellSums] = defaultdict(CellSums)
 

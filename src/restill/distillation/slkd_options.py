@@ -1,4 +1,4 @@
-"""The choices of SLKD: what its paper leaves open, and Table IV's switches."""
+"""Options of SLKD: choices that the paper leaves open, and Table IV's switches."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class SLKDOptions(PairedOptions):
-    """Every choice; the defaults are the paper's where it says, and what works where it does not.
+    """Options of SLKD. The defaults are the paper's; where the paper gives no value, they are values that work.
 
     Attributes:
-        alpha1: Weight of the pictures' divergence, (4) L_KL.
+        alpha1: Weight of the divergence of the pictures, (4) L_KL.
         alpha2: Weight of both feature losses, (2) L_NC and (3) L_ET.
-        nc_scale: Another factor of L_NC alone.
-        et_scale: Another factor of L_ET alone.
+        nc_scale: Another factor of L_NC.
+        et_scale: Another factor of L_ET.
         teacher_b: The second teacher: a run's folder or a .safetensors file of Restill, or, from Python, a module.
-            None: the first teacher's own weights, run on the other input.
-        teacher_b_input: What the second teacher sees.
-        pixel_target: What (5) L_pixel compares the student's picture with: the second teacher's, or the clean frame
-            itself ("gt").
-        scm_common: (c, h, w) that all levels are brought to before they are compared; None: the teacher's own size.
-        brisque_scales: 2: half the resolution too, as BRISQUE itself.
-        encoder_loss: How encoders are compared: through BRISQUE's features, or not.
-        decoder_loss: How decoders are compared: through PIQE's features; as they come out of the scale
-            conversion, by the divergence of their softmax ("kl") or by mean squared error ("mse"); or not.
-        tau: Temperature of the softmax that makes features distributions.
-        kl_dir: Whose distribution comes first in L_KL, L_NC and L_ET: "reverse", the student's, as printed; "forward",
-            the teacher's.
-        img_kl: How a picture becomes a distribution in L_KL: its values over their "sum", or their "softmax".
+            None: the first teacher itself, run on the other input.
+        teacher_b_input: Input of the second teacher.
+        pixel_target: Target of the student's picture in (5) L_pixel: the second teacher's picture, or the clean frame
+            ("gt").
+        scm_common: (c, h, w) to which all levels are converted before they are compared; None: the teacher's size.
+        brisque_scales: 2 adds half the resolution, as in BRISQUE.
+        encoder_loss: How encoders are compared: by BRISQUE's features, or "none".
+        decoder_loss: How decoders are compared: by PIQE's features; directly after the scale conversion, by the
+            divergence of their softmax ("kl") or by mean squared error ("mse"); or "none".
+        tau: Temperature of the softmax that turns features into distributions.
+        kl_dir: Which distribution comes first in L_KL, L_NC and L_ET: "reverse": the student's, as in the paper;
+            "forward": the teacher's.
+        img_kl: How a picture becomes a distribution in L_KL: by its values over their "sum", or by a "softmax".
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

@@ -1,4 +1,4 @@
-"""From a batch to the windows that networks see: each frame of a clip with its neighbors."""
+"""Cut a batch into the windows that networks take: each frame of a clip with its neighbors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Batch = Mapping[str, Tensor]
 
 
 def centre_windows(batch: Batch, context: int, before: int, after: int) -> Tensor:
-    """The windows of all centers of a clip, cut to what one network wants.
+    """The windows of all centers of a clip, with the frames that one network takes.
 
     Args:
-        batch: ``degraded`` (B, T, C, H, W), T = L + 2 * context; ``windows`` (B, L, K, C, H, W), where the data
-            warped the neighbors onto each center, is taken instead where it is there.
+        batch: ``degraded`` (B, T, C, H, W), T = L + 2 * context; ``windows`` (B, L, K, C, H, W), with the
+            neighbors aligned to each center, is used instead if the batch has it.
         context: Frames at either end of the clip that are only context.
         before: Frames before the center that this network sees.
         after: Frames after it.
@@ -26,7 +26,7 @@ def centre_windows(batch: Batch, context: int, before: int, after: int) -> Tenso
         (B, L, before + 1 + after, C, H, W).
 
     Raises:
-        RestillError: The network wants more frames than the batch has around its centers.
+        RestillError: The network takes more frames than the batch has around its centers.
     """
     if "windows" in batch:
         windows = batch["windows"]  # (B, L, K, C, H, W)
@@ -40,20 +40,20 @@ def centre_windows(batch: Batch, context: int, before: int, after: int) -> Tenso
 
 
 def clean_windows(batch: Batch, context: int, before: int, after: int, scale: int = 1) -> Tensor:
-    """The windows of all centers with clean frames in them, for networks that are shown the clean input in training.
+    """The windows of all centers with clean frames, for networks that take the clean input in training.
 
     Args:
         batch: ``clean`` (B, T, C, sH, sW), ``degraded`` (B, T, C, H, W).
         context: Frames at either end of the clip that are only context.
         before: Frames before the center that the network sees.
         after: Frames after it.
-        scale: s that the network takes: 1 where it is made for degraded input.
+        scale: s, the size of the network's input relative to the degraded frames: 1 if it is made for those.
 
     Returns:
         (B, L, before + 1 + after, C, sH, sW).
 
     Raises:
-        RestillError: The clean frames are of another scale, or the neighbors would have to be aligned.
+        RestillError: The clean frames have another scale, or the neighbors would have to be aligned.
     """
     clean, degraded = (tuple(batch[key].shape[-2:]) for key in ("clean", "degraded"))
     if clean != (scale * degraded[0], scale * degraded[1]):
@@ -73,7 +73,7 @@ def unpaired_windows(batch: Batch, context: int, before: int, after: int) -> Ten
     """The windows of all centers of the batch's ``unpaired`` clips, degraded frames without a clean side.
 
     Args:
-        batch: ``unpaired`` (B, T, C, H, W), and ``unpaired_windows`` (B, L, K, C, H, W) where neighbors are aligned.
+        batch: ``unpaired`` (B, T, C, H, W), and ``unpaired_windows`` (B, L, K, C, H, W) if neighbors are aligned.
         context: Frames at either end of the clip that are only context.
         before: Frames before the center that the network sees.
         after: Frames after it.
@@ -82,7 +82,7 @@ def unpaired_windows(batch: Batch, context: int, before: int, after: int) -> Ten
         (B, L, before + 1 + after, C, H, W).
 
     Raises:
-        RestillError: The batch has none.
+        RestillError: The batch has no such clips.
     """
     if "unpaired" not in batch:
         raise RestillError(

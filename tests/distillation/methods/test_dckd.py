@@ -206,14 +206,14 @@ def test_features_of_clips_are_exchanged_whole():
 
 def test_mistakes_are_named():
     teacher, student, batch = TinyUnet(6), TinyUnet(4), clip(1, 3, 8, 8)
-    with pytest.raises(RestillError, match="only be put in a module's place, not at 'last:input'; name the module"):
+    with pytest.raises(RestillError, match="replace only a module's output, not the value at 'last:input'"):
         make(teacher, student, ["encoder", "last:input"])
-    with pytest.raises(RestillError, match=r"has no spec that says where features of the encoder"):
+    with pytest.raises(RestillError, match=r"has no spec that names features of the encoder"):
         make(teacher, student, {})
     method = create_method(
         "dckd", teacher, student, 1, teacher_feature=["encoder", "bottleneck"], student_feature=["encoder", "refine"]
     )
-    said = r"puts the student's 'refine' \(4, 8, 8\) in the place of the teacher's 'bottleneck' \(12, 4, 4\)"
+    said = r"replaces the teacher's 'bottleneck' \(12, 4, 4\) by the student's 'refine' \(4, 8, 8\)"
     with pytest.raises(RestillError, match=said):
         method(batch, 0)
 

@@ -160,7 +160,7 @@ def test_a_dead_pixel_among_living_ones_gets_no_gradient():
 
 
 def test_what_an_option_cannot_do_is_said_in_one_sentence():
-    with pytest.raises(RestillError, match="'channel' needs networks of one width, but at place 1 the student has 4"):
+    with pytest.raises(RestillError, match="'channel' needs networks of one width, but at level 1 the student has 4"):
         fakd(affinity="channel")
     method = create_method(
         *("fakd", TinyUnet(4), TinyUnet(4), 1),

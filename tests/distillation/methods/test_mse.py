@@ -47,12 +47,12 @@ def test_several_levels_add_up_and_need_as_many_on_both_sides():
     method = create_method("mse", teacher, student, 1, teacher_feature=both, student_feature=both)
     assert all(isinstance(adapter, nn.Identity) for adapter in method.adapters)  # type: ignore[union-attr]
     assert method(batch, 0)["feature"].item() == pytest.approx(sum(part.item() for part in parts), rel=1e-5)
-    with pytest.raises(RestillError, match="'feature' has 2 places in the teacher but 1 in the student"):
+    with pytest.raises(RestillError, match="'feature' has 2 paths in the teacher but 1 in the student"):
         create_method("mse", teacher, student, 1, teacher_feature=both, student_feature="encoder")
 
 
 def test_places_are_checked_by_role_and_by_path():
-    with pytest.raises(RestillError, match="names the role 'encoder', but this method looks at: 'feature'"):
+    with pytest.raises(RestillError, match="names the role 'encoder', but this method uses: 'feature'"):
         create_method("mse", TinyUnet(4), TinyUnet(4), 1, teacher_feature={"encoder": "encoder"})
     with pytest.raises(RestillError, match=r"TinyUnet has no module 'encodr'.*did you mean encoder"):
         create_method("mse", TinyUnet(4), TinyUnet(4), 1, teacher_feature="encodr")

@@ -67,9 +67,9 @@ def test_a_code_that_is_no_picture_goes_through_a_convolution():
 
 
 def test_a_place_for_the_code_is_needed_and_only_one():
-    with pytest.raises(RestillError, match="no spec that says where the code in the middle is found"):
+    with pytest.raises(RestillError, match="no spec that names the code in the middle"):
         create_method("pisr-teacher", None, TinyUnet(4), 1)
-    with pytest.raises(RestillError, match="looks at one code; give student_feature one path"):
+    with pytest.raises(RestillError, match="uses one code; give student_feature one path"):
         create_method("pisr-teacher", None, TinyUnet(4), 1, student_feature=["encoder", "bottleneck"])
 
 

@@ -84,10 +84,10 @@ def test_only_the_places_that_are_looked_at_must_be_known_and_match(name):
     create_method(
         name, TinyUnet(4), TinyUnet(4), 1, teacher_feature={"lr": "encoder"}, student_feature="refine", at="lr"
     )
-    with pytest.raises(RestillError, match=r"no spec that says where features at several depths is found"):
+    with pytest.raises(RestillError, match=r"no spec that names features at several depths"):
         create_method(name, TinyUnet(4), TinyUnet(4), 1, teacher_feature={"lr": "encoder"}, student_feature="refine")
     levels = {"levels": UNET_PLACES["levels"]}
-    with pytest.raises(RestillError, match="'levels' has 3 places in the teacher but 1 in the student"):
+    with pytest.raises(RestillError, match="'levels' has 3 paths in the teacher but 1 in the student"):
         create_method(name, TinyUnet(4), TinyUnet(4), 1, teacher_feature=levels, student_feature="refine")
 
 

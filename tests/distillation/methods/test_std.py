@@ -279,7 +279,7 @@ def test_under_bfloat16_the_cell_stays_float32():
 
 
 def test_more_than_one_place_is_refused():
-    with pytest.raises(RestillError, match="std distils one feature, but 'feature' has 2 places; give one path each"):
+    with pytest.raises(RestillError, match="std distils one feature, but 'feature' has 2 paths; give one path each"):
         std(place=["encoder", "refine"])
     with pytest.raises(RestillError, match=r"method 'std', option 'attention': .*'sum_of_squares'"):
         std(attention="sum")

@@ -33,7 +33,7 @@ from restill.distillation.cstd_cells import Connector, Status
 from restill.distillation.cstd_options import ALTERNATE, CSTDOptions, Term
 from restill.distillation.method import Losses, MethodOptions
 from restill.distillation.paired import Paired, same_area
-from restill.distillation.scales import Tapped, channel_map, like
+from restill.distillation.scales import ObservedNetwork, channel_map, like
 from restill.distillation.windows import Batch, centre_targets
 from restill.losses.reconstruction import reconstruction, scale_losses
 
@@ -201,7 +201,7 @@ class CSTD(GuardedMethod, Paired[CSTDOptions]):
 
     # --- the networks --------------------------------------------------------------------------------------------
 
-    def _clips(self, net: Tapped, batch: Batch) -> Tensor:
+    def _clips(self, net: ObservedNetwork, batch: Batch) -> Tensor:
         """The windows of one network, one for each center: (B, L, K, C, H, W)."""
         return self.windows(net, batch).unflatten(0, (len(batch["degraded"]), -1))
 

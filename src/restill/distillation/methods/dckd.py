@@ -1,4 +1,4 @@
-"""DCKD: cascaded distillation (Fang et al., JVCIR 2023): each network's encoder is tried on the other's decoder.
+"""DCKD: cascaded distillation (Fang et al., JVCIR 2023): each network's encoder feeds the other's decoder.
 
     equation                                                    here
     (1) y_ST = T_dec(a1(S_enc(I)))                              DCKD.forward
@@ -8,10 +8,10 @@
     (5) L_y = mean |y_S - y_T|                                  DCKD.forward
     (6) L = mean |y_S - gt| + w1 L_ST + w2 L_TS + w3 L_y        DCKD.__init__
 
-The numbers are ours, and so is the form: what we have of the paper is that the student is cascaded into the teacher,
-whose trained parameters go on being used. T is the teacher, S the student; a1 and a2 are learned 1x1 convolutions, one
-for each place of the encoder (skips and bottleneck), nothing where the widths are equal. The teacher's weights carry
-no gradient, but its decoder passes one on to the student's encoder.
+The numbers and the form are ours: from the paper we know only that the student is cascaded into the teacher, whose
+trained parameters are used. T is the teacher, S the student; a1 and a2 are learned 1x1 convolutions, one for each path
+of the encoder (skips and bottleneck), or nothing if the widths are equal. The teacher's weights are frozen, but the
+gradient passes through its decoder to the student's encoder.
 """
 
 from __future__ import annotations
@@ -26,19 +26,21 @@ from restill.distillation.freeze import frozen_statistics
 from restill.distillation.hooks import FeatureReplacement
 from restill.distillation.method import Losses, MethodOptions
 from restill.distillation.paired import Paired, PairedOptions, adapters, same_area
-from restill.distillation.scales import Seen, Tapped
+from restill.distillation.scales import NetworkOutput, ObservedNetwork
 from restill.distillation.supervised import Weight
 from restill.distillation.windows import Batch
 from restill.errors import RestillError
+
+Run = tuple[ObservedNetwork, NetworkOutput]  # a network and its output
 
 
 class DCKDOptions(PairedOptions):
     """Options of :class:`DCKD`: the weights of (6).
 
     Attributes:
-        w1: Of L_ST, by which the student's encoder learns.
-        w2: Of L_TS, by which its decoder learns.
-        w3: Of L_y, by which the whole of it learns.
+        w1: Weight of L_ST, which trains the student's encoder.
+        w2: Weight of L_TS, which trains its decoder.
+        w3: Weight of L_y, which trains the whole student.
     """
 
     w1: Weight = 0.5
@@ -47,15 +49,15 @@ class DCKDOptions(PairedOptions):
 
 
 class DCKD(Paired[DCKDOptions]):
-    """The student's encoder should suit the teacher's decoder, and the other way round. See :class:`Paired`.
+    """Train the student's encoder for the teacher's decoder, and the reverse. See :class:`Paired`.
 
     Raises:
-        RestillError: As :class:`Paired`; or a place is what goes into a module, where nothing can be replaced.
+        RestillError: As :class:`Paired`; or a path is a module's input, which cannot be replaced.
     """
 
     name = "dckd"
     paper = "DCKD, cascaded distillation (Fang et al., JVCIR 2023)"
-    needs = "an encoder each: all that the decoder takes from it, of one size at each place of both"
+    needs = "an encoder each: everything that the decoder takes from it, of equal size in both networks"
     roles = ("encoder",)
     Options: ClassVar[type[MethodOptions]] = DCKDOptions
 
@@ -69,8 +71,8 @@ class DCKD(Paired[DCKDOptions]):
             "teacher_student": o.w2,
             "picture": o.w3,
         }
-        for net in (self.teacher_net, self.student_net):  # a wrong path fails here, not at the first step
-            FeatureReplacement(net.network, dict.fromkeys(net.places["encoder"], torch.empty(0)))
+        for net in (self.teacher_net, self.student_net):  # check the paths here, not at the first step
+            FeatureReplacement(net.network, dict.fromkeys(net.paths["encoder"], torch.empty(0)))
         widths = self.widths("encoder")
         self.to_teacher = adapters(widths)  # a1
         self.to_student = adapters([(teacher, student) for student, teacher in widths])  # a2
@@ -93,28 +95,27 @@ class DCKD(Paired[DCKDOptions]):
             "picture": l1_loss(y_s, y_t),  # (5)
         }
 
-    def _exchange(
-        self, adapt: nn.ModuleList, source: tuple[Tapped, Seen], target: tuple[Tapped, Seen]
-    ) -> dict[str, Tensor]:
-        """What is to stand at each place of the target's encoder: the source's feature with the target's channels.
+    def _exchange(self, adapt: nn.ModuleList, source: Run, target: Run) -> dict[str, Tensor]:
+        """The source's encoder features with the target's channels, by the target's paths.
 
         Raises:
-            RestillError: The two are not of one size.
+            RestillError: Two features differ in size.
         """
-        (net, seen), (other, seen_there) = source, target
+        (net, output), (other, other_output) = source, target
         features = {}
-        for a, path, place in zip(adapt, net.places["encoder"], other.places["encoder"], strict=True):
-            f, there = seen.found[path], seen_there.found[place]  # (N, C, h, w), (N, C', h, w), or with T before h
-            if f.shape[2:] != there.shape[2:]:
+        for a, path, other_path in zip(adapt, net.paths["encoder"], other.paths["encoder"], strict=True):
+            f = output.features[path]  # (N, C, h, w), or with T before h
+            replaced = other_output.features[other_path]  # (N, C', h, w), or with T before h
+            if f.shape[2:] != replaced.shape[2:]:
                 raise RestillError(
-                    f"method 'dckd' puts the {net.side}'s '{path}' {tuple(f.shape[1:])} in the place of the "
-                    f"{other.side}'s '{place}' {tuple(there.shape[1:])}, so all but the channels must be equal; "
-                    f"give teacher_feature and student_feature places of equal size"
+                    f"method 'dckd' replaces the {other.side}'s '{other_path}' {tuple(replaced.shape[1:])} by the "
+                    f"{net.side}'s '{path}' {tuple(f.shape[1:])}, so all but the channels must be equal; give "
+                    f"teacher_feature and student_feature paths to features of equal size"
                 )
-            features[place] = a(f.flatten(2, -2)).reshape(f.shape[0], -1, *f.shape[2:])  # (N, C', h, w)
+            features[other_path] = a(f.flatten(2, -2)).reshape(f.shape[0], -1, *f.shape[2:])  # (N, C', h, w)
         return features
 
-    def _decode(self, net: Tapped, batch: Batch, features: dict[str, Tensor]) -> Tensor:
-        """The picture (N, C, sH, sW) that a network makes of its own input and other features in its encoder."""
+    def _decode(self, net: ObservedNetwork, batch: Batch, features: dict[str, Tensor]) -> Tensor:
+        """Run a network on its own input with other features in its encoder; its picture (N, C, sH, sW)."""
         with FeatureReplacement(net.network, features):
             return net.network(self.windows(net, batch))

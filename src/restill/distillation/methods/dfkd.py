@@ -1,4 +1,4 @@
-"""DFKD: data-free distillation (Zhang et al., CVPR 2021): a generator makes the pictures that the student learns from.
+"""DFKD: data-free distillation (Zhang et al., CVPR 2021), in which a generator makes the student's training pictures.
 
     equation                                                    here
     (1) L_S = mean |S(x) - T(x)|                                DFKD.student_losses
@@ -6,10 +6,9 @@
     (3) L_R = mean |D(T(x)) - x|, x = G(z)                      DFKD.generator_losses
     (4) L_G = L_gen + w_R L_R; L = L_S + w L_core               DFKD.__init__
 
-The numbers are ours. T is the teacher, S the student, G the generator, z ~ N(0, I); D brings a restored picture back to
-the input's size, and does nothing where that is the same. The student learns to do what its teacher does (1); then the
-generator learns to make pictures on which it does not (2), but which the teacher takes for pictures (3). Only the
-student is kept.
+The equation numbers are ours. T is the teacher, S the student, G the generator, z ~ N(0, I). D resizes a restored
+picture to the input's size. The student learns to match its teacher (1). Then the generator learns to make pictures on
+which the two differ (2), and which the teacher leaves nearly unchanged (3). Only the student is saved.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ from restill.distillation.windows import Batch, centre_windows
 
 NOISE = 32  # channels of z
 GROUPS = 8  # of the generator's group normalization
-CELL = 4  # pixels: a value of z stands for a square of this side
+CELL = 4  # pixels: side of the square that one value of z covers
 
 
 class DFKDOptions(PairedOptions):
     """Options of :class:`DFKD`.
 
     Attributes:
-        dfkd_data: "real": half of the student's inputs are the batch's own degraded frames. "generated": none; of the
-            batch only the shape is used.
+        dfkd_data: "real": half of the student's inputs are the batch's own degraded frames. "generated": none; only the
+            shape of the batch is used.
         w_r: w_R of (4).
-        task_weight: w of (4), of the task's own loss on the batch's real frames; 0: it is not computed.
+        task_weight: w of (4), weight of the reconstruction loss on the batch's real frames; 0 turns it off.
         student_steps: Steps of the student for each step of the generator.
-        generator_channels: Of the generator at the picture's size; twice as many before.
+        generator_channels: Channels of the generator at the picture's size; the earlier layers have twice as many.
     """
 
     dfkd_data: Literal["real", "generated"] = "real"
@@ -54,14 +53,14 @@ class DFKDOptions(PairedOptions):
 
 
 class Generator(nn.Module):
-    """G: noise to clips of any size, by convolutions alone.
+    """G: a convolutional network from noise to clips of any size.
 
-    The authors' two enlargements by repetition, widths and slope; but their first layer, which ties a picture's size
-    to the weights, is a convolution of a map of noise here, and normalization takes groups of channels of one sample.
+    The two enlargements by repetition, the widths and the slope are the authors'. Their first layer fixes the picture's
+    size; here it is a convolution of a map of noise. Normalization is over groups of channels of one sample.
 
     Args:
-        frames: F, of a clip.
-        channels: At the picture's size, a multiple of :data:`GROUPS`.
+        frames: F, frames of a clip.
+        channels: Channels at the picture's size, a multiple of :data:`GROUPS`.
     """
 
     def __init__(self, frames: int, channels: int) -> None:
@@ -81,7 +80,7 @@ class Generator(nn.Module):
 
 
 class DFKD(Paired[DFKDOptions]):
-    """The student should do what the teacher does, on pictures that a generator looks for. See :class:`Paired`."""
+    """Train the student to match the teacher on pictures from a generator. See :class:`Paired`."""
 
     name = "dfkd"
     paper = "Data-Free Knowledge Distillation for Image Super-Resolution (Zhang et al., CVPR 2021)"
@@ -100,17 +99,17 @@ class DFKD(Paired[DFKDOptions]):
         self.generator = Generator(2 * self.context + 1, o.generator_channels)
 
     def forward(self, batch: Batch, step: int) -> Losses:
-        """The losses of both; none moves what the other is for."""
+        """The losses of student and generator; each trains only its own network."""
         return {**self.student_losses(batch), **self.generator_losses(batch)}
 
     def loss_groups(self, batch: Batch, step: int) -> Iterator[Losses]:
-        """First a step of the student, then one of the generator against the student as it is by then."""
+        """A step of the student, then one of the generator against the updated student."""
         yield self.student_losses(batch)
         if (step + 1) % self.options.student_steps == 0:
             yield self.generator_losses(batch)
 
     def student_losses(self, batch: Batch) -> Losses:
-        """``student`` (1); and ``reconstruction``, where it has a weight, on the batch's own frames."""
+        """``student`` (1); and ``reconstruction`` on the batch's own frames, if it has a weight."""
         own = self._own(batch)  # (N, F, 3, H, W)
         with torch.no_grad():
             x = self._generated(own)  # (N, F, 3, H, W)
@@ -123,7 +122,7 @@ class DFKD(Paired[DFKDOptions]):
         return losses
 
     def generator_losses(self, batch: Batch) -> Losses:
-        """``generator`` (2) and ``consistency`` (3): gradients go through both networks into the generator alone."""
+        """``generator`` (2) and ``consistency`` (3), with gradients for the generator only."""
         x = self._generated(self._own(batch))  # (N, F, 3, H, W)
         with frozen_weights(self.student), frozen_statistics(self.student):
             y_t, y_s = self._restored(x)  # (N, 3, sH, sW)
@@ -139,7 +138,7 @@ class DFKD(Paired[DFKDOptions]):
         return centre_windows(batch, self.context, self.context, self.context).flatten(0, 1)
 
     def _generated(self, own: Tensor) -> Tensor:
-        """As many clips of that shape, G(z)."""
+        """G(z): clips of the shape of ``own``."""
         height, width = own.shape[-2:]
         like = next(self.generator.parameters())
         z = random_rows(len(own), NOISE, -(-height // CELL), -(-width // CELL), like=like)  # (N, NOISE, ~H/4, ~W/4)
@@ -154,14 +153,14 @@ class DFKD(Paired[DFKDOptions]):
 
 
 def every_second(samples: int, n: int) -> Tensor:
-    """Every second center of every sample; a coin, the same in all processes, says whether the even or the odd ones.
+    """Mask of every second center of every sample; at random the even or the odd ones, the same in all processes.
 
     Args:
         samples: B, of this process.
         n: N = B*L.
 
     Returns:
-        (N, 1, 1, 1, 1), true for those.
+        (N, 1, 1, 1, 1), true for the selected centers.
     """
     sample = torch.arange(samples)[:, None] + first_row(samples)  # (B, 1), its number in the whole batch
     center = torch.arange(n // samples)  # (L,)
@@ -169,7 +168,7 @@ def every_second(samples: int, n: int) -> Tensor:
 
 
 def bring_back(picture: Tensor, size: tuple[int, ...]) -> Tensor:
-    """D: restored pictures (N, 3, sH, sW) at the input's size (H, W), by antialiased bicubic interpolation.
+    """D: resize restored pictures (N, 3, sH, sW) to the input's size (H, W), by antialiased bicubic interpolation.
 
     >>> import torch
     >>> bring_back(torch.arange(16.0).expand(1, 3, 16, 16), (8, 8))[0, 0, 3, 2:6].tolist()

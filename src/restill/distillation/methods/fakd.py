@@ -9,8 +9,8 @@
     (6) L_picture = mean |y_S - y_T|                      FAKD.forward
     (7) L = (1-a) L_core + a L_picture + w L_affinity     FAKD.__init__
 
-The numbers are ours. An affinity is from -1 to 1 whatever the scale of a feature, and (2) and (4) do not know its
-width, so no adapter is needed. (1) and (2) are the method; (3) and (4) are the variants of the authors' code.
+The equation numbers are ours. An affinity lies between -1 and 1 for any scale of the feature, and (2) and (4) do not
+depend on its width, so no adapter is needed. (1) and (2) are the method; (3) and (4) are variants in the authors' code.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class FAKDOptions(PairedOptions):
 
     Attributes:
         weight: w of (7); the authors' script says 10, the default of their code is 1.
-        alpha: a of (7): how much of what the student is held to is the teacher's picture.
-        affinity: Between what: "spatial" (2), "channel" (3) or "instance" (4).
-        max_pixels: Features are average-pooled until they have no more pixels than this, as (2) has the square of them.
+        alpha: a of (7): share of the teacher's picture in the student's target, from 0 to 1.
+        affinity: Which affinity: "spatial" (2), "channel" (3) or "instance" (4).
+        max_pixels: Features are average-pooled to at most this many pixels, because (2) has the square of them.
     """
 
     weight: Weight = 10.0
@@ -51,10 +51,10 @@ class FAKDOptions(PairedOptions):
 
 
 class FAKD(Paired[FAKDOptions]):
-    """What is alike in the teacher's features should be alike in the student's. See :class:`Paired`.
+    """Match the similarities between the teacher's features. See :class:`Paired`.
 
     Raises:
-        RestillError: Besides what :class:`Paired` raises: the widths differ and the affinity is between channels.
+        RestillError: As :class:`Paired`; or the affinity is "channel" and the widths differ.
     """
 
     name = "fakd"
@@ -69,11 +69,11 @@ class FAKD(Paired[FAKDOptions]):
         # (7) L = (1-a) L_core + a L_picture + w L_affinity
         self.default_weights = {"reconstruction": 1 - o.alpha, "picture": o.alpha, "affinity": o.weight}
         if o.affinity == "channel":
-            for place, (student, teacher) in enumerate(self.widths("levels"), start=1):
+            for level, (student, teacher) in enumerate(self.widths("levels"), start=1):
                 if student != teacher:
                     raise RestillError(
-                        f"method 'fakd', option 'affinity': 'channel' needs networks of one width, but at place "
-                        f"{place} the student has {student} channels and the teacher {teacher}; take 'spatial'"
+                        f"method 'fakd', option 'affinity': 'channel' needs networks of one width, but at level "
+                        f"{level} the student has {student} channels and the teacher {teacher}; take 'spatial'"
                     )
 
     def forward(self, batch: Batch, step: int) -> Losses:
@@ -93,7 +93,7 @@ class FAKD(Paired[FAKDOptions]):
     def _affinity(self, f_s: Tensor, f_t: Tensor) -> Tensor:
         """(5) of one level, of (N, C_S, h, w) and (N, C_T, h', w')."""
         kind = self.options.affinity
-        with torch.autocast(f_s.device.type, enabled=False):  # products of many and small differences: float32
+        with torch.autocast(f_s.device.type, enabled=False):  # float32: sums of many products, and small differences
             f_s, f_t = f_s.float(), f_t.float()
             if kind == "spatial":
                 f_s = pooled(f_s, self.options.max_pixels)  # (N, C_S, h/k, w/k)
@@ -103,7 +103,7 @@ class FAKD(Paired[FAKDOptions]):
 
 
 def spatial_affinity(f: Tensor) -> Tensor:
-    """How alike two pixels of one picture are, by their channels.
+    """Cosine similarity of every two pixels of a picture, over the channels.
 
     Args:
         f: (N, C, h, w).
@@ -116,7 +116,7 @@ def spatial_affinity(f: Tensor) -> Tensor:
 
 
 def channel_affinity(f: Tensor) -> Tensor:
-    """How alike two channels of one picture are, by their pixels.
+    """Cosine similarity of every two channels of a picture, over the pixels.
 
     Args:
         f: (N, C, h, w).
@@ -129,7 +129,7 @@ def channel_affinity(f: Tensor) -> Tensor:
 
 
 def instance_affinity(f: Tensor) -> Tensor:
-    """How alike two pictures of a batch are; the rows have length 1. The batch is that of all processes.
+    """Similarity of every two pictures in the batch of all processes; the rows have length 1.
 
     Args:
         f: (N, C, h, w), the pictures of this process.
@@ -146,18 +146,18 @@ def instance_affinity(f: Tensor) -> Tensor:
             "method 'fakd', option 'affinity': 'instance' compares the pictures of a batch with each other, but the "
             "batch has only one; give larger batches, or 'spatial'"
         )
-    x = x / x.detach().abs().amax().clamp_min(EPSILON)  # no scale changes A; without, the products may overflow
+    x = x / x.detach().abs().amax().clamp_min(EPSILON)  # avoids an overflow; scaling does not change A
     return unit(x @ x.T, dim=1)  # (N', N'): (4)
 
 
 def unit(x: Tensor, dim: int) -> Tensor:
-    """Vectors of length 1 along a dimension; zero, without gradient, where one is nearly zero: it points nowhere."""
+    """Scale vectors to length 1 along a dimension; a vector near zero becomes zero, without gradient."""
     norm = torch.linalg.vector_norm(x, dim=dim, keepdim=True)
     return x / (norm + EPSILON).masked_fill(norm <= EPSILON, inf)
 
 
 def pooled(f: Tensor, most: int) -> Tensor:
-    """(N, C, h, w) with areas averaged, by the least whole factor that leaves no more than so many pixels."""
+    """Average-pool (N, C, h, w) by the least whole factor that leaves at most ``most`` pixels."""
     h, w = f.shape[-2:]
     k = 1
     while max(1, h // k) * max(1, w // k) > most:

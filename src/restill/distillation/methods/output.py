@@ -1,11 +1,11 @@
-"""Output distillation: the teacher's picture is a second target (response-based distillation; Hinton et al., 2015).
+"""Output distillation: the teacher's picture as a second target (response-based distillation; Hinton et al., 2015).
 
     equation                                     here
     (1) L_picture = loss(y_S, y_T)               Output.forward
     (2) L = L_core + w * L_picture               Output.__init__
 
-The numbers are ours. The loss of (1) is that of L_core; y_T carries no gradient. Nothing of the networks but their
-pictures is looked at, so any two that restore at the same scale will do.
+The equation numbers are ours. The loss of (1) is the one of L_core; y_T carries no gradient. The method compares only
+pictures, so it works with any two networks that restore at the same scale.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class OutputOptions(PairedOptions):
 
 
 class Output(Paired[OutputOptions]):
-    """The student's pictures should be the clean ones and the teacher's. See :class:`Paired`."""
+    """Train the student on the clean pictures and on the teacher's. See :class:`Paired`."""
 
     name = "output"
     paper = "Distilling the Knowledge in a Neural Network (Hinton et al., 2015), on pictures"

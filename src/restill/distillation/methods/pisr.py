@@ -1,4 +1,4 @@
-"""PISR, step 2: what the privileged teacher knows, as far as the student can know it (Lee et al., ECCV 2020).
+"""PISR, step 2: distillation from a teacher that sees the clean picture (Lee et al., ECCV 2020).
 
     equation                                                     here
     (1) mu = Conv1x1(PReLU(Conv1x1(f_S)))                        PISR._moments
@@ -6,10 +6,10 @@
     (3) L_variational = mean (log 2b + |mu - f_T| / b)           laplace_nll
     (4) L = L_core + w * L_variational                           PISR.__init__
 
-The numbers are ours. f_T is a feature of the teacher on the clean picture y, f_S the student's on the degraded one x.
-(3) is the negative logarithm of a Laplace density of f_T around mu, with a width b that the student's feature foretells
-too: what cannot be known from x is given a large b and costs little. It is least at mu = f_T; its value there, log 2b,
-is not zero and may be negative. The authors' code adds a constant to (3), which no gradient sees; it is left out.
+The equation numbers are ours. f_T is a feature of the teacher on the clean picture y, f_S the student's on the degraded
+picture x. (3) is the negative log of a Laplace density of f_T around mu. The student's feature predicts the width b
+too: for values that x does not determine, b is large and the loss small. (3) is least at mu = f_T; its value there,
+log 2b, is not zero and may be negative. The authors' code adds a constant to (3); it has no gradient and is left out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch.nn.functional import softplus
 from restill.distillation.hooks import find_module
 from restill.distillation.method import Losses, MethodOptions
 from restill.distillation.paired import Paired, PairedOptions
-from restill.distillation.scales import Seen, Tapped, like
+from restill.distillation.scales import NetworkOutput, ObservedNetwork, like
 from restill.distillation.supervised import Weight
 from restill.distillation.windows import Batch
 from restill.errors import RestillError
@@ -35,8 +35,8 @@ class PISROptions(PairedOptions):
     """Options of :class:`PISR`.
 
     Attributes:
-        weight: w of (4); by default 1e-6 where the student's spec says that it enlarges, else 1e-4.
-        initialize: The student starts from the teacher's decoder, from each weight of its own name and shape.
+        weight: w of (4); by default 1e-6 if the student's spec has a scale above 1, else 1e-4.
+        initialize: The student starts with the weights of the teacher's decoder that have the same name and shape.
         decoder: Path of that decoder in the teacher.
     """
 
@@ -46,11 +46,10 @@ class PISROptions(PairedOptions):
 
 
 class PISR(Paired[PISROptions]):
-    """The student foretells the features of a teacher that sees the clean picture. See :class:`Paired`.
+    """Train the student to predict the features of a teacher that sees the clean picture. See :class:`Paired`.
 
     Raises:
-        RestillError: Besides what :class:`Paired` raises: the options say where the student is to start from, and
-            nothing there fits it.
+        RestillError: As :class:`Paired`; or the options name weights to start from, and none of them fits the student.
     """
 
     name = "pisr"
@@ -69,19 +68,19 @@ class PISR(Paired[PISROptions]):
         widths = self.widths("feature")
         self.mu = nn.ModuleList(two_layers(*width) for width in widths)
         self.b = nn.ModuleList(two_layers(*width) for width in widths)
-        # a resumed run puts the student that it has saved in the place of this
+        # a resumed run replaces these weights by those of its checkpoint
         self._initialized = self._start_from_decoder() if o.initialize else 0.0
 
-    def windows(self, net: Tapped, batch: Batch) -> Tensor:
+    def windows(self, net: ObservedNetwork, batch: Batch) -> Tensor:
         """Degraded windows for the student, (N, K, C, H, W), N = B*L; clean ones for the teacher, (N, K, C, sH, sW)."""
         return self.privileged_windows(net, batch) if net is self.teacher_net else super().windows(net, batch)
 
     @torch.no_grad()
-    def run_teacher(self, batch: Batch) -> Seen:
+    def run_teacher(self, batch: Batch) -> NetworkOutput:
         """The teacher on the clean frames.
 
         Raises:
-            RestillError: It gives another size than it is shown.
+            RestillError: Its picture has another size than its input.
         """
         windows = self.windows(self.teacher_net, batch)  # (N, K, C, sH, sW)
         seen = self.teacher_net.run(windows)
@@ -94,30 +93,30 @@ class PISR(Paired[PISROptions]):
         return seen
 
     def forward(self, batch: Batch, step: int) -> Losses:
-        """``reconstruction``; ``variational``, (3), summed over the places that are looked at."""
+        """``reconstruction``; ``variational``, (3), summed over the paths."""
         features, reconstruction = self.run_both(batch, "feature")
         levels = [self._variational(k, f_s, f_t) for k, (f_s, f_t) in enumerate(features)]
         return {"reconstruction": reconstruction, "variational": torch.stack(levels).sum()}
 
     def _variational(self, k: int, f_s: Tensor, f_t: Tensor) -> Tensor:
-        """L_variational at place k, of (N, C_S, h, w) and (N, C_T, h', w')."""
-        with torch.autocast(f_s.device.type, enabled=False):  # small differences over small widths: float32
+        """L_variational at path k, of (N, C_S, h, w) and (N, C_T, h', w')."""
+        with torch.autocast(f_s.device.type, enabled=False):  # float32: small differences over small widths
             mu, b = self._moments(k, f_s.float())
             return laplace_nll(mu, b, like(f_t.float(), mu))  # (3)
 
     def _moments(self, k: int, f_s: Tensor) -> tuple[Tensor, Tensor]:
-        """mu and b (N, C_T, h, w) that the student's feature (N, C_S, h, w) foretells at place k."""
+        """mu and b (N, C_T, h, w) that the student's feature (N, C_S, h, w) predicts at path k."""
         mu = self.mu[k](f_s)  # (N, C_T, h, w): (1)
         b = 0.1 * softplus(self.b[k](f_s)) + 1e-8  # (N, C_T, h, w): (2)
         return mu, b
 
     def metrics(self) -> dict[str, float]:
-        """The share of the student's weights that were the teacher's at the start."""
+        """``initialized``: the share of the student's weights that were copied from the teacher."""
         return {"initialized": self._initialized}
 
     @torch.no_grad()
     def _start_from_decoder(self) -> float:
-        """Copies what fits; the share of the student's weights that did."""
+        """Copy the weights that fit; return their share of the student's weights."""
         o = self.options
         assert self.teacher is not None  # noqa: S101 - Paired has it
         asked = not {"initialize", "decoder"}.isdisjoint(o.model_fields_set)

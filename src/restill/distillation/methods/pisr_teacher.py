@@ -1,12 +1,12 @@
-"""PISR, step 1: a teacher that is shown the clean picture (Lee et al., ECCV 2020).
+"""PISR, step 1: train a teacher that sees the clean picture (Lee et al., ECCV 2020).
 
     equation                                    here
     (1) L_core = mean |D(E(y)) - y|             PISRTeacher.forward
     (2) L_imitation = mean |E(y) - x|           PISRTeacher._imitation
     (3) L = L_core + 1e-4 * L_imitation         PISRTeacher.__init__
 
-The numbers are ours. y is the clean picture, x the degraded one, E the encoder, D the decoder, which is built as the
-student of step 2 is. (2) holds E to what the degradation does, and leaves it room to keep what helps D.
+The equation numbers are ours. y is the clean picture, x the degraded one, E the encoder, D the decoder, which has the
+architecture of the student of step 2. (2) keeps the code close to the degraded picture; E can still keep what helps D.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn.functional import l1_loss
 
 from restill.distillation.method import Losses, MethodOptions
 from restill.distillation.paired import adapter
-from restill.distillation.scales import Seen, Tapped, like
+from restill.distillation.scales import NetworkOutput, ObservedNetwork, like
 from restill.distillation.supervised import Supervised, SupervisedOptions, Weight
 from restill.distillation.windows import Batch
 from restill.errors import RestillError
@@ -28,21 +28,20 @@ class PISRTeacherOptions(SupervisedOptions):
     """Options of :class:`PISRTeacher`.
 
     Attributes:
-        weight: Of (2) in (3).
+        weight: Weight of (2) in (3).
     """
 
     weight: Weight = 1e-4
 
 
 class PISRTeacher(Supervised[PISRTeacherOptions]):
-    """What is trained, and called the student here, is PISR's teacher: the network ``pisr-teacher``.
+    """Trains PISR's teacher, the network ``pisr-teacher``; it is called the student here.
 
-    Its code is found at the role "embedding": a picture of the degraded one's size. Where it is no picture, a learned
-    1x1 convolution makes one of it, and the degraded picture is brought to its size; arguments as in
-    :class:`Supervised`.
+    The role "embedding" names its code: a picture of the degraded one's size. If the code is no picture, a learned 1x1
+    convolution turns it into one, and the degraded picture is resized to it. Arguments as in :class:`Supervised`.
 
     Raises:
-        RestillError: Besides what :class:`Supervised` raises: no place, or more than one, is known for the code.
+        RestillError: As :class:`Supervised`; or there is not exactly one path for the code.
     """
 
     name = "pisr-teacher"
@@ -57,12 +56,12 @@ class PISRTeacher(Supervised[PISRTeacherOptions]):
         super().__init__(*args, **kwargs)
         self.default_weights = {"reconstruction": 1.0, "imitation": self.options.weight}  # (3) L_core + w L_imitation
         self.student_net.need("embedding")
-        if len(self.student_net.places["embedding"]) != 1:
-            raise RestillError("method 'pisr-teacher' looks at one code; give student_feature one path")
+        if len(self.student_net.paths["embedding"]) != 1:
+            raise RestillError("method 'pisr-teacher' uses one code; give student_feature one path")
         (width,) = self._probe(self.student_net, "embedding")
         self.adapter = adapter(width, 3)
 
-    def windows(self, net: Tapped, batch: Batch) -> Tensor:
+    def windows(self, net: ObservedNetwork, batch: Batch) -> Tensor:
         """Clean windows: (B*L, K, C, sH, sW)."""
         return self.privileged_windows(net, batch)
 
@@ -72,9 +71,9 @@ class PISRTeacher(Supervised[PISRTeacherOptions]):
         degraded = super().windows(self.student_net, batch)  # (N, K, C, H, W), N = B*L
         return {"reconstruction": reconstruction, "imitation": self._imitation(seen, degraded)}
 
-    def _imitation(self, seen: Seen, x: Tensor) -> Tensor:
+    def _imitation(self, seen: NetworkOutput, x: Tensor) -> Tensor:
         """(2) mean |E(y) - x| over all frames that were encoded, of degraded windows (N, K, C, H, W)."""
-        code = seen.found[self.student_net.places["embedding"][0]]  # (N, C', K, h, w), or (N, C', h, w)
+        code = seen.features[self.student_net.paths["embedding"][0]]  # (N, C', K, h, w), or (N, C', h, w)
         if code.dim() == 5 and code.shape[2] == x.shape[1]:
             code, x = code.transpose(1, 2).flatten(0, 1), x.flatten(0, 1)  # (N*K, C', h, w), (N*K, C, H, W)
         else:

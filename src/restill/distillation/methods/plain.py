@@ -1,4 +1,4 @@
-"""No distillation: the student and the clean frames alone. The first stage of every experiment, and the baseline."""
+"""Training without a teacher: the first stage of every experiment, and the baseline."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ class PlainOptions(SupervisedOptions):
 
     Attributes:
         reconstruction: The loss on pictures.
-        recon_weights: One weight per scale, finest first: how many there are is how many scales are used. CSTD
-            pre-trains with three; ``[1]`` is the usual loss on the picture alone.
-        scale_source: Where the coarser pictures come from; see :meth:`restill.distillation.scales.Tapped.scales`.
+        recon_weights: One weight per scale, finest first; their number is the number of scales. CSTD pre-trains with
+            three; ``[1]`` is the usual loss on the picture alone.
+        scale_source: Where the coarser pictures come from; see
+            :meth:`restill.distillation.scales.ObservedNetwork.scales`.
     """
 
     reconstruction: Kind = "neg_ssim"
@@ -29,10 +30,10 @@ class PlainOptions(SupervisedOptions):
 
 
 class Plain(Supervised[PlainOptions]):
-    """The reconstruction loss alone: (7) L_recon of CSTD. Arguments as in :class:`Supervised`."""
+    """Only the reconstruction loss, (7) L_recon of CSTD. Arguments as in :class:`Supervised`."""
 
     name = "plain"
-    paper = "none: the student and the clean frames alone"
+    paper = "none: only the student and the clean frames"
     needs = "no teacher"
     has_teacher = False
     Options: ClassVar[type[MethodOptions]] = PlainOptions
@@ -42,7 +43,7 @@ class Plain(Supervised[PlainOptions]):
         self.default_weights = {"reconstruction": 1.0}
 
     def forward(self, batch: Batch, step: int) -> Losses:
-        """Returns ``reconstruction``, the weighted sum over scales, mean over the L centers."""
+        """``reconstruction``: the weighted sum over scales, mean over the L centers."""
         windows = self.windows(self.student_net, batch)  # (B*L, K, C, H, W)
         options = self.options
         pictures, _ = self.student_net.scales(windows, len(options.recon_weights), options.scale_source)

@@ -1,7 +1,7 @@
-"""SLKD: Simultaneous Learning Knowledge Distillation, two teachers for one student.
+"""SLKD: Simultaneous Learning Knowledge Distillation, with two teachers for one student.
 
-Teacher A restores the degraded picture, as the student must; the student's encoder learns from A's. Teacher B is shown
-the clean picture; the student's decoder learns from B's, which has nothing to remove and keeps every edge and texture.
+Teacher A restores the degraded picture, and the student's encoder learns from A's encoder. Teacher B gets the clean
+picture, and the student's decoder learns from B's decoder, which keeps every edge and texture.
 
     equation                                                     here
     (1) MSCN = (U - mu) / (sigma + C)                            natural_statistics.mscn
@@ -16,9 +16,9 @@ the clean picture; the student's decoder learns from B's, which has nothing to r
     v, D: texture and distortion of blocks                       block_statistics.piqe_planes
     P = softmax(z / tau), of planes standardized                 valid_kl
 
-The numbers are the paper's. What has no number has none there: the paper does not define the SCM, what the extractors
-give, or how features become distributions. Those five are built from BRISQUE and PIQE, see docs/methods/slkd.md. S is
-the student, r its picture, ec and dc encoder and decoder, k a level.
+The numbers are the paper's. The rows without a number are ours: the paper does not define the SCM, the output of the
+extractors, or how features become distributions. They follow BRISQUE and PIQE, see docs/methods/slkd.md. S is the
+student, r its picture, ec and dc encoder and decoder, k a level.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from restill.distillation.feature_paths import FeaturePaths
 from restill.distillation.method import Losses, MethodOptions
 from restill.distillation.paired import Paired, adapter
 from restill.distillation.processes import mean_over_processes
-from restill.distillation.scales import Seen, Tapped, common_multiple, pad_to_multiple
+from restill.distillation.scales import NetworkOutput, ObservedNetwork, common_multiple, pad_to_multiple
 from restill.distillation.slkd_options import SLKDOptions
 from restill.distillation.windows import Batch, clean_windows
 from restill.errors import RestillError
@@ -46,11 +46,11 @@ from restill.networks.adapter import adapt as adapt_network
 from restill.networks.saved import load_network
 
 Pairs = list[tuple[Tensor, Tensor]]  # the student's and the teacher's features of each level
-LIMIT = 6.0  # standard deviations beyond which a value of a plane says no more
+LIMIT = 6.0  # standard deviations at which the values of a plane are clamped
 
 
 class ScaleConversion(nn.Module):
-    """SCM: the features of student and teacher with one width, one size and one value scale.
+    """SCM: bring the features of student and teacher to the same width, size and value scale.
 
     Args:
         widths: Channels of each level, (student's, teacher's).
@@ -71,13 +71,13 @@ class ScaleConversion(nn.Module):
             )
         targets = [(student, common[0] if common else teacher, teacher) for student, teacher in widths]
         self.adapters = nn.ModuleList(
-            # where only the teacher's channels are averaged, equal widths do not mean equal features
+            # if only the teacher's channels are averaged, equal widths do not mean equal features
             nn.Conv2d(student, target, 1) if target < teacher else adapter(student, target)
             for student, target, teacher in targets
         )
 
     def forward(self, students: list[Tensor], teachers: list[Tensor]) -> Pairs:
-        """Both sides of every level.
+        """Convert both features of every level.
 
         Args:
             students: [(N, C_S, h', w'), ...].
@@ -103,10 +103,10 @@ def _standardize(u: Tensor) -> Tensor:
 
 
 def valid_kl(student: Tensor, teacher: Tensor, tau: float, direction: Direction) -> Tensor:
-    """The divergence of two sets of planes; planes and positions of a group together are one distribution.
+    """KL divergence of two sets of planes; the planes and positions of a group form one distribution.
 
-    Every plane is put on the scale that it has in the teacher, so that large ones do not drown the others, and
-    contrasts between planes, samples and positions all stay.
+    Every plane is standardized by the teacher's mean and deviation, so that all planes have the same weight. Contrasts
+    between planes, samples and positions remain.
 
     Args:
         student: (N, G, planes, n, n).
@@ -126,10 +126,10 @@ def valid_kl(student: Tensor, teacher: Tensor, tau: float, direction: Direction)
 
 
 class SLKD(Paired[SLKDOptions]):
-    """The method, whole. Arguments as in :class:`Paired`; ``teacher`` is teacher A.
+    """The whole method. Arguments as in :class:`Paired`; ``teacher`` is teacher A.
 
-    There are as many levels as the decoder has places. Of an encoder that has more the finest are taken: what is left
-    out is the bottleneck, which lies between the two.
+    The number of levels is the number of the decoder's paths. If the encoder has more paths, the finest are used and
+    the bottleneck is left out.
 
     Raises:
         RestillError: As :class:`Paired`; or the second teacher does not fit the first.
@@ -137,7 +137,7 @@ class SLKD(Paired[SLKDOptions]):
 
     name = "slkd"
     paper = "Simultaneous Learning Knowledge Distillation (dual teacher)"
-    needs = "an encoder and a decoder each, several places in both; clean frames of the input's size"
+    needs = "an encoder and a decoder each, several features in both; clean frames of the input's size"
     roles = ("encoder", "decoder")
     Options: ClassVar[type[MethodOptions]] = SLKDOptions
 
@@ -172,7 +172,7 @@ class SLKD(Paired[SLKDOptions]):
             self.teacher_b_net = self._second_teacher(self.teacher_b, teacher_feature)
             self.register_state_dict_post_hook(_without_teacher_b)
         for net in (self.teacher_net, self.teacher_b_net, self.student_net):
-            net.places["encoder"] = net.places["encoder"][: len(net.places["decoder"])]
+            net.paths["encoder"] = net.paths["encoder"][: len(net.paths["decoder"])]
         of_student = {role: self._probe(self.student_net, role) for role in self.roles}
         of_teacher = {"encoder": self._probe(self.teacher_net, "encoder")}
         of_teacher["decoder"] = self._probe(self.teacher_b_net, "decoder")
@@ -184,12 +184,12 @@ class SLKD(Paired[SLKDOptions]):
         )
         self._levels: dict[str, Tensor] = {}
 
-    def _second_teacher(self, network: nn.Module, places: FeaturePaths | None) -> Tapped:
-        net = Tapped.of(network, "teacher_b", self.context, places, roles=self.roles)
+    def _second_teacher(self, network: nn.Module, paths: FeaturePaths | None) -> ObservedNetwork:
+        net = ObservedNetwork.of(network, "teacher_b", self.context, paths, roles=self.roles)
         net.need(*self.roles)
-        expected, found = len(self.student_net.places["decoder"]), len(net.places["decoder"])
+        expected, found = len(self.student_net.paths["decoder"]), len(net.paths["decoder"])
         if found != expected:
-            raise RestillError(f"'decoder' has {found} places in teacher_b but {expected} in the student")
+            raise RestillError(f"'decoder' has {found} paths in teacher_b but {expected} in the student")
         common = common_multiple(self.teacher_net, self.student_net)
         if common % net.size_multiple:
             raise RestillError(
@@ -212,7 +212,7 @@ class SLKD(Paired[SLKDOptions]):
         target = tb_r if self.options.pixel_target == "teacher_b" else clean
         losses = {"reconstruction": self.reconstruction(student, windows, target)}  # (5) L_pixel
         self._levels = {}
-        with torch.autocast(s_r.device.type, enabled=False):  # small differences and logarithms: float32
+        with torch.autocast(s_r.device.type, enabled=False):  # float32: small differences and logarithms
             losses["image_kl"] = picture_kl(s_r, ta_r, self.options.img_kl, self.options.kl_dir)  # (4) L_KL
             if self.options.encoder_loss != "none":
                 losses["nc"] = self._encoder_loss(self._pairs("encoder", student, self.teacher_net, teacher_a))
@@ -221,15 +221,15 @@ class SLKD(Paired[SLKDOptions]):
         return losses
 
     @torch.no_grad()
-    def _run_teacher_b(self, batch: Batch, teacher_a: Seen) -> Seen:
-        """The second teacher on its input, without gradient."""
+    def _run_teacher_b(self, batch: Batch, teacher_a: NetworkOutput) -> NetworkOutput:
+        """Run the second teacher on its input, without gradient."""
         net = self.teacher_b_net
         if self.options.teacher_b_input == "degraded":
             return teacher_a if net is self.teacher_net else net.run(self.windows(net, batch))
         windows = clean_windows(batch, self.context, net.before, net.after).flatten(0, 1)  # (N, K, C, H, W)
         return net.run(pad_to_multiple(windows, common_multiple(self.teacher_net, self.student_net)))
 
-    def _pairs(self, role: str, student: Seen, net: Tapped, teacher: Seen) -> Pairs:
+    def _pairs(self, role: str, student: NetworkOutput, net: ObservedNetwork, teacher: NetworkOutput) -> Pairs:
         return self.scm[role](self.student_net.maps(student, role), net.maps(teacher, role))
 
     def _encoder_loss(self, pairs: Pairs) -> Tensor:
@@ -253,11 +253,11 @@ class SLKD(Paired[SLKDOptions]):
         return self._keep(name, [valid_kl(extract(u_s), extract(u_t), tau, direction) for u_s, u_t in pairs])
 
     def _keep(self, name: str, levels: list[Tensor]) -> Tensor:
-        """The sum over levels; each is kept for the log."""
+        """The sum over levels; each level is also saved for the log."""
         self._levels |= {f"{name}_{k}": level.detach() for k, level in enumerate(levels, start=1)}
         return torch.stack(levels).sum()
 
-    # --- what a method does besides ------------------------------------------------------------------------------
+    # --- logging and modes ---------------------------------------------------------------------------------------
 
     def metrics(self) -> dict[str, float]:
         """Each level's share of ``nc`` and ``et`` in the last step."""
@@ -271,6 +271,6 @@ class SLKD(Paired[SLKDOptions]):
 
 
 def _without_teacher_b(module: nn.Module, state: dict[str, Tensor], prefix: str, metadata: object) -> None:
-    """Its weights never change: they belong into no checkpoint."""
+    """Leave out the weights of teacher B, which never change, from checkpoints."""
     for key in [key for key in state if key.startswith(f"{prefix}teacher_b.")]:
         del state[key]

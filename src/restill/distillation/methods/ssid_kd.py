@@ -1,8 +1,8 @@
 """SSID-KD: semi-supervised image deraining by knowledge distillation (TCSVT 2022), its second stage.
 
-There is one network. On rendered rain, where the clean frame is known, it is the teacher; on real rain, where there is
-none, the student: it should describe real rain in the words that it has for rendered rain, and its pictures should look
-like clear ones. The first stage is the method ``plain`` with -SSIM; see recipes/ssid.
+One network is both teacher and student: teacher on rendered rain, where the clean frame is known, student on real rain,
+where it is not. Its code of real rain should match its code of rendered rain, and its pictures should have
+the statistics of clear ones. The first stage is the method ``plain`` with -SSIM; see recipes/ssid.
 
     equation                                         here
     (1) O = B + R                                    networks.sid.SID.forward
@@ -16,7 +16,7 @@ like clear ones. The first stage is the method ``plain`` with -SSIM; see recipes
     L_sup, the loss on the rendered side in stage 2  SSIDKD.forward
 
 The numbers are the paper's. L_sup has none: it is in the authors' code and not in the paper. O is the rainy picture, B
-the clean one, X what the network makes of O, R = O - X the rain that it finds, V the code in its middle.
+the clean one, X the network's output for O, R = O - X the predicted rain, V the code in the middle of the network.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from restill.distillation.feature_paths import FeaturePaths
 from restill.distillation.method import Losses, MethodOptions
-from restill.distillation.scales import Seen, pad_to_multiple
+from restill.distillation.scales import NetworkOutput, pad_to_multiple
 from restill.distillation.supervised import Supervised, SupervisedOptions, Weight
 from restill.distillation.windows import Batch, centre_windows, unpaired_windows
 from restill.errors import RestillError
@@ -38,7 +38,10 @@ from restill.losses.divergence import kl
 from restill.losses.reconstruction import Kind
 from restill.losses.total_variation import total_variation
 
-BATCH, PATCH = 2, 128  # the authors' second stage: pictures, and their height and width, that they add up over
+BATCH, PATCH = (
+    2,
+    128,
+)  # the authors' second stage: batch size, and picture size in pixels
 LAMBDA = 1e-6  # l1 = l2 = l3, paper and code
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -60,24 +63,24 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class SSIDKDOptions(SupervisedOptions):
-    """Options of :class:`SSIDKD`. What is given goes before the preset.
+    """Options of :class:`SSIDKD`. Options that are given take precedence over the preset.
 
     Attributes:
-        preset: "paper"; "code": how the authors' code reduces, shifts and weighs; "effective": the paper's with a KL
-            that is felt.
+        preset: "paper"; "code": reductions, shifts and weights of the authors' code; "effective": the paper's, with a
+            weight at which the KL has an effect.
         reconstruction: The loss L_sup on the rendered side.
         sup_weight: Its weight.
         lambda_kl: l1 of (7) L_S.
-        lambda_dc: l2 of (7) L_S. The authors' is 1e-6 for the sum over two pictures of 128x128; here, where a loss is a
-            mean over samples and pixels, that is 1e-6 * 2 * 128 * 128.
+        lambda_dc: l2 of (7) L_S. The authors' 1e-6 is for the sum over two pictures of 128x128. Here a loss is a mean
+            over samples and pixels, so the weight is 1e-6 * 2 * 128 * 128.
         lambda_tv: l3 of (7) L_S, likewise.
         kl_over: (8) L_KL is the mean over "positions", or over all "elements", which divides it by the channels too.
-        kl_detach: The code of rendered rain is a pseudo-label, without gradient.
-        dc_of: What (10) L_DC looks at: the derained "picture" X, as the authors' code does; or the predicted "streaks"
-            R, as the paper prints it: |1 - maxpool3d(R)|.
+        kl_detach: Use the code of rendered rain as a pseudo-label, without gradient.
+        dc_of: Input of (10) L_DC: the derained "picture" X, as the authors' code does; or the predicted "streaks"
+            R, as printed in the paper: |1 - maxpool3d(R)|.
         dc_window: Pixels on a side of N of (9) D; None: as large as the picture.
-        dc_shift: (9) D of (X + 1) / 2, which halves its gradient.
-        tv_border: (11) L_TV compares the first row and column with nothing, or with zero.
+        dc_shift: Take (9) D of (X + 1) / 2, which halves its gradient.
+        tv_border: (11) L_TV compares the first row and column with nothing ("none") or with zero.
         priors: (10) L_DC and (11) L_TV are means over a picture's pixels, or sums.
     """
 
@@ -102,10 +105,10 @@ class SSIDKDOptions(SupervisedOptions):
 
 
 class SSIDKD(Supervised[SSIDKDOptions]):
-    """One network, fed pairs and frames without a clean side. Arguments as in :class:`Supervised`.
+    """One network, trained on pairs and on unpaired degraded frames. Arguments as in :class:`Supervised`.
 
     Raises:
-        RestillError: A path leads nowhere, or it is not known where the code is.
+        RestillError: There is no module at a path, or no path is known for the code.
     """
 
     name = "ssid-kd"
@@ -140,7 +143,7 @@ class SSIDKD(Supervised[SSIDKDOptions]):
         h, w = batch["clean"].shape[-2:]  # without padding
         pictures = [seen.picture[..., :h, :w].float() for seen in (synthetic, real)]  # X: 2 x (B*L, C, H, W)
         codes = (self.student_net.maps(seen, "embedding") for seen in (synthetic, real))  # V: 2 x [(B*L, C', h, w)]
-        with torch.autocast(pictures[0].device.type, enabled=False):  # small differences: float32
+        with torch.autocast(pictures[0].device.type, enabled=False):  # float32: small differences
             return {
                 "reconstruction": reconstruction,
                 "kl": torch.stack([self._kl(v_syn, v_real) for v_syn, v_real in zip(*codes, strict=True)]).sum(),
@@ -148,8 +151,8 @@ class SSIDKD(Supervised[SSIDKDOptions]):
                 "tv": self._total_variation(pictures),
             }
 
-    def _run_real(self, batch: Batch) -> Seen:
-        """The network on the frames that have no clean side."""
+    def _run_real(self, batch: Batch) -> NetworkOutput:
+        """Run the network on the unpaired degraded frames."""
         paired, unpaired = batch["degraded"], batch.get("unpaired")
         if unpaired is not None and unpaired.shape != paired.shape:
             raise RestillError(
@@ -161,7 +164,7 @@ class SSIDKD(Supervised[SSIDKDOptions]):
         return net.run(pad_to_multiple(windows, self.size_multiple))
 
     def _kl(self, v_syn: Tensor, v_real: Tensor) -> Tensor:
-        """How far real rain's code is from rendered rain's, position by position.
+        """Divergence of the code of real rain from the code of rendered rain, position by position.
 
         Args:
             v_syn: (B*L, C', h, w).
@@ -175,10 +178,10 @@ class SSIDKD(Supervised[SSIDKDOptions]):
         return value if self.options.kl_over == "positions" else value / real.shape[-1]
 
     def _with_dark_channel(self, batch: Batch, pictures: list[Tensor]) -> list[Tensor]:
-        """What (10) L_DC takes the dark channel of, made from X: 2 x (B*L, C, H, W).
+        """The pictures whose dark channel (10) L_DC uses, from X: 2 x (B*L, C, H, W).
 
         Raises:
-            RestillError: The network does not restore at its input's size, so that there is no R = O - X.
+            RestillError: The network changes the size, so that there is no R = O - X.
         """
         if self.options.dc_of == "picture":
             return pictures
@@ -194,7 +197,7 @@ class SSIDKD(Supervised[SSIDKDOptions]):
         return found
 
     def _dark_channel(self, pictures: list[Tensor]) -> Tensor:
-        """Rain is bright: without it, something near each pixel is dark. Of [(B*L, C, H, W), ...]."""
+        """Dark channel loss of [(B*L, C, H, W), ...]. Rain is bright and raises it."""
         total = pictures[0].new_zeros(())
         for x in pictures:
             x = (x + 1) / 2 if self.options.dc_shift else x  # (B*L, C, H, W)
@@ -203,7 +206,7 @@ class SSIDKD(Supervised[SSIDKDOptions]):
         return total
 
     def _total_variation(self, pictures: list[Tensor]) -> Tensor:
-        """Streaks change from pixel to pixel more than what they hide. Of [(B*L, C, H, W), ...]."""
+        """Total variation loss of [(B*L, C, H, W), ...]. Rain streaks increase it."""
         total = pictures[0].new_zeros(())
         for x in pictures:
             sums = total_variation(x, self.options.tv_border)  # (11) L_TV: |grad_h X| + |grad_v X|, (B*L,)

@@ -1,21 +1,21 @@
 """STD: Space-Time Distillation for Video Super-Resolution (CVPR 2021).
 
     equation                                      here                         what it is
-    (1) M_sum = sum_c |F_c|                       scales.attention_map         spatial attention map, an alternative
+    (1) M_sum = sum_c |F_c|                       scales.attention_map         attention map, an alternative
     (2) M_sum2 = sum_c |F_c|^2                    scales.attention_map         the same, the default
     (3) M_max2 = max_c |F_c|^2                    scales.attention_map         the same, another alternative
     (4) M^T, M^S                                  STD._space                   the chosen map of either network
     (5) L_SD = 1/N sum_t L_d(M_t^S, M_t^T)        STD._space                   space distillation
-    (6) C, h = ConvLSTM(F_{t-k}, ..., F_{t+k})    STD._last_cell               what the clip's features say in order
+    (6) C, h = ConvLSTM(F_{t-k}, ..., F_{t+k})    STD._last_cell               state after reading the clip
     (7) L_TD = L_d(C_T, C_S)                      STD._time                    time distillation
     (8) L_rec = sqrt((SR - HR)^2 + eps^2)         STD.reconstruction           Charbonnier
     (9) L = L_rec + lambda1 L_SD + lambda2 L_TD   STD.__init__                 total
 
 The numbers are the paper's; its "L2-norm distance" L_d has none. T is the teacher, S the student, t one of the N = L
 centers of a clip, F the last feature before the picture (F^SR of the paper) or the last one at input resolution (F^LR).
-The ConvLSTM has one set of weights for both networks and learns with the student. As printed, (6) C reads one feature
-too few; here it reads all of them. Each choice that the paper leaves open is an option, see :class:`STDOptions` and
-docs/methods/std.md.
+The ConvLSTM has one set of weights for both networks and is trained with the student. As printed, (6) C reads one
+feature too few; here it reads all of them. Where the paper leaves a choice open, there is an option: see
+:class:`STDOptions` and docs/methods/std.md.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ from torch.nn.functional import avg_pool2d, mse_loss
 from restill.distillation.cells import ConvLSTMCell, GuardedMethod, State
 from restill.distillation.method import Losses, MethodOptions
 from restill.distillation.paired import Paired, PairedOptions, adapter
-from restill.distillation.scales import Attention, Seen, attention_map, like, unit_map
+from restill.distillation.scales import Attention, NetworkOutput, attention_map, like, unit_map
 from restill.distillation.supervised import Weight, weighted_sum
 from restill.distillation.windows import Batch, centre_targets
 from restill.errors import RestillError
 from restill.losses.reconstruction import Kind, charbonnier, scale_losses
 
-EPSILON = 1e-6  # of the paper's Charbonnier
+EPSILON = 1e-6  # eps of the paper's Charbonnier loss
 
 
 class STDOptions(PairedOptions):
-    """Options of :class:`STD`; the defaults are the paper's where it says.
+    """Options of :class:`STD`. The defaults are the paper's, if it gives a value.
 
     Attributes:
         lambda1: Weight of space distillation.
         lambda2: Weight of time distillation.
-        warmup: Steps with (8) L_rec alone, before the teacher is run at all.
+        warmup: Steps with only (8) L_rec, in which the teacher does not run.
         reconstruction: The loss on pictures; "charbonnier" is (8) L_rec, with the paper's eps.
-        charb: (8) L_rec as the "mean" over everything, or as the "sum" over each picture, as EDVR does it.
-        at: What is distilled: "feature" F^SR, or "lr" F^LR.
+        charb: (8) L_rec as the "mean" over everything, or the "sum" over each picture, as in EDVR.
+        at: The feature to distill: "feature" F^SR, or "lr" F^LR.
         attention: The map: "sum_of_squares" is (2) M_sum2, "sum_of_abs" (1) M_sum, "max_of_squares" (3) M_max2.
         ld: L_d as "mse", the mean over elements, or as "l2norm", ||.||_2 over the number of elements, sample by sample.
-        sd_norm: Maps over their own L2 norm, for networks whose features have scales of their own.
+        sd_norm: Divide maps by their L2 norm, for networks whose features differ in scale.
         hidden: Channels of the ConvLSTM.
-        td_pool: Features are average-pooled by so much before the ConvLSTM, to save memory.
-        td_detach: The teacher's C is a constant; else the ConvLSTM learns through both branches.
-        sd: Space distillation; off: the paper's ablation.
-        td: Time distillation; off: the paper's ablation.
+        td_pool: Average-pool features by this factor before the ConvLSTM, to save memory.
+        td_detach: The teacher's C has no gradient; False: the ConvLSTM is trained through both branches.
+        sd: Use space distillation (off in the paper's ablation).
+        td: Use time distillation (off in the paper's ablation).
     """
 
     lambda1: Weight = 1.0
@@ -78,10 +78,10 @@ class STDOptions(PairedOptions):
 
 
 class STD(GuardedMethod, Paired[STDOptions]):
-    """The method, whole. See :class:`Paired` for the arguments.
+    """The whole method. See :class:`Paired` for the arguments.
 
     Raises:
-        RestillError: Besides what :class:`Paired` raises: more than one place is given for the feature.
+        RestillError: As :class:`Paired`; or the feature has more than one path.
     """
 
     name = "std"
@@ -97,9 +97,9 @@ class STD(GuardedMethod, Paired[STDOptions]):
         # (9) L = L_rec + lambda1 * L_SD + lambda2 * L_TD
         self.default_weights = {"reconstruction": 1.0, "space": o.lambda1, "time": o.lambda2}
         self.warmup = o.warmup if o.sd or o.td else 0
-        places = len(self.student_net.places[o.at])
-        if places != 1:
-            raise RestillError(f"std distils one feature, but '{o.at}' has {places} places; give one path each")
+        paths = len(self.student_net.paths[o.at])
+        if paths != 1:
+            raise RestillError(f"std distils one feature, but '{o.at}' has {paths} paths; give one path each")
         (channels,) = self.widths(o.at)
         self.adapter = adapter(*channels) if o.td else None
         self.cell = ConvLSTMCell(channels[1], o.hidden) if o.td else None
@@ -123,7 +123,7 @@ class STD(GuardedMethod, Paired[STDOptions]):
             losses["time"] = self._time(f_s, f_t, frames)
         return losses
 
-    def reconstruction(self, seen: Seen, windows: Tensor, targets: Tensor) -> Tensor:
+    def reconstruction(self, seen: NetworkOutput, windows: Tensor, targets: Tensor) -> Tensor:
         """The weighted sum over scales of (8) L_rec, or of another loss on pictures; a scalar."""
         o = self.options
         if o.reconstruction != "charbonnier":
@@ -144,7 +144,7 @@ class STD(GuardedMethod, Paired[STDOptions]):
     def _time(self, f_s: Tensor, f_t: Tensor, frames: int) -> Tensor:
         """L_TD between the last cells after ``frames`` features of (B*L, C_S, h, w) and (B*L, C_T, h', w')."""
         assert self.adapter is not None  # noqa: S101 - only called with td
-        with torch.autocast(f_s.device.type, enabled=False):  # small differences: float32
+        with torch.autocast(f_s.device.type, enabled=False):  # float32: small differences
             f_s, f_t = f_s.float(), like(f_t.float(), f_s)  # (B*L, C_T, h, w)
             with torch.no_grad() if self.options.td_detach else nullcontext():
                 c_t = self._last_cell(self._pooled(f_t).unflatten(0, (-1, frames)))  # (B, D, h/p, w/p)
@@ -153,7 +153,7 @@ class STD(GuardedMethod, Paired[STDOptions]):
             return self._distance(c_s, c_t)  # (7) L_TD
 
     def _pooled(self, feature: Tensor) -> Tensor:
-        """(N, C, h, w) at 1/td_pool of the size; what exists is averaged at an edge that does not divide."""
+        """Average-pool (N, C, h, w) by td_pool; windows at the edge average the pixels that they have."""
         size = self.options.td_pool
         return avg_pool2d(feature, size, ceil_mode=True, count_include_pad=False) if size > 1 else feature
 
@@ -174,5 +174,5 @@ class STD(GuardedMethod, Paired[STDOptions]):
         return (torch.linalg.vector_norm(difference, dim=1) / difference.shape[1]).mean()
 
     def metrics(self) -> dict[str, float]:
-        """How large the maps are, how much the last cells say (near 0: nothing), and whether the cell is frozen."""
+        """Mean of the maps, deviation of the last cells (near 0: collapsed), and whether the cell is frozen."""
         return {name: value.item() for name, value in self._sizes.items()} | super().metrics()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from restill.distillation.hooks import FeatureHook
-from restill.distillation.scales import Attention, Seen, Tapped, attention_map, channel_map
+from restill.distillation.scales import Attention, NetworkOutput, ObservedNetwork, attention_map, channel_map
 from restill.evaluation.models import Checkpoint
 
 AGGREGATIONS = ("mean_sq", "unit_mean_sq")
@@ -29,9 +29,9 @@ class Look:
     """
 
     def __init__(self, checkpoint: Checkpoint, label: str, path: str | None = None) -> None:
-        self._net = Tapped.of(checkpoint.network, f"network of {label}", 0, path)
+        self._net = ObservedNetwork.of(checkpoint.network, f"network of {label}", 0, path)
         self._multiple = checkpoint.info.size_multiple
-        (self.path,) = self._net.places["feature"]
+        (self.path,) = self._net.paths["feature"]
         self.tap = FeatureHook(checkpoint.network, self.path)
 
     def maps(self, size: tuple[int, int]) -> dict[str, np.ndarray]:
@@ -46,7 +46,9 @@ class Look:
         Raises:
             RestillError: What stands at the path is not a map.
         """
-        (feature,) = self._net.maps(Seen(torch.empty(0), {self.path: self.tap.value}), "feature")  # (1, C, h', w')
+        (feature,) = self._net.maps(
+            NetworkOutput(torch.empty(0), {self.path: self.tap.value}), "feature"
+        )  # (1, C, h', w')
         padded = (-(-side // self._multiple) * self._multiple for side in size)
         h, w = (round(n * side / full) for n, side, full in zip(feature.shape[2:], size, padded, strict=True))
         feature = feature[:, :, : max(h, 1), : max(w, 1)]  # (1, C, h, w)
