@@ -93,7 +93,7 @@ def test_text(report):
     assert all(f"{title} ms" in text for title in ("network", "stream", "file", *COLUMNS))
     assert "x min-median" in text
     assert text.count("50x38") == 4
-    assert "1 thread for the network, 4 frames a pass, 2 rounds." in text
+    assert "1 thread for the network, 4 frames per pass, 2 rounds." in text
     assert "onnxruntime f32" in text
     assert "…" not in text
 
@@ -124,7 +124,7 @@ def test_the_time_is_over():
     found = measure(small(seconds=1e-3, rounds=5, sizes=SIZES[:1], frames=2, file=False), quiet=True)
     assert found.rounds == 1
     assert "1 round of 5" in found.markdown()
-    assert "0.001 seconds were over: 1 of 1 cases are here" in found.markdown()
+    assert "0.001 seconds were over: it has 1 of 1 cases" in found.markdown()
 
 
 def test_what_cannot_be_loaded_is_left_out(monkeypatch):
@@ -213,7 +213,7 @@ def test_a_stopped_run_gives_what_it_has(monkeypatch, after, file):
         return
     report = measure(asked, quiet=True)
     assert [row.case for row in report.rows] == list(asked.cases[:after])
-    assert f"because it was stopped: {after} of 4 cases are here" in " ".join(report.notes())
+    assert f"because it was stopped: it has {after} of 4 cases" in " ".join(report.notes())
     assert report.as_dict()["stopped"] == "it was stopped"
     assert len(report.tables()[0]) == 1 + after
     assert report.markdown()
@@ -222,7 +222,7 @@ def test_a_stopped_run_gives_what_it_has(monkeypatch, after, file):
 def test_seconds_end_a_run_within_a_round(monkeypatch):
     report = measure(small(against="min-median", seconds=1e-9, file=False), quiet=True)
     assert len(report.rows) == 1
-    assert "seconds were over: 1 of 4 cases are here" in " ".join(report.notes())
+    assert "seconds were over: it has 1 of 4 cases" in " ".join(report.notes())
 
 
 def test_sigterm_is_a_stop(monkeypatch):
@@ -246,4 +246,4 @@ def test_rows_that_cannot_be_trusted_are_marked(report):
     assert any(cell.endswith("%!") for cell in speed[1])
     notes = " ".join(marked.notes())
     assert "Other programs kept the machine busy during this row" in notes
-    assert "More than the peak is not possible" in notes
+    assert "More than 100 % of the peak" in notes

@@ -82,7 +82,7 @@ def test_a_network_without_weights(tmp_path, monkeypatch):
     found = measure(wanted, quiet=True)
     assert [row.case.model for row in found.rows] == ["rill-s", "prednet-student3"]
     assert found.rows[1].macs > 10_000 * 64 * 48
-    assert "With random weights, for their speed alone: prednet-student3." in found.notes()
+    assert "Random weights, used only to measure speed: prednet-student3." in found.notes()
     (file,) = (tmp_path / "untrained").iterdir()
     written = file.stat().st_mtime_ns
     assert plan(["prednet-student3"], on=["onnxruntime"]).cases[0].untrained == file

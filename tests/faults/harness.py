@@ -102,7 +102,7 @@ class Mutants:
         refused: In one sentence, by Restill.
         restored: A whole output came out.
         crashed: The process that read it failed, which became a sentence.
-        hung: It was given up after 30 seconds.
+        hung: It was stopped after 30 seconds.
         wrong: Something lay under the output's name that cannot be read to the end, or is not as long as was said.
         slowest: Seconds that the slowest took.
     """
@@ -124,9 +124,9 @@ def restore_mutants(folder: Path, flipped: int, every: int = 1) -> Mutants:
         for said, wrong, seconds in pool.map(lambda mutant: restore_mutant(folder, *mutant), some):
             found.tried += 1
             found.restored += not said
-            found.crashed += "made the process" in said
-            found.hung += "was given up" in said
-            found.refused += bool(said) and "made the process" not in said and "was given up" not in said
+            found.crashed += "crashed the process" in said
+            found.hung += "no frame was decoded" in said
+            found.refused += bool(said) and "crashed the process" not in said and "no frame was decoded" not in said
             found.wrong += wrong
             found.slowest = max(found.slowest, seconds)
             if found.tried % 50 == 0:

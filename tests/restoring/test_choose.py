@@ -37,7 +37,7 @@ def test_backend_by_length(tmp_path, monkeypatch, capsys, frames, asked, taken):
         return network
 
     monkeypatch.setattr("restill.restoring.choose.load_model", load)
-    monkeypatch.setattr("restill.restoring.choose.MUCH", (3 if frames == 3 else 100) * 50 * 38)
+    monkeypatch.setattr("restill.restoring.choose.TRIAL_PIXELS", (3 if frames == 3 else 100) * 50 * 38)
     restore(moving(tmp_path / "in", frames), tmp_path / "out", **asked)
     assert (called["backend"], called["precision"], called["size"]) == (*taken, (38, 50))
     assert ("by a trial\n" in capsys.readouterr().err) == (taken[0] == "auto")
@@ -53,7 +53,7 @@ def test_backend_by_length(tmp_path, monkeypatch, capsys, frames, asked, taken):
         (1, {"fast": True}, "derain-picture", "the default for pictures"),
         (9000, {}, "derain", "the default for clips"),
         (None, {}, "derain", "the default for clips"),
-        (9000, {"fast": True}, "derain-fast", "the quick one, because of --fast"),
+        (9000, {"fast": True}, "derain-fast", "the faster one, because of --fast"),
         (9000, {"model": "other"}, "other", "the one you named"),
     ],
 )

@@ -72,7 +72,7 @@ def test_compare_enlarges_the_input_of_a_larger_output():
 
 def test_wrong_choices(tmp_path):
     src = moving(tmp_path / "in")
-    with pytest.raises(RestillError, match="compare 'over' is unknown; it is one of side, split"):
+    with pytest.raises(RestillError, match="compare 'over' is unknown; use one of side, split"):
         restore(src, tmp_path / "out", model(), compare="over", quiet=True)  # type: ignore[arg-type]
     with pytest.raises(RestillError, match=r"none\.mp4' does not exist"):
         restore(tmp_path / "none.mp4", tmp_path / "out", model(), quiet=True)
@@ -163,7 +163,7 @@ def test_where_results_go(tmp_path):
 def test_a_disk_that_may_get_full_is_told_of(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
     restore(moving(tmp_path / "in"), tmp_path / "out.mkv", "min-median")
-    assert "GB may be needed at" in capsys.readouterr().err
+    assert "out.mkv' may need about " in capsys.readouterr().err
     assert (tmp_path / "out.mkv").is_file()
 
 
@@ -219,7 +219,7 @@ def test_the_licence_is_told_once_for_a_command(tmp_path, inputs, monkeypatch):
         assert result.exit_code == 0, result.output
         return result.stderr
 
-    says = "for research use, not for work; for work use --model permissive"
+    says = "for research only; for commercial use add --model permissive"
     assert told().count(says) == 1
     assert told("--fast").count("rill-s") == 1
     assert says not in told("--quiet")

@@ -75,9 +75,9 @@ def test_a_quantized_file_stays_what_it_is(pair, trials):
 
 def test_one_backend_needs_no_trial(pair, trials, monkeypatch):
     monkeypatch.setattr(auto, "installed", lambda: ["onnxruntime"])
-    assert "all that is installed and safe" in load_model(pair, backend="auto", threads=1).why
+    assert "the only one that is installed and safe" in load_model(pair, backend="auto", threads=1).why
     assert trials == []
-    with pytest.raises(RestillError, match="'bf16' is not one of onnxruntime; openvino has"):
+    with pytest.raises(RestillError, match="'bf16' is not available in onnxruntime; openvino has"):
         load_model(pair, backend="auto", precision="bf16")
 
 
@@ -143,7 +143,7 @@ def test_a_real_trial(pair, monkeypatch):
 
 
 def test_large_frames_are_tried_smaller():
-    assert auto._limited((480, 640)) == (480, 640)
-    height, width = auto._limited((2160, 3840))
+    assert auto._trial_size((480, 640)) == (480, 640)
+    height, width = auto._trial_size((2160, 3840))
     assert height * width <= auto.MAX_PIXELS
     assert np.isclose(width / height, 16 / 9, rtol=0.02)

@@ -63,11 +63,11 @@ def test_several_workers_read_as_many_frames_ahead_and_no_more(tiny_model):
 
     streamed = stream(model, frames())
     next(streamed)
-    assert read == [0, 1, 2, 3]  # the first, its neighbor, one for each lane
+    assert read == [0, 1, 2, 3]  # the first, its neighbor, one for each worker
     next(streamed)
     assert read == [0, 1, 2, 3, 4]
     streamed.close()  # nothing is left running
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("restill-lane")]
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("restill-worker")]
 
 
 def test_what_goes_wrong_in_a_lane_is_raised(tiny_model):

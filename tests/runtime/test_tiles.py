@@ -72,7 +72,7 @@ def test_large_frames_are_cut_by_default(tiny_model, monkeypatch):
 
 
 def test_what_is_wrong_is_said(tiny_model):
-    with pytest.raises(RestillError, match="tile 8 is too small: 64 pixels are the least, 512 is usual"):
+    with pytest.raises(RestillError, match="tile 8 is too small: use at least 64 pixels, such as 512"):
         load_model(tiny_model(reach=1), tile=8)
-    with pytest.raises(RestillError, match="cannot be cut into tiles: its network may look at the whole frame"):
+    with pytest.raises(RestillError, match="cannot be cut into tiles: its receptive field may be the whole frame"):
         load_model(tiny_model(), tile=128)

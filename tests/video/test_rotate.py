@@ -106,5 +106,5 @@ def test_pictures_and_folders(tmp_path, degrees):
 
 @pytest.mark.parametrize("degrees", [45, 360, -90])
 def test_other_angles(tmp_path, degrees):
-    with pytest.raises(RestillError, match=f"rotate {degrees} is not possible; it is 90, 180 or 270"):
+    with pytest.raises(RestillError, match=f"rotate {degrees} is not possible; use 90, 180 or 270"):
         Request(tmp_path, tmp_path, rotate=degrees)

@@ -127,7 +127,7 @@ def test_the_easy_name_for_use_at_work_is_for_use_at_work():
 
 
 def test_no_default(folder):
-    with pytest.raises(RestillError, match="no student for the task 'derain' comes with Restill"):
+    with pytest.raises(RestillError, match="Restill contains no model for the task 'derain'"):
         zoo.default("derain")
     with pytest.raises(RestillError, match="'cook'"):
         zoo.default("cook")

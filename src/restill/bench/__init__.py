@@ -1,4 +1,4 @@
-"""How fast students are on this machine: ``restill bench``. No torch."""
+"""Measure the speed of models on this machine: ``restill bench``. No torch."""
 
 from restill.bench.cases import Case, Plan, plan
 from restill.bench.report import Report, Row, Times

@@ -1,4 +1,4 @@
-"""What is measured: every model on every backend, precision and size that was asked for."""
+"""The cases to measure: every requested model on every backend, precision and size."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from restill.runtime.info import read_info
 from restill.runtime.model import default_threads
 
 SIZES = ("640x480", "1280x720")
-SMALLEST, LARGEST = 16, 8192  # pixels on a side: what the flow needs, and what H.264 players take
-FEWEST_FRAMES = 2
+MIN_SIDE, MAX_SIDE = 16, 8192  # pixels: the flow needs the first, and H.264 players take at most the second
+MIN_FRAMES = 2
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Case:
     """One row of the report.
 
     Attributes:
-        model: A name of the zoo or of a network, or the path of an ``.onnx`` file, as it was given.
+        model: A name of the zoo or of a network, or the path of an ``.onnx`` file, as given.
         backend: A name of :data:`restill.runtime.backends.BACKENDS`.
         precision: One of the backend's :data:`restill.runtime.backends.PRECISIONS`.
         size: (height, width) of a frame, pixels.
-        untrained: The file of a network with random weights; None where the model has weights.
+        untrained: The file of a network with random weights; None if the model has weights.
     """
 
     model: str
@@ -38,12 +38,12 @@ class Case:
 
     @property
     def file(self) -> str | Path:
-        """What to load."""
+        """The name or file to load."""
         return self.untrained or self.model
 
     @property
     def size_text(self) -> str:
-        """As people write it: ``640x480``."""
+        """Width and height as text: ``640x480``."""
         return f"{self.size[1]}x{self.size[0]}"
 
 
@@ -52,14 +52,14 @@ class Plan:
     """A whole run.
 
     Attributes:
-        cases: In the order of the report.
-        against: The model whose speed is 1, per size, on the first backend and precision that it has; None takes the
-            first model that can be loaded.
+        cases: The cases, in the order of the report.
+        against: The reference model, whose speed is 1 for each size, on the first backend and precision that it has;
+            None takes the first model that can be loaded.
         threads: Threads of the network.
         frames: Frames of a pass.
         rounds: How often each case is measured, at most.
-        seconds: No case begins after so many.
-        file: Whether reading, writing and file to file are measured too.
+        seconds: No case starts after so many seconds.
+        file: Whether to also measure reading, writing and file to file.
     """
 
     cases: tuple[Case, ...]
@@ -88,34 +88,34 @@ def plan(
 
     Args:
         models: Names of the zoo and paths of ``.onnx`` files; by default every student of the zoo that has weights.
-            Names of other networks too, to hold a student's speed against: they get random weights.
+            Names of other networks are allowed for comparison; they get random weights.
         sizes: WIDTHxHEIGHT in pixels; by default :data:`SIZES`.
         on: Backends; by default those that are installed.
-        precisions: Such as "f32"; by default all that a backend has. A backend without one of them is left out for it.
-        against: The model whose speed is 1, measured too; by default the first.
-        threads: Threads of the network; by default the cores this process may use, at most 8.
+        precisions: Such as "f32"; by default all. A backend that lacks a precision is left out for it.
+        against: The reference model, whose speed is 1; by default the first.
+        threads: Threads of the network; by default the cores that this process may use, at most 8.
         frames: Frames of a pass, kept in memory.
         rounds: How often each case is measured; the median counts.
-        seconds: No case begins after so many; one is always measured.
-        file: Whether reading, writing and file to file are measured too.
+        seconds: No case starts after so many seconds; one is always measured.
+        file: Whether to also measure reading, writing and file to file.
 
     Raises:
-        RestillError: A value is wrong, or nothing is left to measure; the sentence says which.
+        RestillError: A value is wrong, or nothing is left to measure.
     """
-    for name, value, least in (("frames", frames, FEWEST_FRAMES), ("rounds", rounds, 1), ("threads", threads, 1)):
+    for name, value, least in (("frames", frames, MIN_FRAMES), ("rounds", rounds, 1), ("threads", threads, 1)):
         if value is not None and value < least:
             raise RestillError(f"{name} must be {least} or more, not {value}")
     if not seconds > 0:
         raise RestillError(f"seconds must be above 0, not {seconds:g}")
     names = list(models) or _students()
     if not names:
-        raise RestillError("no student comes with this version of Restill; name the .onnx file of one")
+        raise RestillError("this version of Restill contains no models; give a .onnx file")
     if against is not None and against not in names:
         names.append(against)
     names = list(dict.fromkeys(names))
     untrained = {name: file_of(name) for name in names}
     for name in names:
-        read_info(untrained[name] or zoo.find(name))  # better known before minutes of work
+        read_info(untrained[name] or zoo.find(name))  # raises here rather than after minutes of work
     combinations = choose_backends(on, precisions)
     measured = [parse_size(size) for size in dict.fromkeys(sizes or SIZES)]
     cases = [
@@ -128,7 +128,7 @@ def plan(
 
 
 def _students() -> list[str]:
-    """Those that have weights, one for each network: others of it are as fast."""
+    """The models with weights, one for each network: others of the same network are as fast."""
     found: dict[str, str] = {}
     for card in zoo.cards():
         if card.parameters:
@@ -137,10 +137,10 @@ def _students() -> list[str]:
 
 
 def choose_backends(on: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
-    """(backend, precision) for each that was asked for and exists.
+    """The requested pairs (backend, precision) that exist.
 
     Raises:
-        RestillError: A backend is unknown or not installed, or none of them has a precision that was asked for.
+        RestillError: A backend is unknown or not installed, or none of them has a requested precision.
     """
     for backend in on:
         if backend not in backends.BACKENDS:
@@ -151,7 +151,7 @@ def choose_backends(on: Sequence[str], precisions: Sequence[str]) -> list[tuple[
     for precision in precisions:
         if not any(precision in backends.PRECISIONS[backend] for backend in chosen):
             offered = "; ".join(f"{backend} has {', '.join(backends.PRECISIONS[backend])}" for backend in chosen)
-            raise RestillError(f"precision '{precision}' is not one of the backends that are measured: {offered}")
+            raise RestillError(f"precision '{precision}' is not available in the measured backends: {offered}")
     return [
         (backend, precision)
         for backend in chosen
@@ -161,7 +161,7 @@ def choose_backends(on: Sequence[str], precisions: Sequence[str]) -> list[tuple[
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """``"640x480"`` (width x height, as people write it) as (H, W), as arrays have it.
+    """Parse ``"640x480"`` (width x height) as (height, width).
 
     Raises:
         RestillError: It is not two whole numbers, or a side is too short or too long.
@@ -173,6 +173,6 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal()):
         raise RestillError(f"size '{text}' must be WIDTHxHEIGHT in pixels, such as 640x480")
     for side in (int(width), int(height)):
-        if not SMALLEST <= side <= LARGEST:
-            raise RestillError(f"size '{text}' must have sides of {SMALLEST} to {LARGEST} pixels")
+        if not MIN_SIDE <= side <= MAX_SIDE:
+            raise RestillError(f"size '{text}' must have sides of {MIN_SIDE} to {MAX_SIDE} pixels")
     return int(height), int(width)

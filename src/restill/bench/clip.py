@@ -1,4 +1,4 @@
-"""The clip that is restored: a camera that moves over a texture while streaks fall, made on the fly."""
+"""The clip to restore: a camera moves over a synthetic texture while streaks fall."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import numpy as np
 from av.video.stream import VideoStream
 
 FPS = 25
-STREAKS = 0.0004  # of all pixels one begins in
+STREAKS = 0.0004  # share of the pixels in which a streak starts
 
 
 def rainy_clip(height: int, width: int, frames: int) -> list[np.ndarray]:
     """Frames of a smooth texture that moves by 3 and 1 pixels a frame, with streaks that differ in each.
 
-    Not rain to be judged by: ``restill rain`` renders that. It gives the flow, the network and the encoder work of the
-    usual kind.
+    It gives the flow, the network and the encoder a realistic load. To measure quality, use ``restill rain`` instead.
 
     Returns:
         (H, W, 3) uint8 RGB each; the same for the same numbers.

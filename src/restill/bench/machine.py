@@ -1,4 +1,4 @@
-"""What a report must say of the machine it was measured on."""
+"""The description of the machine in a report."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from restill.version import __version__
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and with what a run was made.
+    """The machine and the software of a run.
 
     Attributes:
-        cpu: The processor's name, as the system tells it.
+        cpu: Name of the processor, from the system.
         cores: Cores that this process may use.
         system: Operating system, processor family and Python.
-        load: Processes that ran or waited on average in the minute before; None where the system does not say.
-        versions: Of Restill and the libraries that did the work.
+        load: Processes that ran or waited on average in the minute before; None if the system does not tell.
+        versions: Versions of Restill and of the libraries used.
     """
 
     cpu: str
@@ -35,7 +35,7 @@ class Machine:
 
     @property
     def busy(self) -> bool:
-        """Whether other work ran before."""
+        """Whether other programs ran in the minute before."""
         return self.load is not None and self.load > 0.5
 
     def __str__(self) -> str:

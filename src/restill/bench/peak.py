@@ -1,7 +1,7 @@
-"""What convolutions reach at best on this machine: 3x3 ones of 256 channels, on the same backend and threads.
+"""Measure the peak speed of convolutions on this machine: 3x3, 256 channels, on the same backend and threads.
 
-The network that is timed is written here, byte by byte as ONNX (a protobuf) has it, so that it takes no library beyond
-those that restore a clip. The numbers before each field are those of ``onnx.proto``.
+This module writes the ONNX file (a protobuf) of the measured network byte by byte, so that it needs no other library
+than those that restore a clip. The field numbers are those of ``onnx.proto``.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import numpy as np
 from restill.runtime.backends import BACKENDS, Compute
 
 CHANNELS, LAYERS, SIDE = 256, 4, 56
-MACS = LAYERS * CHANNELS * CHANNELS * 3 * 3 * SIDE * SIDE  # of one run: 7.4 G
+MACS = LAYERS * CHANNELS * CHANNELS * 3 * 3 * SIDE * SIDE  # multiply-accumulates of one run: 7.4 G
 OPSET, IR_VERSION = 17, 8
 FLOAT, UINT8, INT8 = 1, 2, 3  # TensorProto.DataType
 INTS = 7  # AttributeProto.AttributeType
 
 
 def load_convolutions(folder: Path, backend: str, threads: int, precision: str) -> Compute:
-    """The convolutions on a backend, as a network of the runtime is loaded.
+    """Load the convolutions on a backend, in the same way as a model.
 
     Args:
-        folder: Where the file may be written.
+        folder: The folder for the file.
         backend: A name of :data:`restill.runtime.backends.BACKENDS`.
         threads: Threads.
-        precision: One that the backend has.
+        precision: A precision of the backend.
     """
     quantized = precision == "int8"
     path = folder / f"convolutions-{'int8' if quantized else 'float'}.onnx"
@@ -37,10 +37,10 @@ def load_convolutions(folder: Path, backend: str, threads: int, precision: str) 
 
 
 def gmacs(compute: Compute, seconds: float = 0.3) -> float:
-    """Time the convolutions for about so many seconds, after one run that does not count.
+    """Measure the convolutions for about ``seconds``, after one run that does not count.
 
     Returns:
-        Multiply-accumulates a second, in 10^9.
+        Multiply-accumulates per second, in 10^9.
     """
     x = np.random.default_rng(0).random((1, CHANNELS, SIDE, SIDE), np.float32)
     compute(x)
@@ -55,7 +55,7 @@ def convolutions(quantized: bool = False) -> bytes:
     """An ONNX file: ``window`` (1, 256, 56, 56) float32, four 3x3 convolutions with one set of weights, ``clean``.
 
     Args:
-        quantized: Weights of 8 bits, and every picture rounded to 8 bits, in the form that backends compute in int8.
+        quantized: Weights and activations of 8 bits, in the form that backends compute in int8.
     """
     rng = np.random.default_rng(0)
     deviation = (CHANNELS * 9) ** -0.5  # keeps the size of the values from layer to layer
@@ -73,7 +73,7 @@ def convolutions(quantized: bool = False) -> bytes:
 
 
 def _quantized(weights: np.ndarray) -> tuple[list[bytes], list[bytes]]:
-    """Nodes and tensors: each picture goes to 8 bits and back, and a backend makes one step of that."""
+    """Nodes and tensors: each activation is quantized and dequantized, which a backend fuses into one step."""
     step = float(np.abs(weights).max() / 127)
     tensors = [
         _tensor("weights8", np.rint(weights / step).astype(np.int8), INT8),
@@ -114,7 +114,7 @@ def _picture(name: str) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; the highest bit says that more follow."""
+    """A varint: seven bits per byte, the lowest first; the highest bit is set if more bytes follow."""
     out = b""
     while number > 127:
         out += bytes([number & 127 | 128])

@@ -1,4 +1,4 @@
-"""What a run found: rows and notes, as text for a terminal, as Markdown and as data."""
+"""The results of a run: rows and notes, as text for a terminal, as Markdown and as data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from restill.evaluation.files import write_json, write_text
 from restill.video import EncodeSettings
 from restill.video.settings import CODECS
 
-# The columns of the second table, and the stages of a clock that they add up.
+# The columns of the second table, with the stages of a clock that each sums up.
 COLUMNS = {
     "decode": ("decode",),
     "convert": ("color", "pack"),
@@ -29,43 +29,41 @@ COLUMNS = {
     "encode": ("encode",),
 }
 BY_A_SIGNAL = "it was stopped"  # why a run ended early
-RATIOS = (
-    "Compare within this run: rounds of all cases alternate and medians count. Times of other runs are other times."
-)
+RATIOS = "Compare times only within this run, in which the rounds of all cases alternate and medians count."
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds a frame, one value for each round."""
+    """Seconds per frame, one value for each round."""
 
     rounds: Sequence[float]
 
     @property
     def ms(self) -> float:
-        """Milliseconds a frame, the median."""
+        """Milliseconds per frame, the median."""
         return median(self.rounds) * 1000
 
     @property
     def fps(self) -> float:
-        """Frames a second, the median."""
+        """Frames per second, the median."""
         return 1 / median(self.rounds)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One case, measured.
+    """The measurements of one case.
 
     Attributes:
-        case: What it is.
-        network: The network alone.
-        stream: Frames in memory in, frames in memory out.
-        file: File to file, reading, stream and writing at once; None if that was left out.
-        turns: Seconds a frame by stage, for each round.
-        macs: Multiply-accumulates of a frame.
+        case: The case.
+        network: Times of the network alone.
+        stream: Times of the stream, from frames in memory to frames in memory.
+        file: Times from file to file, with reading, stream and writing at once; None if not measured.
+        turns: Seconds per frame by stage, for each round.
+        macs: Multiply-accumulates per frame.
         peaks: GMAC/s that convolutions reached on this backend and precision, for each round.
-        ratios: The stream's speed over that of the reference, for each round.
-        network_ratios: The same of the network alone.
-        busy: Whether other programs kept the machine busy meanwhile.
+        ratios: Speed of the stream over that of the reference, for each round.
+        network_ratios: The same for the network alone.
+        busy: Whether other programs kept the machine busy during the measurement.
     """
 
     case: Case
@@ -81,34 +79,34 @@ class Row:
 
     @property
     def gmacs(self) -> float:
-        """What the network reaches, 10^9 multiply-accumulates a second."""
+        """Speed of the network, 10^9 multiply-accumulates per second."""
         return self.macs * self.network.fps / 1e9
 
     @property
     def of_peak(self) -> float | None:
-        """The same over the convolutions' own; None for a network without any."""
+        """Speed of the network over that of the convolutions; None for a network without multiplications."""
         if not self.macs:
             return None
-        rounds = zip(self.network.rounds, self.peaks, strict=False)  # a round that was stopped has a peak more
+        rounds = zip(self.network.rounds, self.peaks, strict=False)  # a stopped round has one more peak
         return median(self.macs / seconds / 1e9 / peak for seconds, peak in rounds)
 
     @property
     def ratio(self) -> float | None:
-        """How many times as fast as the reference the stream is; None if the reference was not measured."""
+        """Speed of the stream over that of the reference; None if the reference was not measured."""
         return median(self.ratios) if self.ratios else None
 
     @property
     def network_ratio(self) -> float | None:
-        """The same of the network alone."""
+        """The same for the network alone."""
         return median(self.network_ratios) if self.network_ratios else None
 
     @property
     def stages(self) -> dict[str, float]:
-        """Milliseconds a frame by stage, medians."""
+        """Milliseconds per frame by stage, medians."""
         return {stage: median(turn[stage] for turn in self.turns) * 1000 for stage in self.turns[0]}
 
     def column(self, name: str) -> float | None:
-        """Milliseconds a frame of one of :data:`COLUMNS`; None if it was not measured."""
+        """Milliseconds per frame of one of :data:`COLUMNS`; None if it was not measured."""
         found = [self.stages[stage] for stage in COLUMNS[name] if stage in self.stages]
         return sum(found) if found else None
 
@@ -137,14 +135,14 @@ class Report:
     """A whole run.
 
     Attributes:
-        machine: Where it was made.
-        plan: What was asked for.
-        rounds: How many rounds were done.
-        against: The model whose speed is 1.
-        rows: In the order of the plan.
+        machine: The machine.
+        plan: The plan.
+        rounds: Number of rounds done.
+        against: The reference model, whose speed is 1.
+        rows: The rows, in the order of the plan.
         peaks: GMAC/s of 3x3 convolutions of 256 channels by (backend, precision), for each round.
-        left_out: What could not be measured and why, a sentence each.
-        stopped: Why not all rounds were done; empty if they were.
+        left_out: A sentence for each case that could not be measured.
+        stopped: Why the run ended early; empty if it did not.
     """
 
     machine: Machine
@@ -157,7 +155,7 @@ class Report:
     stopped: str = ""
 
     def notes(self) -> list[str]:
-        """What must be said beside the tables, a sentence or two each."""
+        """The notes below the tables."""
         plan = self.plan
         threads = f"{plan.threads} thread" + "s" * (plan.threads != 1)
         rounds = f"{self.rounds} round" + "s" * (self.rounds != 1)
@@ -167,27 +165,29 @@ class Report:
         )
         notes = [
             f"Machine: {self.machine}.",
-            f"Measured: {threads} for the network, {plan.frames} frames a pass, {rounds}{early}.",
+            f"Measured: {threads} for the network, {plan.frames} frames per pass, {rounds}{early}.",
             f"Peak of 3x3 convolutions of 256 channels, GMAC/s: {peaks}.",
             RATIOS,
         ]
         if self.stopped:
             cases = f"{len(self.rows)} of {len(plan.cases)} cases"
-            notes.append(f"Not all was measured, because {self.stopped}: {cases} are here.")
+            notes.append(f"The run ended early, because {self.stopped}: it has {cases}.")
         if any(row.busy for row in self.rows):
-            notes.append("* Other programs kept the machine busy during this row: trust neither times nor ratios.")
+            notes.append("* Other programs kept the machine busy during this row: its times and ratios are unreliable.")
         if any((row.of_peak or 0) > 1 for row in self.rows):
-            notes.append("! More than the peak is not possible: the machine was slower while the peak was measured.")
+            notes.append("! More than 100 % of the peak: the machine was slower while the peak was measured.")
         if self.machine.busy:
-            notes.append(f"Other work ran on this machine (load {self.machine.load:.1f}): trust ratios, not times.")
+            notes.append(f"Other programs ran on this machine (load {self.machine.load:.1f}): use ratios, not times.")
         if plan.file:
-            notes.append(f"Files: H.264 in, {_encoding()} out. Stages run alone here; file to file they overlap.")
+            notes.append(
+                f"Files: H.264 in, {_encoding()} out. Stages were measured one by one; from file to file they overlap."
+            )
         if untrained := [name for name, file in {c.model: c.untrained for c in plan.cases}.items() if file]:
-            notes.append(f"With random weights, for their speed alone: {', '.join(untrained)}.")
+            notes.append(f"Random weights, used only to measure speed: {', '.join(untrained)}.")
         return [*notes, *(f"Left out: {sentence}." for sentence in self.left_out)]
 
     def tables(self) -> list[list[list[str]]]:
-        """Speed, then stages: each a header and rows of text."""
+        """Two tables, speed and stages: each has a header and rows of text."""
         speed = [["model", "size", "backend", "network ms", "fps", "stream ms", "fps", "file ms", "fps"]]
         speed[0] += ["of peak", f"net x {self.against}", f"x {self.against}"]
         stages = [["model", "size", "backend", *(f"{name} ms" for name in COLUMNS), "sum"]]
@@ -203,7 +203,7 @@ class Report:
         return [speed, stages]
 
     def text(self) -> RenderableType:
-        """For a terminal."""
+        """The report for a terminal."""
         shown: list[RenderableType] = []
         for header, *rows in self.tables():
             table = Table(box=SIMPLE, pad_edge=False)
@@ -215,7 +215,7 @@ class Report:
         return Group(*shown, *map(Text, self.notes()))
 
     def markdown(self) -> str:
-        """For a page: two tables and the notes."""
+        """The report as Markdown: two tables and the notes."""
         parts = []
         for header, *rows in self.tables():
             rule = ["---"] * 3 + ["---:"] * (len(header) - 3)
@@ -247,10 +247,10 @@ class Report:
 
 
 def write(report: Report, json_file: Path | None, markdown: Path | None) -> None:
-    """Write the files that were asked for.
+    """Write the requested files.
 
     Raises:
-        RestillError: One cannot be written.
+        RestillError: A file cannot be written.
     """
     if json_file is not None:
         write_json(json_file, report.as_dict())

@@ -1,8 +1,8 @@
-"""The measurement: rounds in which every case has its turn, so that what else the machine does hits all alike.
+"""Measure all cases in rounds, so that other load on the machine affects all of them alike.
 
-In a round a case does five things, one after the other: the network alone; reading the file; the stream, frames in
-memory to frames in memory; writing the file; and file to file with all three at once, as ``restill derain`` does it.
-The stages are what the clocks of reading, stream and writing saw, each of them running alone.
+In each round a case runs five measurements: the network alone; reading the file; the stream, from frames in memory to
+frames in memory; writing the file; and file to file with all three at once, as ``restill derain`` does it. The times of
+the stages come from the clocks of reading, stream and writing, each measured alone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from restill.video.sinks import open_sink
 
 @dataclass
 class Turns:
-    """What one case took, an entry for each round; seconds a frame."""
+    """The times of one case, an entry for each round; seconds per frame."""
 
     network: list[float] = field(default_factory=list)
     stream: list[float] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Turns:
     busy: bool = False  # other programs kept the machine busy in one of them
 
     def add(self, other: Turns, *, busy: bool) -> None:
-        """What another round took."""
+        """Add the times of another round."""
         self.network += other.network
         self.stream += other.stream
         self.file += other.file
@@ -55,20 +55,20 @@ class Turns:
 
 
 def measure(plan: Plan, *, quiet: bool = False) -> Report:
-    """Carry out a plan; minutes, and more on a slow machine.
+    """Carry out a plan, which takes minutes.
 
     Args:
         plan: From :func:`restill.bench.cases.plan`.
         quiet: Show no progress.
 
     Returns:
-        Medians over the rounds that were done: all of a plan, or those before its time was over or it was stopped by
-        Ctrl-C or SIGTERM.
+        Medians over the finished rounds: all rounds of the plan, or those before its time was over or Ctrl-C or
+        SIGTERM stopped it.
 
     Raises:
-        RestillError: No model can be loaded, or not the one whose speed is 1; or nothing was measured.
+        RestillError: No model can be loaded, or the reference cannot; or nothing was measured.
     """
-    about = machine(case.backend for case in plan.cases)  # before any work of ours counts as load
+    about = machine(case.backend for case in plan.cases)  # before our own work counts as load
     models, left_out = load_models(plan)
     cases = [case for case in plan.cases if _key(case) in models]
     against = plan.against or cases[0].model
@@ -80,7 +80,7 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
         for size in dict.fromkeys(case.size for case in cases):
             frames = rainy_clip(*size, plan.frames)
             if plan.file:
-                write_clip(_source(folder, size), frames)  # each turn reads it anew
+                write_clip(_source(folder, size), frames)  # each turn reads it again
             else:
                 clips[size] = frames
         convolutions = {pair: load_convolutions(folder, pair[0], plan.threads, pair[1]) for pair in pairs}
@@ -101,7 +101,7 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
     for case, turn in turns.items():
         if not turn.stream:
             continue
-        # the reference is of the same size, on the first backend and precision that its model has
+        # The reference has the same size, on the first backend and precision of its model.
         reference = next(other for other in cases if (other.model, other.size) == (against, case.size))
         rows.append(
             Row(
@@ -142,7 +142,7 @@ def _rounds(
     *,
     quiet: bool,
 ) -> None:
-    """Measure every case again and again; peaks and turns get what is done, a whole turn at a time.
+    """Measure every case in each round, and add each finished turn to ``peaks`` and ``turns``.
 
     Raises:
         _OutOfTime: The time is over, and at least one case has been measured.
@@ -166,10 +166,10 @@ def _rounds(
 
 
 def load_models(plan: Plan) -> tuple[dict[tuple[str, str, str], Model], list[str]]:
-    """Every model of a plan by (model, backend, precision), and sentences on those that had to be left out.
+    """All models of a plan by (model, backend, precision), and a sentence for each that cannot be loaded.
 
     Raises:
-        RestillError: None can be loaded, or not the one whose speed is 1.
+        RestillError: No model can be loaded, or the reference cannot.
     """
     models: dict[tuple[str, str, str], Model] = {}
     failed: dict[tuple[str, str, str], RestillError] = {}
@@ -181,20 +181,20 @@ def load_models(plan: Plan) -> tuple[dict[tuple[str, str, str], Model], list[str
     for (name, _, _), error in failed.items():
         if not models or (name == plan.against and not any(name == loaded for loaded, _, _ in models)):
             raise error
-    reasons: dict[str, list[str]] = {}  # the same one for several backends is said once
+    reasons: dict[str, list[str]] = {}  # one sentence for several backends
     for (name, backend, precision), error in failed.items():
         reasons.setdefault(f"{name} in {precision}: {error}", []).append(backend)
     return models, [f"on {' and '.join(names)}, {reason}" for reason, names in reasons.items()]
 
 
 def macs(model: Model, size: tuple[int, int]) -> float:
-    """Multiply-accumulates of a frame of (height, width) pixels, with what is added to fit the network's multiple."""
+    """Multiply-accumulates per frame of (height, width) pixels, padded to the network's multiple."""
     height, width = model.info.padded(*size)
     return model.info.macs_per_pixel * height * width
 
 
 def _ratios(reference: Sequence[float], seconds: Sequence[float]) -> list[float]:
-    """Of the rounds that both have."""
+    """The ratio of each round that both have."""
     return [theirs / ours for theirs, ours in zip(reference, seconds, strict=False)]
 
 
@@ -207,7 +207,7 @@ def _source(folder: Path, size: tuple[int, int]) -> Path:
 
 
 def _turn(turns: Turns, model: Model, frames: Sequence[np.ndarray]) -> None:
-    """Network and stream alone."""
+    """Measure the network and the stream."""
     clock = Clock()
     turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
     seconds, _ = time_stream(model, frames, clock, keep=False)
@@ -216,13 +216,13 @@ def _turn(turns: Turns, model: Model, frames: Sequence[np.ndarray]) -> None:
 
 
 def _turn_with_file(turns: Turns, case: Case, plan: Plan, model: Model, folder: Path) -> None:
-    """The same on the frames of a file, and what is around it."""
+    """Measure the network, reading, the stream, writing and file to file."""
     source, target, clock = _source(folder, case.size), folder / "out.mp4", Clock()
-    frames, tickets = read(source, clock)
+    frames, infos = read(source, clock)
     turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
     seconds, restored = time_stream(model, frames, clock, keep=True)
     turns.stream.append(seconds)
-    write(source, target, restored, tickets, clock)
+    write(source, target, restored, infos, clock)
     turns.stages.append({stage: total / len(frames) for stage, total in clock.seconds.items()})
     del frames, restored
     how = {"backend": case.backend, "precision": case.precision, "threads": plan.threads}
@@ -231,19 +231,19 @@ def _turn_with_file(turns: Turns, case: Case, plan: Plan, model: Model, folder: 
 
 
 def time_network(model: Model, size: Sequence[int], runs: int) -> float:
-    """Run the network on one window of noise, packed as it takes it, again and again.
+    """Measure the network on one packed window of noise.
 
     Args:
         model: A loaded model.
         size: (height, width) of a frame; rounded up to the network's multiple here.
-        runs: How often, after one run that does not count.
+        runs: Number of runs, after one that does not count.
 
     Returns:
-        Seconds a run.
+        Seconds per run.
     """
     rng = np.random.default_rng(0)
-    feed, network = model.at(size[0], size[1])
-    window = feed.pack([rng.integers(0, 256, (size[0], size[1], 3), np.uint8) for _ in range(model.info.frames)])
+    packing, network = model.at(size[0], size[1])
+    window = packing.pack([rng.integers(0, 256, (size[0], size[1], 3), np.uint8) for _ in range(model.info.frames)])
     network(window)
     began = time.perf_counter()
     for _ in range(runs):
@@ -254,10 +254,10 @@ def time_network(model: Model, size: Sequence[int], runs: int) -> float:
 def time_stream(
     model: Model, frames: Sequence[np.ndarray], clock: Clock, *, keep: bool
 ) -> tuple[float, list[np.ndarray]]:
-    """Restore frames (H, W, 3) that are in memory.
+    """Measure the restoration of frames (H, W, 3) in memory.
 
     Returns:
-        Seconds a frame, and the restored frames if they are to be kept.
+        Seconds per frame, and the restored frames if ``keep`` is true.
     """
     restored = []
     began = time.perf_counter()
@@ -268,21 +268,21 @@ def time_stream(
 
 
 def read(path: Path, clock: Clock) -> tuple[list[np.ndarray], list[FrameInfo]]:
-    """Every frame of a file with its ticket, all in memory."""
+    """Read all frames of a file into memory, with their :class:`FrameInfo`."""
     with closing(open_source(path)) as source:
         pairs = list(source.frames(clock=clock))
-    return [frame for frame, _ in pairs], [ticket for _, ticket in pairs]
+    return [frame for frame, _ in pairs], [info for _, info in pairs]
 
 
 def write(
-    source_path: Path, target: Path, frames: Iterable[np.ndarray], tickets: Iterable[FrameInfo], clock: Clock
+    source_path: Path, target: Path, frames: Iterable[np.ndarray], infos: Iterable[FrameInfo], clock: Clock
 ) -> None:
-    """Write restored frames as the pipeline does, with the settings that ``restill derain`` has by default."""
+    """Write restored frames with the default settings of ``restill derain``."""
     with closing(open_source(source_path)) as source:
         sink = open_sink(target, source, EncodeSettings(), clock=clock)
         try:
-            for frame, ticket in zip(frames, tickets, strict=True):
-                sink.write(frame, ticket)
+            for frame, info in zip(frames, infos, strict=True):
+                sink.write(frame, info)
             sink.close()
         except BaseException:
             sink.abandon()

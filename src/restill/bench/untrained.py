@@ -1,4 +1,4 @@
-"""Networks that come without weights, with random ones: how fast a network is does not depend on them."""
+"""Files of networks with random weights, to measure their speed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from restill.version import __version__
 
 
 def file_of(name: str) -> Path | None:
-    """The file of a network with random weights, exported the first time and kept in the cache folder.
+    """The file of a network with random weights, exported at the first call and stored in the cache folder.
 
     Args:
-        name: Any name; None is given for what the zoo has, for paths, and for what is no network.
+        name: Any name. The result is None for models of the zoo, for paths, and for names of no network.
 
     Raises:
-        RestillError: It is a network, but PyTorch is not installed or the network is not exported.
+        RestillError: It is a network, but PyTorch is not installed, or the network cannot be exported.
     """
     if name not in NETWORKS or name in [card.name for card in zoo.cards()] or Path(name).exists():
         return None
@@ -29,13 +29,13 @@ def file_of(name: str) -> Path | None:
         raise need_extra("torch", "train", f"the network '{name}', which has no weights here,") from error
     from restill.networks import create
 
-    kept = cache_folder() / "untrained" / f"{name}-{__version__}.onnx"
+    cached = cache_folder() / "untrained" / f"{name}-{__version__}.onnx"
     try:
-        read_info(kept)
-    except RestillError:  # not there, or of another version of the format
+        read_info(cached)
+    except RestillError:  # missing, or in another version of the format
         network = create(name)
         if reason := network.spec.no_export:  # type: ignore[union-attr]
             raise RestillError(f"network '{name}' is not exported to ONNX: {reason}") from None
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write(to_onnx(network, describe(network, name, name, "none")).SerializeToString(), kept)
-    return kept
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        write(to_onnx(network, describe(network, name, name, "none")).SerializeToString(), cached)
+    return cached

@@ -1,4 +1,4 @@
-"""``restill.restore``: here, or for files from strangers in a process of its own."""
+"""``restill.restore``: in this process or, for files that you do not trust, in a separate one."""
 
 from __future__ import annotations
 
@@ -41,44 +41,44 @@ def restore(
 ) -> Summary:
     """Restore a video, a folder of frames or a picture.
 
-    A video or a folder is made in segments, which are kept in ``OUT.restill/`` until the output is whole. If the job is
-    interrupted, the same call goes on after the last segment (not with a loaded model, because nobody can tell whether
-    it is the same one).
+    A video or a folder is written in segments, which stay in ``OUT.restill/`` until the output is complete. If the job
+    is interrupted, the same call resumes after the last segment. This does not work with a loaded model, because it
+    cannot be compared with the earlier one.
 
     Args:
-        src: What to restore: any file that FFmpeg reads, a folder of frames, one picture, or "-" for standard input.
-        dst: Where to: a video (its extension chooses the container), a picture, a folder for PNG frames, or "-" for
+        src: The input: any file that FFmpeg reads, a folder of frames, one picture, or "-" for standard input.
+        dst: The output: a video (its extension chooses the container), a picture, a folder for PNG frames, or "-" for
             uncompressed frames (y4m) on standard output.
-        model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded model; by default the
-            student for rain: one for clips, and another one for single pictures.
-        compare: "side" writes before and after side by side; "split" the left half before, the right half after.
-        settings: How to encode.
-        backend: "onnxruntime", "openvino", or "auto": for clips of 100 frames of 640x480 or as many pixels, or of
-            unknown length, the fastest by a trial (:func:`restill.load_model`); "onnxruntime" for shorter ones.
-        precision: "f32", "bf16", "int8" or "auto", as :func:`restill.load_model` takes them.
-        threads: Threads of the network; by default those of the machine.
+        model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded model; by default a
+            model that removes rain: one for clips, and another for single pictures.
+        compare: "side" writes before and after side by side; "split" shows the left half before, the right half after.
+        settings: How to encode the output.
+        backend: "onnxruntime", "openvino", or "auto": for clips of at least 100 frames of 640x480 (or as many pixels)
+            or of unknown length, the fastest by a trial (:func:`restill.load_model`); for shorter ones "onnxruntime".
+        precision: "f32", "bf16", "int8" or "auto", as for :func:`restill.load_model`.
+        threads: Threads of the network; by default the cores that this process may use, at most 8.
         tile: Side in pixels of the tiles that frames are cut into, 0 for none; by default only large frames are cut,
-            as :func:`restill.load_model` says.
-        alone: Whether the pictures of a folder, or of a file of several, are photographs and each is restored for
-            itself (True), or a clip (False); by default they are photographs where they differ in size, or where
-            neighbors have nothing in common.
-        fast: Take the quick student for rain, which is less good. Not with ``model``, and not for single pictures.
-        guard: Keep burnt-in text and marks as they are (:mod:`restill.runtime.guard`).
+            as for :func:`restill.load_model`.
+        alone: Whether the pictures of a folder or of a multi-picture file are photographs, which are restored one by
+            one (True), or a clip (False); by default they are photographs if they differ in size or if neighbors have
+            nothing in common.
+        fast: Use the faster model for rain, which removes less. Not with ``model``, and not for single pictures.
+        guard: Keep burnt-in text and marks unchanged (:mod:`restill.runtime.guard`).
         rotate: Turn the frames clockwise by 90, 180 or 270 degrees, so that rain falls down in them. The output is
             turned as well.
-        overwrite: Whether an output that exists may be replaced.
-        limits: What the source may have at most.
-        untrusted: The source may be made to do harm: everything is done in a process of its own with little memory,
-            whose failure is an error (:mod:`restill.restoring.sandbox`). Not with a loaded model.
+        overwrite: Whether an existing output may be replaced.
+        limits: Limits on the source.
+        untrusted: Do everything in a separate process with limited memory, for a source that may be malicious. If that
+            process fails, an error is raised (:mod:`restill.restoring.sandbox`). Not with a loaded model.
         quiet: Show no progress.
         on_frame: Called after each frame.
 
     Returns:
-        The output, its number of frames, and the seconds it took.
+        The output, its number of frames, and the time in seconds.
 
     Raises:
-        RestillError: The input, the model, the output or a setting is wrong, or anything else went wrong; the sentence
-            says what. Nothing is left under the output's name then.
+        RestillError: The input, the model, the output or a setting is wrong, or anything else failed. The output is
+            not created then.
     """
     src, dst = STDIN if src == "-" else Path(src), STDOUT if dst == "-" else Path(dst)
     with boundary(f"'{src}'"):
@@ -105,5 +105,7 @@ def restore(
         if STDIN in (src, dst) or STDOUT in (src, dst):
             raise RestillError("standard input and output cannot be used with 'untrusted'; save the input as a file")
         if isinstance(model, Model):
-            raise RestillError("a loaded model cannot work in another process; name it, or leave 'untrusted' out")
+            raise RestillError(
+                "a loaded model cannot be used with 'untrusted'; give its name or file, or leave 'untrusted' out"
+            )
         return sandbox.run(run, request, on_frame)

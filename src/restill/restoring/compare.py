@@ -1,4 +1,4 @@
-"""Before and after in one picture."""
+"""Frames that show the input beside the result."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LAYOUTS = ("side", "split")
 
 
 def compared(process: Process, layout: Layout) -> Process:
-    """A process that shows its input beside its output.
+    """Wrap a process, so that its frames show the input beside the output.
 
     Args:
-        process: What is compared.
+        process: The process.
         layout: "side" or "split".
 
     Returns:
@@ -29,19 +29,19 @@ def compared(process: Process, layout: Layout) -> Process:
     def side_by_side(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         waiting: deque[np.ndarray] = deque()  # inputs that the process has read ahead
 
-        def remembered() -> Iterator[np.ndarray]:
+        def read_and_store() -> Iterator[np.ndarray]:
             for frame in frames:
                 waiting.append(frame)
                 yield frame
 
-        for after in process(remembered()):
+        for after in process(read_and_store()):
             yield join(waiting.popleft(), after, layout)
 
     return side_by_side
 
 
 def join(before: np.ndarray, after: np.ndarray, layout: Layout) -> np.ndarray:
-    """Put two pictures (H, W, 3) of one moment together; the first is enlarged to the size of the second."""
+    """Join the input and the result of a frame, (H, W, 3) each; the input is enlarged to the size of the result."""
     height, width = after.shape[:2]
     if before.shape != after.shape:
         before = cv2.resize(before, (width, height), interpolation=cv2.INTER_CUBIC)

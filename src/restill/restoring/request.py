@@ -1,4 +1,4 @@
-"""What one restoration is asked to do: the same for the command line, for Python and for the sandbox."""
+"""The settings of one restoration, shared by the command line, Python and the sandbox."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ROTATIONS = (0, 90, 180, 270)
 
 @dataclass(frozen=True)
 class Request:
-    """One input, its output, and how to get there; :func:`restill.restore` explains each field.
+    """One input, its output and all settings; :func:`restill.restore` documents each field.
 
     Raises:
-        RestillError: The layout or the rotation is unknown, or both a model and the fast one are asked for.
+        RestillError: The layout or the rotation is unknown, or both ``model`` and ``fast`` are given.
     """
 
     src: Path
@@ -42,14 +42,14 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.compare is not None and self.compare not in LAYOUTS:
-            raise RestillError(f"compare '{self.compare}' is unknown; it is one of {', '.join(LAYOUTS)}")
+            raise RestillError(f"compare '{self.compare}' is unknown; use one of {', '.join(LAYOUTS)}")
         if self.rotate not in ROTATIONS:
-            raise RestillError(f"rotate {self.rotate} is not possible; it is 90, 180 or 270 (degrees clockwise), or 0")
+            raise RestillError(f"rotate {self.rotate} is not possible; use 90, 180 or 270 (degrees clockwise), or 0")
         if self.fast and self.model is not None:
             raise RestillError("fast and model both choose the student; leave out one of them")
 
     @property
     def model_name(self) -> str | os.PathLike[str] | None:
-        """The model as it was named; None for the default student. Not for a loaded model."""
+        """The name or path of the model; None for the default. Not for a loaded model."""
         assert not isinstance(self.model, Model)  # noqa: S101
         return self.model

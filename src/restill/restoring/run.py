@@ -1,4 +1,4 @@
-"""The job: a clip goes in, an exported student restores it, and a clip comes out. No torch."""
+"""The job: open a source, restore its frames with a model, and write the output. No torch."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from restill.video.pipe_names import STDOUT, is_pipe
 from restill.video.segments import frames_done, kept_frames
 from restill.video.transcode import check_output
 
-# options of a request that change the output's frames
+# The options that change the frames of the output.
 _OPTIONS = ("compare", "backend", "precision", "threads", "tile", "alone", "fast", "guard", "rotate")
 
 
 def run(request: Request, on_frame: Callable[[], object] | None = None) -> Summary:
-    """Do what a request asks for, in this process; :func:`restill.restore` says what is raised.
+    """Carry out a request in this process; :func:`restill.restore` documents the errors.
 
     Args:
-        request: What is asked for.
+        request: The request.
         on_frame: Called after each frame.
     """
     info = None
@@ -51,7 +51,7 @@ def run(request: Request, on_frame: Callable[[], object] | None = None) -> Summa
             info = source.info
             return _run(request, source, on_frame)
     except KeyboardInterrupt:
-        say(_kept(request.dst, info))
+        say(_stopped(request.dst, info))
         raise
 
 
@@ -65,12 +65,12 @@ def _run(request: Request, source: Source, on_frame: Callable[[], object] | None
     _check_settings(request, source)
     if source.info.kind == "picture" or is_picture(dst) or dst == STDOUT or is_pipe(request.src):
         return _restore(request, source, choose(request, source.info), None, on_frame)
-    with open_journal(dst, _what(request)) as journal:
+    with open_journal(dst, _job_description(request)) as journal:
         return _in_segments(request, source, journal, on_frame)
 
 
 def _check_settings(request: Request, source: Source) -> None:
-    """Refuse an output that does not fit the source or the settings, before a student is tried."""
+    """Refuse an output that does not fit the source or the settings, before a model is loaded."""
     dst = request.dst
     if dst.is_dir() or not dst.suffix or dst == STDOUT:
         return
@@ -80,26 +80,26 @@ def _check_settings(request: Request, source: Source) -> None:
         request.settings.choose_codec(dst, source.info)
 
 
-def _kept(dst: Path, info: VideoInfo | None) -> str:
-    """What Ctrl-C leaves of an output."""
+def _stopped(dst: Path, info: VideoInfo | None) -> str:
+    """The message after Ctrl-C: how much of an output is kept."""
     if dst == STDOUT:
         return "stopped"
     frames = 0 if info is None else kept_frames(journal_folder(dst), info)
     if not frames:
         return f"stopped; nothing of '{dst}' was kept"
     return (
-        f"stopped; about {count(frames, 'frame')} of '{dst}' are kept: run the same command again to go on "
-        "('restill jobs' lists and clears unfinished jobs)"
+        f"stopped; about {count(frames, 'frame')} of '{dst}' are kept: run the same command again to resume "
+        "('restill jobs' lists and deletes unfinished jobs)"
     )
 
 
 def _in_segments(request: Request, source: Source, journal: Journal, on_frame: Callable[[], object] | None) -> Summary:
-    """Begin a job that may be interrupted, or go on with it."""
+    """Start or resume a job that may be interrupted."""
     if journal.restart_reason:
         say(f"starting over: in the unfinished job '{journal.path}', {journal.restart_reason}", quiet=request.quiet)
     done = frames_done(journal)
     if chosen := journal.chosen:
-        say(f"going on after {done} frames", quiet=request.quiet)
+        say(f"resuming after {count(done, 'frame')}", quiet=request.quiet)
         name = request.model_name or chosen["model"]
         model = load(request, source.info, name, chosen["backend"], chosen["precision"])
     else:
@@ -114,7 +114,7 @@ def _in_segments(request: Request, source: Source, journal: Journal, on_frame: C
 def _restore(
     request: Request, source: Source, model: Model, job: ResumableJob | None, on_frame: Callable[[], object] | None
 ) -> Summary:
-    """Send every frame through the model, with progress."""
+    """Restore every frame with a model, and show the progress."""
 
     def process(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         if source.info.alone:
@@ -139,13 +139,13 @@ def _restore(
 
 
 def each_alone(model: Model, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Restore each frame as if it were the only one; sizes may differ."""
+    """Restore each frame by itself; sizes may differ."""
     for frame in frames:
         yield from stream(model, [frame])
 
 
-def _what(request: Request) -> dict[str, Any]:
-    """What decides the output's frames, for the journal."""
+def _job_description(request: Request) -> dict[str, Any]:
+    """Everything that determines the frames of the output, for the journal."""
     model, settings = request.model_name, request.settings
     asked = {name: getattr(request, name) for name in _OPTIONS}
     return {

@@ -1,8 +1,8 @@
-"""A restoration in a process of its own, for files from strangers: a decoder that fails or hangs there is one sentence.
+"""A restoration in a separate process, for files that you do not trust. If a decoder crashes or hangs, it is an error.
 
-The child (``python -m restill.restoring.sandbox``) reads from its standard input what to do, limits its own memory
-before it opens anything, and writes a byte for each frame and at the end a line of JSON to its standard output. The
-parent waits for each byte, and ends the child when none comes.
+The child (``python -m restill.restoring.sandbox``) reads the request from standard input and limits its memory before
+it opens a file. It writes one byte per frame to standard output, and a line of JSON at the end. The parent waits for
+each byte, and kills the child if none comes in time.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from restill.restoring.request import Request
 from restill.video import Summary
 
 MEMORY = 4 << 30  # bytes of address space; a student in ONNX Runtime takes one to two
-PATIENCE = 60.0  # seconds without a frame, or at the start
-GRACE = 10.0  # seconds to put things in order after Ctrl-C
+PATIENCE = 60.0  # seconds to wait for the next frame, or for the first
+GRACE = 10.0  # seconds to clean up after Ctrl-C
 CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGSYS", "SIGTRAP")
 FRAME, END = b".", b"\n"
 Work = Callable[[Request, Callable[[], object]], Summary]
@@ -45,44 +45,44 @@ def run(
     """Call ``work(request, on_frame)`` in a child process.
 
     Args:
-        work: A function of a module.
-        request: What it is to do; its model is a name or None.
+        work: A function at the top level of a module.
+        request: The request; its model is a name or None.
         on_frame: Called after each frame.
-        memory: Bytes of address space that the child may take (not on Windows).
-        patience: Seconds after which the child is ended when no frame has come.
+        memory: Bytes of address space that the child may use (not on Windows).
+        patience: Seconds without a frame after which the child is killed.
 
     Raises:
-        RestillError: What the child says; or that it failed, took too much memory or too much time. What is done of the
-            output stays in its journal.
+        RestillError: The error of the child; or it crashed, or used too much memory or time. The finished part of the
+            output stays in the journal.
     """
     src = request.src
     command = [sys.executable, "-m", "restill.restoring.sandbox"]
-    group = 0 if os.name == "posix" else None  # of its own: Ctrl-C comes to it once, from here
+    group = 0 if os.name == "posix" else None  # a group of its own, so that it gets Ctrl-C only once, from here
     with subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=group
     ) as child:
         assert child.stdin is not None  # noqa: S101
         assert child.stdout is not None  # noqa: S101
         try:
-            with suppress(BrokenPipeError):  # it has ended; how, is seen below
+            with suppress(BrokenPipeError):  # it has ended; the reason is found below
                 child.stdin.write(pickle.dumps((memory, work, request)))
                 child.stdin.close()
-            line = _listen(child.stdout.fileno(), patience, on_frame or _nothing)
+            line = _read_answer(child.stdout.fileno(), patience, on_frame or _ignore)
             status = child.wait(patience)
         except (subprocess.TimeoutExpired, TimeoutError):
             raise RestillError(
-                f"'{src}' was given up: no frame of it came in {patience:.0f} seconds; it is damaged, or too large for "
-                "this machine"
+                f"'{src}' was stopped, because no frame was decoded in {patience:.0f} seconds; it is damaged, or too "
+                "large for this machine"
             ) from None
         except KeyboardInterrupt:
             child.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
-                child.wait(GRACE)  # it says what is kept
+                child.wait(GRACE)  # it prints how much is kept
             raise
         finally:
             child.kill()
     if line is None:
-        raise RestillError(_how_it_ended(src, status))
+        raise RestillError(_exit_message(src, status))
     answer = json.loads(line)
     if "error" in answer:
         error = RestillError(answer["error"])
@@ -91,21 +91,21 @@ def run(
     return Summary(Path(answer["output"]), answer["frames"], answer["seconds"])
 
 
-def _how_it_ended(src: Path, status: int) -> str:
-    """A sentence about a child that ended without an answer."""
+def _exit_message(src: Path, status: int) -> str:
+    """The error message for a child that ended without an answer."""
     if status >= 0:
         return f"'{src}' was not restored: the process that read it ended early, with exit status {status}"
     name = signal.Signals(-status).name
     if name in CRASHES:
-        return f"'{src}' made the process that read it fail ({name}); it is damaged, or made to do harm"
-    return f"'{src}' was not restored: something ended the process that read it ({name}); is there enough memory?"
+        return f"'{src}' crashed the process that read it ({name}); it is damaged or malicious"
+    return f"'{src}' was not restored: the process that read it was killed ({name}); is there enough memory?"
 
 
-def _listen(pipe: int, patience: float, on_frame: Callable[[], object]) -> bytes | None:
-    """The child's last line; None if it ended without one.
+def _read_answer(pipe: int, patience: float, on_frame: Callable[[], object]) -> bytes | None:
+    """The last line of the child; None if it ended without one.
 
     Raises:
-        TimeoutError: Nothing came for so long.
+        TimeoutError: Nothing came within ``patience`` seconds.
     """
     line = b""
     until = time.monotonic() + patience
@@ -125,8 +125,8 @@ def _listen(pipe: int, patience: float, on_frame: Callable[[], object]) -> bytes
             return line
 
 
-def _nothing() -> None:
-    """Nobody wants to know."""
+def _ignore() -> None:
+    """The default ``on_frame``."""
 
 
 def _limit_memory(most: int) -> None:
@@ -141,25 +141,28 @@ def _limit_memory(most: int) -> None:
 def _child() -> None:
     memory, work, request = pickle.load(sys.stdin.buffer)  # noqa: S301 - the parent wrote it
     src = request.src
-    _limit_memory(memory)  # all is imported; nothing of the stranger's is read yet
+    _limit_memory(memory)  # after all imports, and before the file is opened
     answers = os.dup(1)
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # keep the output of libraries out of the answer
     warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
     try:
         with boundary(f"'{src}'"):
             done = work(request, lambda: os.write(answers, FRAME))
         answer = {"output": str(done.output), "frames": done.frames, "seconds": done.seconds}
     except RestillError as error:
-        said = f"'{src}' needs more than the {memory / 1e9:.1f} GB of memory it may take"
-        answer = {"error": said if _ran_out(error) else str(error), "trace": "".join(traceback.format_exception(error))}
+        said = f"'{src}' needs more than the {memory / 1e9:.1f} GB of memory that it may use"
+        answer = {
+            "error": said if _out_of_memory(error) else str(error),
+            "trace": "".join(traceback.format_exception(error)),
+        }
     except KeyboardInterrupt:
         os._exit(130)
-    with suppress(BrokenPipeError):  # the parent is gone
+    with suppress(BrokenPipeError):  # the parent has ended
         os.write(answers, json.dumps(answer).encode() + END)
 
 
-def _ran_out(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, is that there is no memory."""
+def _out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error or one of its causes is a lack of memory."""
     while error is not None:
         unmapped = isinstance(error, ImportError) and "failed to map" in str(error)
         if isinstance(error, MemoryError) or unmapped or getattr(error, "errno", None) == errno.ENOMEM:

@@ -1,8 +1,8 @@
-"""Whether rain falls sideways through a clip, as before a camera that was mounted on its side.
+"""Detect rain that falls sideways, which means that the camera was mounted on its side.
 
-What is brighter than both aligned neighbors is rain, or was aligned wrongly. Rain only adds light, in thin lines of one
-direction, anywhere in the frame. What was aligned wrongly is as often darker, and lies at edges. So lines are counted
-where the picture is smooth, in cells of the frame: those that lie, those that stand, and the dark ones that lie.
+A pixel that is brighter than in both aligned neighbors is rain or an error of the alignment. Rain adds light in thin
+lines of one direction, anywhere in the frame. Alignment errors are as often darker, and occur at edges. This module
+counts lines in smooth parts of the picture, by cells of the frame: horizontal, vertical, and dark horizontal ones.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ import numpy as np
 from restill.alignment import dis_flow, make_dis, warp
 
 SIDEWAYS = (
-    "note: the rain seems to fall sideways, as before a camera that was mounted on its side; if so, add --rotate 90 or "
-    "--rotate 270 (degrees clockwise), since a network learns that rain falls down"
+    "note: the rain seems to fall sideways; if the camera was mounted on its side, add --rotate 90 or --rotate 270 "
+    "(degrees clockwise), because the networks expect rain that falls down"
 )
-NEEDED, APART = 19, 2  # so many frames are looked at, and of these every second one with its neighbors
-SIDE = 320  # pixels of the longer side of the pictures that are looked at
-CELLS = 8  # on each side of the frame
-FAINT = 8  # levels of 255 that are no rain yet
-EDGE = 40  # of a smooth part: the most that Sobel's operator gives
-STRONG, ALIKE = 20.0, 0.5  # of a line: energy of its gradients, and the least share that has one direction
-DENSE = 1e-3  # share of a cell that is lines, where it rains
-SEEN = 0.1  # of a cell must be smooth for it to count
-SHARE = 0.2  # of the smooth cells where rain falls sideways
+FRAMES, STEP = 19, 2  # frames to examine; every second one is compared with its neighbors
+SIDE = 320  # pixels of the longer side of the examined pictures
+CELLS = 8  # cells along each side of the frame
+MIN_CHANGE = 8  # levels of 255; smaller changes are not rain
+MAX_EDGE = 40  # the largest result of Sobel's operator in a smooth part
+MIN_ENERGY, MIN_COHERENCE = 20.0, 0.5  # of a line: energy of its gradients, and their share in one direction
+MIN_DENSITY = 1e-3  # share of a cell that is lines, where it rains
+MIN_SMOOTH = 0.1  # share of a cell that must be smooth for it to count
+MIN_CELLS = 0.2  # share of the smooth cells in which rain must fall sideways
 _SPECKS = np.ones((3, 3), np.uint8)
 
 
 class Lines(NamedTuple):
-    """Shares of each cell, (CELLS, CELLS) each."""
+    """The share of each cell that is lines of a kind, (CELLS, CELLS) each."""
 
-    lying: np.ndarray
-    standing: np.ndarray
-    dark: np.ndarray  # lying, and darker than the neighbors
+    horizontal: np.ndarray
+    vertical: np.ndarray
+    dark: np.ndarray  # horizontal, and darker than the neighbors
     smooth: np.ndarray
 
 
 def watched(frames: Iterator[np.ndarray], tell: Callable[[], object]) -> Iterator[np.ndarray]:
-    """The same frames; after the first of them a function is called if rain falls from side to side in them.
+    """Pass frames on, and call a function once if the first of them show rain that falls sideways.
 
     Args:
         frames: (H, W, 3) RGB, uint8 or uint16.
@@ -49,25 +49,25 @@ def watched(frames: Iterator[np.ndarray], tell: Callable[[], object]) -> Iterato
     """
     pictures: list[np.ndarray] = []
     for frame in frames:
-        if len(pictures) < NEEDED:
+        if len(pictures) < FRAMES:
             pictures.append(_small(frame))
-            if len(pictures) == NEEDED and _sideways(pictures):
+            if len(pictures) == FRAMES and _sideways(pictures):
                 tell()
         yield frame
-    if len(pictures) < NEEDED and _sideways(pictures):
+    if len(pictures) < FRAMES and _sideways(pictures):
         tell()
 
 
 def _sideways(pictures: list[np.ndarray]) -> bool:
-    """Whether rain falls from side to side in these small gray pictures, (h, w) uint8 each."""
+    """Whether rain falls sideways in these small gray pictures, (h, w) uint8 each."""
     dis = make_dis()
-    found = [_lines(dis, *pictures[t - 1 : t + 2]) for t in range(1, len(pictures) - 1, APART)]
+    found = [_lines(dis, *pictures[t - 1 : t + 2]) for t in range(1, len(pictures) - 1, STEP)]
     if not found:
         return False
-    lying, standing, dark, smooth = (np.mean(parts, axis=0) for parts in zip(*found, strict=True))
-    seen = smooth > SEEN
-    raining = (lying > DENSE) & (lying > 2 * standing) & (lying > 3 * dark)
-    return bool(seen.any() and lying.sum() > 2 * standing.sum() and raining[seen].mean() > SHARE)
+    horizontal, vertical, dark, smooth = (np.mean(parts, axis=0) for parts in zip(*found, strict=True))
+    seen = smooth > MIN_SMOOTH
+    raining = (horizontal > MIN_DENSITY) & (horizontal > 2 * vertical) & (horizontal > 3 * dark)
+    return bool(seen.any() and horizontal.sum() > 2 * vertical.sum() and raining[seen].mean() > MIN_CELLS)
 
 
 def _small(frame: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ def _small(frame: np.ndarray) -> np.ndarray:
 
 
 def _lines(dis: Any, before: np.ndarray, picture: np.ndarray, after: np.ndarray) -> Lines:
-    """The lines that are in a picture (h, w) uint8 and in neither of its neighbors."""
+    """The lines in a picture (h, w) uint8 that neither neighbor has."""
     center = cv2.morphologyEx(picture, cv2.MORPH_OPEN, _SPECKS)
     aligned = []
     for other in (before, after):
@@ -90,19 +90,19 @@ def _lines(dis: Any, before: np.ndarray, picture: np.ndarray, after: np.ndarray)
     brighter, darker = cv2.max(*aligned), cv2.min(*aligned)
     scene = cv2.GaussianBlur(brighter, (0, 0), 1)
     across, down = (cv2.convertScaleAbs(cv2.Sobel(scene, cv2.CV_16S, x, 1 - x)) for x in (1, 0))
-    smooth = cv2.dilate(cv2.max(across, down), np.ones((7, 7), np.uint8)) < EDGE
-    lying, standing = _directions(cv2.subtract(picture, brighter), smooth)
+    smooth = cv2.dilate(cv2.max(across, down), np.ones((7, 7), np.uint8)) < MAX_EDGE
+    horizontal, vertical = _directions(cv2.subtract(picture, brighter), smooth)
     dark, _ = _directions(cv2.subtract(darker, picture), smooth)
-    return Lines(lying, standing, dark, _cells(smooth))
+    return Lines(horizontal, vertical, dark, _cells(smooth))
 
 
 def _directions(change: np.ndarray, smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of each cell that are lines which lie or stand, within 30 degrees, by the structure tensor."""
-    change = cv2.GaussianBlur(cv2.subtract(change, np.full_like(change, FAINT)), (0, 0), 1).astype(np.float32)
+    """The shares of each cell that are horizontal and vertical lines (within 30 degrees), by the structure tensor."""
+    change = cv2.GaussianBlur(cv2.subtract(change, np.full_like(change, MIN_CHANGE)), (0, 0), 1).astype(np.float32)
     x, y = cv2.Sobel(change, cv2.CV_32F, 1, 0), cv2.Sobel(change, cv2.CV_32F, 0, 1)
     xx, yy, xy = (cv2.boxFilter(product, -1, (9, 9)) for product in (x * x, y * y, x * y))
     energy = xx + yy
-    line = (energy > STRONG) & (np.hypot(xx - yy, 2 * xy) > ALIKE * energy) & smooth
+    line = (energy > MIN_ENERGY) & (np.hypot(xx - yy, 2 * xy) > MIN_COHERENCE * energy) & smooth
     angle = np.abs(np.degrees(np.arctan2(2 * xy, xx - yy))) / 2  # of the gradient: across a line
     return _cells(line & (angle > 60)), _cells(line & (angle < 30))
 

@@ -1,4 +1,4 @@
-"""Exported students at work: a model on a backend, and the stream that feeds it. No torch."""
+"""Run exported models: load one on a backend, and stream frames through it. No torch."""
 
 from restill.runtime.info import ModelInfo
 from restill.runtime.model import Model, load_model

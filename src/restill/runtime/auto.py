@@ -1,8 +1,8 @@
-"""Which backend and which precision: the fastest on this machine, by a short trial whose result is stored.
+"""Choose the fastest backend and precision on this machine by a short trial, and store the result.
 
-A result is one small file in the cache folder for each machine, model, size and set of versions. It is used for
-:data:`DAYS`; then the trial is repeated. A trial during which other programs kept the machine busy is used once and not
-stored. A file that cannot be read, or does not hold what was written, is ignored.
+A result is a small file in the cache folder, one for each machine, model, size and set of versions. It is used for
+:data:`DAYS` days; then the trial is repeated. A result measured while other programs kept the machine busy is used once
+and not stored. Unreadable and invalid files are ignored.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from restill.errors import RestillError
 from restill.runtime import backends
 from restill.version import __version__
 
-SECONDS = 2.0  # of a trial, loading included
-LEAST_ROUNDS = 3
-DAYS = 30  # that a stored result is used
+SECONDS = 2.0  # length of a trial, including loading
+MIN_ROUNDS = 3
+DAYS = 30  # age up to which a stored result is used
 MAX_PIXELS = 1920 * 1080  # larger frames are tried at this size: the order hardly changes, and a trial stays short
-AS_FAST = 1.1  # what takes at most so many times the shortest time is as fast, and then the most exact is taken
+TOLERANCE = 1.1  # candidates within this factor of the shortest time count as equal; the most exact of them is taken
 EXACTNESS = ("f32", "bf16", "int8")
 
 
@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
     Attributes:
         backend: "onnxruntime" or "openvino".
         precision: "f32", "bf16" or "int8".
-        path: The file that has that precision.
+        path: The file of that precision.
     """
 
     backend: str
@@ -53,19 +53,19 @@ class Candidate(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What was chosen, and why in a few words."""
+    """The chosen candidate, and the reason in a few words."""
 
     candidate: Candidate
     why: str
 
 
-class Tried(NamedTuple):
-    """What a trial found.
+class TrialResult(NamedTuple):
+    """The result of a trial.
 
     Attributes:
-        seconds: What each candidate takes for a frame; None for one that does not run.
-        when: When the trial was made.
-        busy: Whether other programs kept the machine busy meanwhile.
+        seconds: Seconds per frame of each candidate; None for one that does not run.
+        when: Time of the trial.
+        busy: Whether other programs kept the machine busy during the trial.
     """
 
     seconds: list[float | None]
@@ -74,54 +74,54 @@ class Tried(NamedTuple):
 
 
 def installed() -> list[str]:
-    """The backends whose libraries are there."""
+    """The backends whose libraries are installed."""
     return [name for name in backends.BACKENDS if backends.version(name) is not None]
 
 
-Example = Callable[[Path, int, int], np.ndarray]  # of a model's file, height and width: an input for its network
+Example = Callable[[Path, int, int], np.ndarray]  # (model file, height, width) -> an input of its network
 
 
 def choose(candidates: Sequence[Candidate], size: tuple[int, int], threads: int, example: Example) -> Choice:
-    """The fastest of some ways to run a model, by a trial now or an earlier one.
+    """The fastest way to run a model, by a new trial or a stored one.
 
     Args:
-        candidates: At least one; all may be taken as far as quality goes.
+        candidates: At least one; all must have acceptable quality.
         size: (height, width) of a frame, pixels.
         threads: Threads of the network.
         example: Makes an input.
 
     Raises:
-        RestillError: None of them runs.
+        RestillError: No candidate runs.
     """
     if len(candidates) == 1:
-        return Choice(candidates[0], "all that is installed and safe for this model")
-    size = _limited(size)
-    file = _kept_file(candidates, size, threads)
-    tried = _kept(file, candidates)
-    when = "" if tried is None else f" of {tried.when:%Y-%m-%d}"
-    if tried is None:
+        return Choice(candidates[0], "the only one that is installed and safe for this model")
+    size = _trial_size(size)
+    file = _stored_file(candidates, size, threads)
+    result = _read(file, candidates)
+    when = "" if result is None else f" of {result.when:%Y-%m-%d}"
+    if result is None:
         watch, now = Watch(), datetime.now(UTC)
-        tried = Tried(trial(candidates, size, threads, example), now, watch.busy())
-        if not tried.busy:
-            _keep(file, candidates, tried)
-    best = fastest(candidates, tried.seconds)
-    times = [(c, s) for c, s in zip(candidates, tried.seconds, strict=True) if s is not None]
+        result = TrialResult(trial(candidates, size, threads, example), now, watch.busy())
+        if not result.busy:
+            _store(file, candidates, result)
+    best = fastest(candidates, result.seconds)
+    times = [(c, s) for c, s in zip(candidates, result.seconds, strict=True) if s is not None]
     best_ms = next(1000 * s for c, s in times if c is best)
     others = ", ".join(f"{c} {1000 * s:.1f}" for c, s in times if c is not best)
-    again = "; the machine was busy, so the next job repeats the trial" if tried.busy else ""
+    again = "; the machine was busy, so the next job repeats the trial" if result.busy else ""
     place = f"{size[1]}x{size[0]}"
     return Choice(best, f"fastest in a trial{when} at {place}: {best_ms:.1f} ms a frame ({others}){again}")
 
 
 def fastest(candidates: Sequence[Candidate], seconds: Sequence[float | None]) -> Candidate:
-    """The most exact of those that take hardly longer than the fastest.
+    """The most exact candidate among those within :data:`TOLERANCE` of the fastest.
 
     Args:
         candidates: Ways to run a model.
-        seconds: What each takes; None for one that does not run.
+        seconds: The time of each; None for one that does not run.
 
     Raises:
-        RestillError: None of them runs.
+        RestillError: No candidate runs.
 
     Example:
         >>> slow, quick = (Candidate("onnxruntime", p, Path("x.onnx")) for p in ("f32", "int8"))
@@ -131,14 +131,14 @@ def fastest(candidates: Sequence[Candidate], seconds: Sequence[float | None]) ->
     ran = [(candidate, taken) for candidate, taken in zip(candidates, seconds, strict=True) if taken is not None]
     if not ran:
         raise RestillError(f"none of these runs here: {', '.join(map(str, candidates))}")
-    limit = AS_FAST * min(taken for _, taken in ran)
+    limit = TOLERANCE * min(taken for _, taken in ran)
     return min(((c, s) for c, s in ran if s <= limit), key=lambda pair: (EXACTNESS.index(pair[0].precision), pair[1]))[
         0
     ]
 
 
 def trial(candidates: Sequence[Candidate], size: tuple[int, int], threads: int, example: Example) -> list[float | None]:
-    """Median seconds that each takes for a window, their turns interleaved; None for one that does not run.
+    """Median seconds per window of each candidate, measured in turn; None for one that does not run.
 
     Args:
         candidates: Ways to run a model.
@@ -150,14 +150,14 @@ def trial(candidates: Sequence[Candidate], size: tuple[int, int], threads: int, 
     runs: list[Callable[[], object] | None] = []
     for candidate in candidates:
         run = None
-        with suppress(Exception):  # a library that fails here, of whatever class its error is, is not chosen
+        with suppress(Exception):  # libraries raise errors of any class; a candidate that fails is not chosen
             compute = backends.BACKENDS[candidate.backend](candidate.path, threads, candidate.precision)
             run = partial(compute, example(candidate.path, *size))
-            run()  # the first time is longer
+            run()  # the first run takes longer
         runs.append(run)
     times: list[list[float]] = [[] for _ in candidates]
     rounds = 0
-    while rounds < LEAST_ROUNDS or perf_counter() - start < SECONDS:
+    while rounds < MIN_ROUNDS or perf_counter() - start < SECONDS:
         for run, taken in zip(runs, times, strict=True):
             if run is not None:
                 begin = perf_counter()
@@ -167,7 +167,7 @@ def trial(candidates: Sequence[Candidate], size: tuple[int, int], threads: int, 
     return [float(np.median(taken)) if taken else None for taken in times]
 
 
-def _limited(size: tuple[int, int]) -> tuple[int, int]:
+def _trial_size(size: tuple[int, int]) -> tuple[int, int]:
     """The size of a trial: at most :data:`MAX_PIXELS`, with sides that suit every network (multiples of 16)."""
     height, width = size
     factor = (MAX_PIXELS / (height * width)) ** 0.5
@@ -176,8 +176,8 @@ def _limited(size: tuple[int, int]) -> tuple[int, int]:
     return max(16, int(height * factor) // 16 * 16), max(16, int(width * factor) // 16 * 16)
 
 
-def _kept_file(candidates: Sequence[Candidate], size: tuple[int, int], threads: int) -> Path:
-    """Where the trial of these on this machine is kept."""
+def _stored_file(candidates: Sequence[Candidate], size: tuple[int, int], threads: int) -> Path:
+    """The file that stores the trial of these candidates on this machine."""
     digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in {c.path for c in candidates}}
     facts = [
         [(c.backend, c.precision, digests[c.path]) for c in candidates],
@@ -196,8 +196,8 @@ def _processor() -> str:
     return f"{platform.machine()} {platform.processor()} {platform.node()}"
 
 
-def _kept(file: Path, candidates: Sequence[Candidate]) -> Tried | None:
-    """An earlier trial; None if there is none that makes sense and is not too old."""
+def _read(file: Path, candidates: Sequence[Candidate]) -> TrialResult | None:
+    """The stored result; None if there is none, or it is invalid or too old."""
     try:
         written = json.loads(file.read_text(encoding="utf-8"))
         seconds = [written["seconds"][str(candidate)] for candidate in candidates]
@@ -206,14 +206,14 @@ def _kept(file: Path, candidates: Sequence[Candidate]) -> Tried | None:
         return None
     sensible = all(s is None or (type(s) is float and 0 < s < 1e4) for s in seconds)
     fresh = timedelta(0) <= datetime.now(UTC) - when <= timedelta(DAYS)
-    return Tried(seconds, when) if fresh and sensible and any(s is not None for s in seconds) else None
+    return TrialResult(seconds, when) if fresh and sensible and any(s is not None for s in seconds) else None
 
 
-def _keep(file: Path, candidates: Sequence[Candidate], tried: Tried) -> None:
-    """Write a trial down; where that cannot be, the next job makes another one."""
+def _store(file: Path, candidates: Sequence[Candidate], result: TrialResult) -> None:
+    """Store a result; if it cannot be written, the next job repeats the trial."""
     partial = file.with_suffix(f".{os.getpid()}.partial")
-    seconds = {str(candidate): taken for candidate, taken in zip(candidates, tried.seconds, strict=True)}
+    seconds = {str(candidate): taken for candidate, taken in zip(candidates, result.seconds, strict=True)}
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps({"when": tried.when.timestamp(), "seconds": seconds}), encoding="utf-8")
+        partial.write_text(json.dumps({"when": result.when.timestamp(), "seconds": seconds}), encoding="utf-8")
         partial.replace(file)

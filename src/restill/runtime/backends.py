@@ -1,6 +1,6 @@
-"""What computes a network: ONNX Runtime, in every install, and OpenVINO, an extra. A backend is one function.
+"""The backends that run a network: ONNX Runtime, and OpenVINO as an extra. A backend is one function.
 
-What it returns may be called by as many threads at a time as it has workers; its own threads are shared between them.
+It returns a function that as many threads may call at a time as it has workers. They share the threads of the backend.
 """
 
 from __future__ import annotations
@@ -21,21 +21,23 @@ Compute = Callable[[np.ndarray], np.ndarray]  # (1, K, 3, H, W) float32 -> (1, 3
 
 
 class Backend(Protocol):
-    """A model's file, threads, precision, and workers to a function."""
+    """Make a function from a model's file, threads, precision and workers."""
 
     def __call__(self, path: Path, threads: int, precision: str, workers: int = 1) -> Compute: ...
 
 
-MOST_BYTES = 1 << 30  # of a model's file
+MAX_BYTES = 1 << 30  # of a model's file
 
 
 def with_onnxruntime(path: Path, threads: int, precision: str, workers: int = 1) -> Compute:
     """ONNX Runtime on the CPU, f32 or int8."""
     if precision not in PRECISIONS["onnxruntime"]:
-        raise RestillError(f"precision '{precision}' is not one of onnxruntime: it has f32 and int8; openvino has bf16")
+        raise RestillError(
+            f"precision '{precision}' is not available in onnxruntime, which has f32 and int8; openvino has bf16"
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, threads // workers)
-    # Threads that wait must sleep: spinning gains nothing here and takes the cores from the decoder and the encoder.
+    # Waiting threads must sleep. Spinning gains nothing here, and takes the cores from the decoder and the encoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = _session(path, options)
 
@@ -59,7 +61,7 @@ def with_openvino(path: Path, threads: int, precision: str, workers: int = 1) ->
     core = _openvino_core()
     settings = {
         "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # of what is not quantized
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # of the layers that are not quantized
         **({"PERFORMANCE_HINT": "LATENCY"} if workers == 1 else {"NUM_STREAMS": workers}),
     }
     compiled = core.compile_model(core.read_model(path), "CPU", settings)
@@ -69,15 +71,17 @@ def with_openvino(path: Path, threads: int, precision: str, workers: int = 1) ->
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
         own.request.infer({"window": window}, share_inputs=True)
-        return own.request.get_tensor("clean").data.copy()  # the request's memory is written over by the next call
+        return own.request.get_tensor("clean").data.copy()  # the next call overwrites the memory of the request
 
     return compute
 
 
 @cache
 def _openvino_core() -> Any:
-    """One for the process and never freed: on CPUs with AMX each core puts the thread's signal stack into memory of its
-    own, and once two of them are freed, the older first, the next signal ends the process.
+    """The one core of this process, which is never freed.
+
+    On CPUs with AMX each core moves the thread's signal stack into its own memory. If two of them are freed, the older
+    first, the next signal ends the process.
     """
     import openvino
 
@@ -88,12 +92,12 @@ BACKENDS: dict[str, Backend] = {
     "onnxruntime": with_onnxruntime,
     "openvino": with_openvino,
 }
-# the names that a backend takes, first its default; "int8" is that of a quantized file
+# The precisions of each backend, the default first; "int8" is that of a quantized file.
 PRECISIONS = {"onnxruntime": ("f32", "int8"), "openvino": ("f32", "bf16", "int8")}
 
 
 def version(backend: str) -> str | None:
-    """The version of a backend's library, which has the backend's name; None where it is not installed."""
+    """The version of a backend's library, which has the same name; None if it is not installed."""
     try:
         return import_module(backend).__version__
     except ImportError:
@@ -101,12 +105,12 @@ def version(backend: str) -> str | None:
 
 
 class Described(NamedTuple):
-    """What an ONNX file says of itself.
+    """The metadata, inputs and outputs of an ONNX file.
 
     Attributes:
-        texts: Its key-value texts.
-        inputs: By name, its inputs' types and shapes; a length that is free is a word or None.
-        outputs: The same.
+        texts: The metadata, by key.
+        inputs: Types and shapes of the inputs, by name; a free length is a word or None.
+        outputs: The same of the outputs.
     """
 
     texts: dict[str, str]
@@ -115,13 +119,13 @@ class Described(NamedTuple):
 
 
 def describe(path: Path) -> Described:
-    """What an ONNX file says of itself.
+    """Read the metadata, inputs and outputs of an ONNX file.
 
     Raises:
-        RestillError: It is not an ONNX file, or one of more than :data:`MOST_BYTES`.
+        RestillError: It is not an ONNX file, or it has more than :data:`MAX_BYTES` bytes.
     """
-    if path.is_file() and path.stat().st_size > MOST_BYTES:
-        raise RestillError(f"'{path}' has {path.stat().st_size:,} bytes; a model has at most {MOST_BYTES:,}")
+    if path.is_file() and path.stat().st_size > MAX_BYTES:
+        raise RestillError(f"'{path}' has {path.stat().st_size:,} bytes; a model has at most {MAX_BYTES:,}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -138,4 +142,6 @@ def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.Inf
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own that share no base but Exception
-        raise RestillError(f"'{path}' is not an ONNX file that can be run; 'restill export' writes one") from error
+        raise RestillError(
+            f"'{path}' is not an ONNX file that can be run; use a file that 'restill export' wrote"
+        ) from error

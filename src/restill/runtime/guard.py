@@ -1,10 +1,10 @@
-"""The guard of burnt-in text: what stays at its place in the picture is no rain, and comes out as it went in.
+"""Keep burnt-in text, such as a time stamp: pixels that stay the same from frame to frame are not rain.
 
-A student compares a frame with its neighbors after they were aligned to it. A time stamp over a moving background does
-not move with the background. It looks like rain then: it is in the frame, and not in the aligned neighbors. Where the
-neighbors are not aligned the two differ: a time stamp is at the same place in all frames, a streak is in one only.
+A model compares a frame with its aligned neighbors. A time stamp does not move with the background, so it looks like
+rain: it is in the frame, but not in the aligned neighbors. The neighbors before alignment tell the two apart: a time
+stamp is at the same place in all frames, and a streak is in one frame only.
 
-The numbers here were chosen by ``benchmarks/marks.py`` on clips that no student was trained on.
+The constants were chosen with ``benchmarks/marks.py`` on clips that no model was trained on.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from restill.runtime.packing import WHITE
 if TYPE_CHECKING:
     from restill.runtime.info import ModelInfo
 
-SHARE = 0.35  # of what the student changes: a pixel that differs from its neighbors by less than that stays
-SURE = 10  # levels of 255: the most by which a pixel that surely stays differs from its neighbors
-AROUND, FEWEST = 5, 5  # a pixel counts only where so many pixels of the square of that side around it surely stay
-MOST = 0.1  # share of a frame: where more than that would be put back, the student removes mist, and it is no text
-SEEN = 10  # levels: counted for that share is what the student changes by more
-LEVELS = 4  # a repeated frame differs by no more than this from the frame that it repeats,
-REPEATED = 0.01  # but for this share of its pixels, or less
+STATIC_SHARE = 0.35  # a pixel is static if it differs from its neighbors by less than this share of the model's change
+STATIC_LEVELS = 10  # levels of 255; a surely static pixel differs from its neighbors by at most this
+WINDOW, MIN_STATIC = 5, 5  # side of a square, and the surely static pixels that it must hold
+MAX_SHARE = 0.1  # share of a frame; if more would be put back, the model removes mist and the pixels are no text
+MIN_CHANGE = 10  # levels; only larger changes by the model count for that share
+REPEAT_LEVELS = 4  # a repeated frame differs by at most this many levels,
+REPEAT_SHARE = 0.01  # except in at most this share of its pixels
 
 
 def guards(info: ModelInfo) -> bool:
-    """Whether a student's frames are guarded: it removes rain, keeps the size, and sees more than one frame."""
+    """Whether the guard works for a model: it removes rain, keeps the size, and takes more than one frame."""
     return info.task == "derain" and info.scale == 1 and info.frames > 1
 
 
 def brightness(frame: np.ndarray) -> np.ndarray:
-    """What the guard compares: (H, W) uint8 of a frame (H, W, 3) RGB in uint8, uint16 or float32 in [0, 1].
+    """The brightness (H, W) uint8 of a frame (H, W, 3) RGB in uint8, uint16 or float32 in [0, 1].
 
-    Compressed video keeps brightness at every pixel, but color only at every second one.
+    The guard compares brightness only, because compressed video stores color at half the resolution.
     """
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     if gray.dtype == np.uint8:
@@ -46,7 +46,7 @@ def brightness(frame: np.ndarray) -> np.ndarray:
 
 
 def nearest(centre: int, count: int) -> list[int]:
-    """The indices of the two frames of a window that are nearest in time to its center; one where there is one.
+    """The indices of the two frames of a window nearest in time to its center, or of the only other one.
 
     Example:
         >>> nearest(1, 3), nearest(2, 5), nearest(2, 3)
@@ -56,36 +56,37 @@ def nearest(centre: int, count: int) -> list[int]:
 
 
 def put_back(clean: np.ndarray, frame: np.ndarray, gray: np.ndarray, others: Sequence[np.ndarray]) -> None:
-    """Put the pixels of the input that stay in their place back into the restored frame.
+    """Copy the static pixels of the input back into the restored frame.
 
-    A neighbor that is nearly the same everywhere says nothing, because its rain is at the same place too. It is the
-    frame again: at the ends of a clip, or where a frame rate was raised by repeating frames. Such a neighbor is left
-    out. Without another one, nothing is put back.
+    A neighbor that repeats the frame is left out, because its rain is at the same place too. Frames repeat at the ends
+    of a clip, or if its frame rate was raised. Without another neighbor, nothing is put back.
 
     Args:
         clean: The restored frame, (H, W, 3) of any of the three types; changed in place.
-        frame: What it was restored from, (H, W, 3).
+        frame: The input frame, (H, W, 3).
         gray: Its :func:`brightness`, (H, W).
-        others: The same of its neighbors, which are not aligned, by :func:`nearest`.
+        others: The brightness of its neighbors before alignment, chosen by :func:`nearest`.
     """
     changes = [cv2.absdiff(gray, other) for other in others if other is not gray]
-    changes = [change for change in changes if _count(change, LEVELS) > REPEATED * change.size]
+    changes = [change for change in changes if _count(change, REPEAT_LEVELS) > REPEAT_SHARE * change.size]
     if not changes:
         return
-    # (H, W) levels: the larger of the two; one neighbor alone must be twice as like
+    # (H, W) levels: the larger of the two changes; a single neighbor counts twice
     change = cv2.max(*changes) if len(changes) == 2 else cv2.add(changes[0], changes[0])
     taken = cv2.absdiff(gray, brightness(clean))  # levels that the student changed
-    near = cv2.compare(change, cv2.convertScaleAbs(taken, alpha=SHARE), cv2.CMP_LE)  # (H, W), not 0 where it may stay
-    sure = cv2.bitwise_and(near, cv2.threshold(change, SURE, 1, cv2.THRESH_BINARY_INV)[1])
-    count = cv2.boxFilter(sure, -1, (AROUND, AROUND), normalize=False)
-    sure = cv2.bitwise_and(sure, cv2.threshold(count, FEWEST - 1, 1, cv2.THRESH_BINARY)[1])
-    stays = cv2.bitwise_and(near, cv2.dilate(sure, np.ones((AROUND, AROUND), np.uint8)))
-    if _count(cv2.multiply(taken, stays), SEEN) <= MOST * stays.size:
+    near = cv2.compare(
+        change, cv2.convertScaleAbs(taken, alpha=STATIC_SHARE), cv2.CMP_LE
+    )  # (H, W), not 0 where a pixel may be static
+    sure = cv2.bitwise_and(near, cv2.threshold(change, STATIC_LEVELS, 1, cv2.THRESH_BINARY_INV)[1])
+    count = cv2.boxFilter(sure, -1, (WINDOW, WINDOW), normalize=False)
+    sure = cv2.bitwise_and(sure, cv2.threshold(count, MIN_STATIC - 1, 1, cv2.THRESH_BINARY)[1])
+    stays = cv2.bitwise_and(near, cv2.dilate(sure, np.ones((WINDOW, WINDOW), np.uint8)))
+    if _count(cv2.multiply(taken, stays), MIN_CHANGE) <= MAX_SHARE * stays.size:
         cv2.copyTo(_as_type(frame, clean.dtype), stays, clean)
 
 
 def _count(change: np.ndarray, levels: int) -> int:
-    """Pixels that change by more than so many levels."""
+    """The number of pixels that change by more than ``levels``."""
     return cv2.countNonZero(cv2.threshold(change, levels, 1, cv2.THRESH_BINARY)[1])
 
 

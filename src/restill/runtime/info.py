@@ -1,4 +1,4 @@
-"""What a model says of itself: the description inside its ONNX file, and the sizes that it takes."""
+"""The description of a model inside its ONNX file, and the frame sizes that it takes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ METADATA_KEY = "restill"
 
 @dataclass(frozen=True)
 class SizeRequirement:
-    """What a network asks of the height and width of its frames.
+    """What a network requires of the height and width of its frames.
 
     Attributes:
         multiple: Both must be multiples of this.
-        only: (height, width) of the only frames that it takes, pixels; None where it takes all.
+        only: (height, width) of the only frames that it takes, pixels; None if it takes any size.
 
     >>> SizeRequirement(4).padding(10, 12)
     (2, 0)
@@ -33,7 +33,7 @@ class SizeRequirement:
     only: tuple[int, int] | None = None
 
     def check(self, height: int, width: int, name: str) -> None:
-        """Refuse frames that no padding makes fit.
+        """Refuse frames that cannot be padded to a size that fits.
 
         Args:
             height: Of a frame, pixels.
@@ -41,12 +41,12 @@ class SizeRequirement:
             name: The model's, for the message.
 
         Raises:
-            RestillError: They are larger than the only size that the network takes.
+            RestillError: The frame is larger than the only size that the network takes.
         """
         if self.only is not None and (height > self.only[0] or width > self.only[1]):
             raise RestillError(
-                f"'{name}' takes frames of {self.only[1]}x{self.only[0]} at most, not {width}x{height}: it was "
-                "exported for one size"
+                f"'{name}' takes frames of at most {self.only[1]}x{self.only[0]}, not {width}x{height}, because it "
+                "was exported for one size"
             )
 
     def padding(self, height: int, width: int) -> tuple[int, int]:
@@ -62,25 +62,25 @@ class SizeRequirement:
 
 
 class ModelInfo(BaseModel):
-    """What the runtime must know of a model; it travels inside the ONNX file, under :data:`METADATA_KEY`, as JSON.
+    """The facts about a model that the runtime needs, stored as JSON in the ONNX file under :data:`METADATA_KEY`.
 
     Attributes:
         format: Version of this description.
-        name: The student's own name.
-        task: What it does: "derain".
-        network: The network it is, one of ``restill networks``.
-        frames_before: Frames of context before the centre.
-        frames_after: Frames of context after the centre.
+        name: Name of the model.
+        task: Its task, such as "derain".
+        network: Its network, one of ``restill networks``.
+        frames_before: Frames of context before the center.
+        frames_after: Frames of context after the center.
         scale: Output size over input size.
         size_multiple: Height and width of a window must be multiples of this.
-        size: (height, width) of the only frames that it takes, pixels; None where it takes all.
-        reach: How far around a pixel the network looks, pixels of the input; None where it may be the whole frame.
-        align: How neighbours are brought onto the centre before the network sees them.
+        size: (height, width) of the only frames that it takes, pixels; None if it takes any size.
+        reach: Radius of the receptive field, pixels of the input; None if it may be the whole frame.
+        align: How neighbors are aligned to the center frame before they enter the network.
         parameters: Number of weights.
         macs_per_pixel: Multiply-accumulates per pixel of an input frame, biases left out.
-        precision: Of the weights in the file: "int8" where ``restill quantize`` wrote it.
-        quantized_from: The start of the SHA-256 of the file that it was quantized from; empty where it was not.
-        feed: What its input holds: "floats" or "bytes" (:mod:`restill.runtime.packing`).
+        precision: Precision of the weights in the file: "int8" if ``restill quantize`` wrote it.
+        quantized_from: The start of the SHA-256 of the file that it was quantized from; empty if it was not.
+        feed: The type of its input: "floats" or "bytes" (:mod:`restill.runtime.packing`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,11 +109,11 @@ class ModelInfo(BaseModel):
 
     @property
     def size_requirement(self) -> SizeRequirement:
-        """What the network asks of the size of its frames."""
+        """The sizes that the network takes."""
         return SizeRequirement(self.size_multiple, self.size)
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width as the network sees them.
+        """Height and width after padding.
 
         Raises:
             RestillError: The network takes one size only, and the frame is larger.
@@ -123,15 +123,15 @@ class ModelInfo(BaseModel):
 
 
 def quantized_file(path: Path) -> Path:
-    """Where the quantized file of a model lies: ``mine.int8.onnx`` beside ``mine.onnx``."""
+    """The path of the quantized file of a model: ``mine.int8.onnx`` beside ``mine.onnx``."""
     return path.with_name(f"{path.stem}.int8.onnx")
 
 
 def in_precision(path: Path, info: ModelInfo, precision: str) -> Path:
-    """The file of a model that has a precision: its own, or the quantized one beside it.
+    """The file of a model in a precision: the model's own, or the quantized one beside it.
 
     Raises:
-        RestillError: There is none, or the one that is there was made of another file.
+        RestillError: There is no such file, or it was made from another version of the model.
     """
     if info.precision == "int8":
         if precision != "int8":
@@ -143,7 +143,7 @@ def in_precision(path: Path, info: ModelInfo, precision: str) -> Path:
     if not quantized.is_file():
         raise RestillError(f"there is no '{quantized}' for the precision int8; 'restill quantize MODEL' writes one")
     if read_info(quantized).quantized_from != fingerprint(path):
-        raise RestillError(f"'{quantized}' was not made of '{path}' as it is now; run 'restill quantize' again")
+        raise RestillError(f"'{quantized}' was made from another version of '{path}'; run 'restill quantize' again")
     return quantized
 
 
@@ -153,10 +153,10 @@ def fingerprint(path: Path) -> str:
 
 
 def read_info(path: Path) -> ModelInfo:
-    """What an ONNX file says about itself.
+    """Read the description in an ONNX file.
 
     Raises:
-        RestillError: It is not an ONNX file, not one that ``restill export`` wrote, or not what it says it is.
+        RestillError: It is not an ONNX file, it was not written by ``restill export``, or its description is wrong.
     """
     described = backends.describe(path)
     written = described.texts.get(METADATA_KEY)
@@ -179,7 +179,7 @@ def read_info(path: Path) -> ModelInfo:
 
 
 def _check_shapes(path: Path, info: ModelInfo, described: backends.Described) -> None:
-    """Refuse a network that is not what its description says, before it is given anything."""
+    """Refuse a network whose inputs and outputs differ from its description."""
     planes = 3 * (info.frames + (info.frames > 1))
     fold: tuple[int | None, ...] = (1, 3 * info.size_multiple**2, None, None)
     wanted: dict[str, tuple[str, tuple[int | None, ...]]] = (
@@ -189,21 +189,21 @@ def _check_shapes(path: Path, info: ModelInfo, described: backends.Described) ->
     )
     found = {**described.inputs, **described.outputs}
     fits = found.keys() == wanted.keys() and all(
-        found[name][0] == kind and _may_be(found[name][1], shape) for name, (kind, shape) in wanted.items()
+        found[name][0] == kind and _fits(found[name][1], shape) for name, (kind, shape) in wanted.items()
     )
     if not fits:
         raise RestillError(
-            f"'{path}' takes {_places(described.inputs)} and gives {_places(described.outputs)}, which is not what its "
-            f"description says ({info.frames} frames, {info.feed}); export it again"
+            f"'{path}' takes {_signature(described.inputs)} and gives {_signature(described.outputs)}, which is not "
+            f"what its description says ({info.frames} frames, {info.feed}); export it again"
         )
 
 
-def _may_be(found: tuple[int | str | None, ...], wanted: tuple[int | None, ...]) -> bool:
-    """Whether a shape fits, of which a file may leave lengths open, or all."""
+def _fits(found: tuple[int | str | None, ...], wanted: tuple[int | None, ...]) -> bool:
+    """Whether a shape fits; a file may leave some lengths open, or all."""
     lengths = zip(found, wanted, strict=False)
     same = all(length is None or not isinstance(has, int) or has == length for has, length in lengths)
     return not found or (len(found) == len(wanted) and same)
 
 
-def _places(places: dict[str, tuple[str, tuple[int | str | None, ...]]]) -> str:
+def _signature(places: dict[str, tuple[str, tuple[int | str | None, ...]]]) -> str:
     return ", ".join(f"{name} {list(shape)} {kind}" for name, (kind, shape) in places.items()) or "nothing"

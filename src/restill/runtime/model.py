@@ -1,4 +1,4 @@
-"""An exported student, ready to run: what it says about itself, and a backend that computes it."""
+"""A loaded model: its description, and the backend that runs it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from restill.runtime.info import ModelInfo, in_precision, quantized_file, read_i
 from restill.runtime.packing import BytePacking, FloatPacking
 from restill.runtime.tiles import tiled
 
-MAX_THREADS = 8  # the networks are small: beyond this many, threads wait for each other
+MAX_THREADS = 8  # the networks are small: more threads would wait for each other
 USUAL_SIZE = (480, 640)
-MAX_PIXELS = 2560 * 1440  # of a frame that the network takes whole by default
+MAX_PIXELS = 2560 * 1440  # larger frames are cut into tiles by default
 TILE = 1024
 
 
 class Model:
-    """A student on a backend; made by :func:`load_model`.
+    """A model on a backend, made by :func:`load_model`.
 
     Attributes:
-        info: What the file says of itself.
+        info: The description in the file.
         path: The file.
-        backend: What computes it.
-        precision: In what: "f32", "bf16" or "int8".
-        why: In a few words why "auto" chose this backend and precision; empty where there was nothing to choose.
-        workers: How many frames it works on at a time.
+        backend: The backend that runs it.
+        precision: "f32", "bf16" or "int8".
+        why: The reason why "auto" chose this backend and precision; empty if there was nothing to choose.
+        workers: The number of frames it works on at a time.
     """
 
     def __init__(
@@ -56,28 +56,28 @@ class Model:
         self.why = why
         self.workers = workers
         self._compute = compute
-        self._whole = compute if info.feed == "floats" else partial(_by_bytes, info, compute)
-        self._most, side = _in_tiles(info, path, tile)
+        self._whole = compute if info.feed == "floats" else partial(_run_bytes, info, compute)
+        self._max_pixels, side = _tiling(info, path, tile)
         self._tiled = tiled(self._whole, side, info.reach or 0, info.size_multiple, info.scale)
 
     def at(self, height: int, width: int) -> tuple[FloatPacking | BytePacking, Callable[[np.ndarray], np.ndarray]]:
-        """How frames of a size are fed to the network, and the network."""
-        if self.info.feed == "bytes" and height * width <= self._most:
+        """The packing of frames of a size into the network's input, and the network."""
+        if self.info.feed == "bytes" and height * width <= self._max_pixels:
             return BytePacking(self.info, height, width), self._compute
         return FloatPacking(self.info, height, width), self.run
 
     def run(self, window: np.ndarray) -> np.ndarray:
-        """The clean centre frame of one window.
+        """The restored center frame of one window.
 
         Args:
-            window: (1, K, 3, H, W) float32 RGB in [0, 1], aligned as ``info.align`` says, H and W multiples of
+            window: (1, K, 3, H, W) float32 RGB in [0, 1], aligned by ``info.align``, H and W multiples of
                 ``info.size_multiple``.
 
         Returns:
             (1, 3, scale*H, scale*W) float32, not clamped.
         """
         rows, columns = window.shape[-2:]
-        return (self._whole if rows * columns <= self._most else self._tiled)(window)
+        return (self._whole if rows * columns <= self._max_pixels else self._tiled)(window)
 
 
 def load_model(
@@ -91,28 +91,28 @@ def load_model(
     workers: int = 1,
     lanes: int | None = None,
 ) -> Model:
-    """Load a student.
+    """Load a model.
 
     Args:
-        model: A name of the zoo (``restill models``), or the path of an ``.onnx`` file that ``restill export`` or
+        model: A name of ``restill models``, or the path of an ``.onnx`` file that ``restill export`` or
             ``restill quantize`` wrote.
-        backend: "onnxruntime", "openvino" (the extra ``restill[openvino]``), or "auto": the fastest here, by a trial
-            of about two seconds that is kept in the cache folder (:mod:`restill.runtime.auto`).
-        threads: Threads of the network; by default the cores this process may use, at most 8.
-        precision: "f32"; "bf16" (OpenVINO only: faster where the CPU has it, and less exact); "int8", for which
-            the quantized file must lie beside the model's own (``NAME.int8.onnx``); or "auto": of those that the
-            model's card calls safe, the fastest. By default that of the file, or "auto" with the backend "auto".
-        size: (height, width) of the frames to come, pixels, for the trial of "auto"; by default (480, 640).
-        tile: Frames are cut into squares of so many pixels, each restored with what the network sees around it
+        backend: "onnxruntime", "openvino" (the extra ``restill[openvino]``), or "auto": the fastest on this machine,
+            by a trial of about two seconds whose result is stored in the cache folder (:mod:`restill.runtime.auto`).
+        threads: Threads of the network; by default the cores that this process may use, at most 8.
+        precision: "f32"; "bf16" (OpenVINO only: faster if the CPU supports it, and less exact); "int8", which needs
+            the quantized file beside the model's own (``NAME.int8.onnx``); or "auto": the fastest that the model's
+            card calls safe. By default that of the file, or "auto" with the backend "auto".
+        size: (height, width) of the frames, pixels, for the trial of "auto"; by default (480, 640).
+        tile: Cut frames into squares with sides of so many pixels, and restore each with its surroundings
             (:mod:`restill.runtime.tiles`); 0 never cuts. By default frames of more than :data:`MAX_PIXELS` are cut
-            into tiles of :data:`TILE`, if the model looks less far than that.
-        workers: How many frames of a stream to work on at a time, each with its share of the threads. More workers
-            give more frames per second, and each frame later, since as many more are read ahead.
-        lanes: Old name of ``workers``.
+            into tiles of :data:`TILE`, if the receptive field of the model is smaller than that.
+        workers: The number of frames of a stream to work on at a time, each with its share of the threads. More
+            workers give more frames per second, but each frame comes later, because more frames are read ahead.
+        lanes: Deprecated name of ``workers``.
 
     Raises:
-        RestillError: No such model, not a model that Restill exported, no such backend, its library is missing, or
-            it has not that precision.
+        RestillError: The model or the backend is unknown, the file is not a model that Restill exported, a library is
+            not installed, or the backend does not have the precision.
     """
     if lanes is not None:
         warnings.warn("load_model: 'lanes' is now 'workers'", DeprecationWarning, stacklevel=2)
@@ -138,39 +138,39 @@ def load_model(
     return Model(info, path, backend, compute, precision=precision, why=why, tile=tile, workers=workers)
 
 
-def _in_tiles(info: ModelInfo, path: Path, tile: int | None) -> tuple[float, int]:
-    """Up to how many pixels a frame is taken whole, and the side of the tiles that others are cut into.
+def _tiling(info: ModelInfo, path: Path, tile: int | None) -> tuple[float, int]:
+    """The most pixels of a frame that is not cut, and the side of the tiles that larger ones are cut into.
 
     Raises:
-        RestillError: Tiles are asked for, and the model may look at the whole frame.
+        RestillError: Tiles are requested, but the receptive field of the model may be the whole frame.
     """
     if tile == 0 or (tile is None and (info.reach is None or info.reach > TILE)):
         return math.inf, TILE
     if info.reach is None:
         raise RestillError(
-            f"frames for '{path}' cannot be cut into tiles: its network may look at the whole frame, or it was "
-            "exported before models said how far they look; leave --tile out, or export it again"
+            f"frames for '{path}' cannot be cut into tiles: its receptive field may be the whole frame, or it was "
+            "exported by an old version that did not store it; leave --tile out, or export it again"
         )
     return (MAX_PIXELS, TILE) if tile is None else (0, tile)
 
 
-def _by_bytes(info: ModelInfo, compute: backends.Compute, window: np.ndarray) -> np.ndarray:
-    """A network that is fed bytes, on a window of floats: its frames are rounded to 8 bits for it."""
+def _run_bytes(info: ModelInfo, compute: backends.Compute, window: np.ndarray) -> np.ndarray:
+    """Run a network with byte input on a window of floats, whose frames are rounded to 8 bits."""
     frames = [cv2.merge(list(planes)) for planes in window[0]]  # K x (H, W, 3)
-    feed = BytePacking(info, *window.shape[-2:])
-    clean = feed.unpack(compute(feed.pack(frames)), frames[info.frames_before], np.dtype(np.float32))
+    packing = BytePacking(info, *window.shape[-2:])
+    clean = packing.unpack(compute(packing.pack(frames)), frames[info.frames_before], np.dtype(np.float32))
     return np.ascontiguousarray(clean.transpose(2, 0, 1)[None])
 
 
 def example(path: Path, height: int, width: int) -> np.ndarray:
-    """An input for the network of a file, of noise; the sides are multiples of what it asks for."""
+    """An input of noise for the network of a file; the sides must be multiples of its size multiple."""
     info, rng = read_info(path), np.random.default_rng(0)
     frames = [rng.random((height, width, 3), np.float32) for _ in range(info.frames)]
     return (BytePacking if info.feed == "bytes" else FloatPacking)(info, height, width).pack(frames)
 
 
 def _candidates(path: Path, info: ModelInfo, backend: str, precision: str, safe: Sequence[str]) -> list[auto.Candidate]:
-    """Every way to run a model that "auto" may choose, the most exact first."""
+    """All ways to run a model among which "auto" may choose, the most exact first."""
     names = auto.installed() if backend == "auto" else [backend]
     wanted = [precision]
     if precision == "auto":
@@ -180,7 +180,9 @@ def _candidates(path: Path, info: ModelInfo, backend: str, precision: str, safe:
     files = {p: in_precision(path, info, p) for p in wanted}
     found = [auto.Candidate(name, p, files[p]) for p in wanted for name in names if p in backends.PRECISIONS[name]]
     if not found:
-        raise RestillError(f"precision '{precision}' is not one of {' and '.join(names)}; openvino has f32, bf16, int8")
+        raise RestillError(
+            f"precision '{precision}' is not available in {' and '.join(names)}; openvino has f32, bf16, int8"
+        )
     return found
 
 

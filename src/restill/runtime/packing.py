@@ -1,8 +1,8 @@
-"""What goes into a network and what comes out of it: frames packed into its input, its output made a frame again.
+"""Pack frames into the input of a network, and unpack its output into a frame.
 
-Most models take floats, :class:`FloatPacking`. What ``restill quantize`` makes of Rill's students takes bytes,
-:class:`BytePacking`: differences of frames are whole gray levels, which 8 bits hold exactly. OpenCV computes them in a
-fraction of the time that a runtime needs to convert a window to floats, subtract, round, and convert the result back.
+Most models take floats (:class:`FloatPacking`). Rill models written by ``restill quantize`` take bytes
+(:class:`BytePacking`): differences of frames are whole gray levels, which 8 bits hold exactly. OpenCV computes them in
+a fraction of the time that a backend needs to convert a window to floats, subtract, round, and convert the result back.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import numpy as np
 from restill.runtime.info import ModelInfo
 
 WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
-MIDDLE = 128  # byte of a difference of 0 between a neighbor and the center
-DARKEST = 255  # byte of a difference of 0 between the darker median and the center, which is never brighter
-RESIDUAL = 200  # byte of a residual of 0: rain is bright, what is taken away can be more than what is added
+MIDDLE = 128  # the byte for a difference of 0 between a neighbor and the center
+DARKEST = 255  # the byte for a difference of 0 between the darker median and the center, which is never brighter
+RESIDUAL = 200  # the byte for a residual of 0: rain is bright, so more is subtracted than added
 
 
 class FloatPacking:
-    """A window (1, K, 3, H', W') float32 in [0, 1] goes in, (1, 3, s*H', s*W') comes out.
+    """The input is a window (1, K, 3, H', W') float32 in [0, 1], and the output (1, 3, s*H', s*W').
 
     Args:
-        info: The model's.
-        height, width: Of a frame; the right and the lower edge are repeated up to the network's multiple.
+        info: The description of the model.
+        height, width: Size of a frame; the right and the lower edge are repeated up to the network's multiple.
     """
 
     def __init__(self, info: ModelInfo, height: int, width: int) -> None:
@@ -33,7 +33,7 @@ class FloatPacking:
         self.buffer = np.empty((1, info.frames, 3, *info.padded(height, width)), np.float32)
 
     def pack(self, frames: Sequence[np.ndarray]) -> np.ndarray:
-        """K aligned frames (H, W, 3) as the network's input, in memory that is written over by the next call."""
+        """K aligned frames (H, W, 3) as the network's input; the next call overwrites its memory."""
         for slot, frame in zip(self.buffer[0], frames, strict=True):  # (3, H', W') <- (H, W, 3)
             factor = np.float32(1 / WHITE[frame.dtype])
             for plane, values in zip(slot, cv2.split(frame), strict=True):  # (H', W') <- (H, W)
@@ -43,31 +43,32 @@ class FloatPacking:
         return self.buffer
 
     def unpack(self, answer: np.ndarray, centre: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """The network's output as a frame (s*H, s*W, 3) of a type, cut off at black and white.
+        """The network's output as a frame (s*H, s*W, 3) of a type, clipped to black and white.
 
         Args:
             answer: (1, 3, s*H', s*W').
-            centre: Of the window; not looked at here.
+            centre: The center frame; not used here.
             dtype: uint8, uint16 or float32.
         """
         clean = answer[0, :, : self.scale * self.height, : self.scale * self.width]
         if dtype == np.float32:
             return cv2.merge([np.clip(plane, 0, 1) for plane in clean])
-        return cv2.merge([_whole(plane, float(WHITE[dtype]), dtype) for plane in clean])
+        return cv2.merge([_to_integers(plane, float(WHITE[dtype]), dtype) for plane in clean])
 
 
 class BytePacking:
-    """Planes (1, 3 F, H' + 2 f, W' + 2 f) uint8 go in, a residual (1, 3 f f, H'/f, W'/f) uint8 comes out.
+    """The input is planes (1, 3 F, H' + 2 f, W' + 2 f) uint8, and the output a residual (1, 3 f f, H'/f, W'/f) uint8.
 
-    f is the network's fold, its size multiple: so far the first convolution sees beyond the edges, where it is black
-    and nothing changes. The planes, three for each of F: the center; how each neighbor differs from it; and where there
-    are neighbors, F = K + 1, how min(center, median of three) does. A byte is a gray level; which one means zero is
-    said above. The residual, to be added to the center, is folded into planes: by row, pixel and color. To unfold them
-    is OpenCV's work, too: in OpenVINO it took a quarter of the time of a small network.
+    f is the network's fold, which is its size multiple. The input has a border of f pixels for the first convolution,
+    which is black and shows no change. Each of the F pictures has three planes: the center; the difference of each
+    neighbor from it; and, if there are neighbors (F = K + 1), the difference of min(center, median of three) from it.
+    A byte is a gray level; the constants above give the byte for zero. The residual, which is added to the center, is
+    folded into planes by row, pixel and color. OpenCV unfolds it, because OpenVINO took a quarter of the time of a
+    small network for that.
 
     Args:
-        info: The model's.
-        height, width: Of a frame.
+        info: The description of the model.
+        height, width: Size of a frame.
     """
 
     def __init__(self, info: ModelInfo, height: int, width: int) -> None:
@@ -87,7 +88,7 @@ class BytePacking:
         self.rows = self.residual.reshape(rows // border, border, columns // border, 3 * border)
 
     def pack(self, frames: Sequence[np.ndarray]) -> np.ndarray:
-        """K aligned frames (H, W, 3) as the network's input, in memory that is written over by the next call."""
+        """K aligned frames (H, W, 3) as the network's input; the next call overwrites its memory."""
         split = [cv2.split(self._whole_frame(frame)) for frame in frames]  # K x 3 x (H', W')
         centre = split.pop(self.before)
         for c, middle in enumerate(centre):
@@ -100,19 +101,19 @@ class BytePacking:
         return self.buffer
 
     def _whole_frame(self, frame: np.ndarray) -> np.ndarray:
-        """In 8 bits, its right and lower edge repeated up to the network's multiple."""
+        """A frame in 8 bits, with its right and lower edge repeated up to the network's multiple."""
         if frame.dtype != np.uint8:
-            frame = _whole(frame, 255 / WHITE[frame.dtype], np.dtype(np.uint8))
+            frame = _to_integers(frame, 255 / WHITE[frame.dtype], np.dtype(np.uint8))
         if self.below or self.right:
             frame = cv2.copyMakeBorder(frame, 0, self.below, 0, self.right, cv2.BORDER_REPLICATE)
         return frame
 
     def unpack(self, answer: np.ndarray, centre: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """The center frame with the residual added, (H, W, 3) of a type, cut off at black and white.
+        """The center frame plus the residual, (H, W, 3) of a type, clipped to black and white.
 
         Args:
             answer: (1, 3 f f, H'/f, W'/f).
-            centre: (H, W, 3): in its own type, of which nothing is lost.
+            centre: (H, W, 3), in its own type at full precision.
             dtype: uint8, uint16 or float32.
         """
         fold = self.rows.shape[1]
@@ -123,13 +124,13 @@ class BytePacking:
             return cv2.addWeighted(centre, 1, residual, 1, -RESIDUAL)
         change = (residual.astype(np.float32) - RESIDUAL) / np.float32(255)
         clean = centre.astype(np.float32) / np.float32(WHITE[centre.dtype]) + change
-        return np.clip(clean, 0, 1) if dtype == np.float32 else _whole(clean, float(WHITE[dtype]), dtype)
+        return np.clip(clean, 0, 1) if dtype == np.float32 else _to_integers(clean, float(WHITE[dtype]), dtype)
 
 
-def _whole(values: np.ndarray, factor: float, dtype: np.dtype) -> np.ndarray:
-    """values x factor, rounded and cut off at the ends of a whole-number type.
+def _to_integers(values: np.ndarray, factor: float, dtype: np.dtype) -> np.ndarray:
+    """values x factor, rounded and clipped to the range of an integer type.
 
-    OpenCV does it in one pass: 7 times as fast as the same in NumPy.
+    OpenCV does this in one pass, 7 times as fast as NumPy.
     """
     depth = cv2.CV_8U if dtype == np.uint8 else cv2.CV_16U
     return cv2.addWeighted(values, factor, values, 0, 0, dtype=depth)

@@ -1,8 +1,8 @@
-"""The stream: frames in, clean frames out, one for one, with the student's temporal context and constant memory.
+"""Restore a stream of frames with a model's temporal context, in constant memory.
 
-``stream`` keeps a ring of the K frames around the centre, and works on as many windows at a time as the model has
-workers; ``whole_clip`` is the plain statement of what it computes, for a clip that fits in memory. A test holds them to
-the same result, bit for bit.
+``stream`` keeps a ring of the K frames around the center, and works on as many windows at a time as the model has
+workers. ``whole_clip`` is a simple reference implementation for a clip that fits in memory. A test checks that both
+give the same result, bit for bit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from restill.runtime.packing import WHITE
 
 
 class Entry(NamedTuple):
-    """A frame (H, W, 3), and what is made of it once: its small gray picture for alignment, its gray for the guard."""
+    """A frame (H, W, 3), its small gray picture for alignment, and its brightness for the guard."""
 
     frame: np.ndarray
     picture: np.ndarray | None
@@ -41,25 +41,25 @@ def stream(
     guard: bool = True,
     clock: Clock = NO_CLOCK,
 ) -> Iterator[np.ndarray]:
-    """Restore a clip of any length as it comes.
+    """Restore a clip of any length, frame by frame.
 
     Args:
-        model: A name of the zoo, the path of an exported ``.onnx``, or a loaded :class:`Model`.
-        frames: (H, W, 3) RGB, all of one size and type: uint8, uint16 (white is 65535) or float32 in [0, 1]. A frame
-            is kept until its neighbours are done, so its memory must not be written over by the caller meanwhile.
+        model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded :class:`Model`.
+        frames: (H, W, 3) RGB, all of one size and type: uint8, uint16 (white is 65535) or float32 in [0, 1]. Do not
+            overwrite the memory of a frame until its neighbors are restored.
         output: Type of the restored frames, one of the same three; by default that of the frames.
-        guard: Keep burnt-in text and marks as they are (:mod:`restill.runtime.guard`). It works for students that
-            remove rain, keep the size and see more than one frame; False gives what the network gives.
-        clock: Told what the stages take: "align", "pack" (into the network's input), "network", "unpack"; of a model
-            with one lane only.
+        guard: Keep burnt-in text and marks unchanged (:mod:`restill.runtime.guard`). It works for models that remove
+            rain, keep the size and take more than one frame; False gives the output of the network.
+        clock: Measures the stages "align", "pack" (into the network's input), "network" and "unpack"; only for a model
+            with one worker.
 
     Returns:
-        One (scale*H, scale*W, 3) frame of that type for each frame, in order. The first comes after
-        ``info.frames_after`` more frames have been read, and as many more as the model has workers, if it has several;
-        at both ends the edge frame stands in for what is missing.
+        One (scale*H, scale*W, 3) frame of that type for each frame, in order. The first is returned after
+        ``info.frames_after`` more frames have been read, plus the number of workers if there are several. At both ends
+        the first and the last frame are repeated.
 
     Raises:
-        RestillError: The model cannot be loaded, or a frame is not like the others (the sentence says which).
+        RestillError: The model cannot be loaded, or a frame differs from the others in size or type.
     """
     model = model if isinstance(model, Model) else load_model(model)
     return _stream(model, frames, output, guard, clock)
@@ -72,18 +72,18 @@ def _stream(
     entries = _entries(frames, info, clock, guard=guard and guards(info))
     windows = _windows(entries, info.frames_before, info.frames_after)
     if model.workers == 1:
-        yield from map(_Lane(model, output, clock), windows)
+        yield from map(_Worker(model, output, clock), windows)
         return
     own = local()
 
     def begin() -> None:
-        own.lane = _Lane(model, output, NO_CLOCK)
+        own.worker = _Worker(model, output, NO_CLOCK)
 
-    with ThreadPoolExecutor(model.workers, "restill-lane", begin) as pool:
+    with ThreadPoolExecutor(model.workers, "restill-worker", begin) as pool:
         waiting: deque[Future[np.ndarray]] = deque()
         try:
             for entries in windows:
-                waiting.append(pool.submit(lambda entries=entries: own.lane(entries)))
+                waiting.append(pool.submit(lambda entries=entries: own.worker(entries)))
                 if len(waiting) > model.workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -93,16 +93,16 @@ def _stream(
                 future.cancel()
 
 
-class _Lane:
-    """Makes windows restored frames, one after the other, in memory of its own. A lane belongs to one thread."""
+class _Worker:
+    """Restores the center frames of windows, one after the other, in its own memory. It belongs to one thread."""
 
     def __init__(self, model: Model, output: type[np.generic] | None, clock: Clock) -> None:
         info = model.info
         self.model, self.output, self.clock = model, output, clock
-        # several workers are the threads
+        # With several workers, each aligns in its own thread.
         neighbors = info.frames - 1 if model.workers == 1 else 1
         self.aligner = Aligner(neighbors) if info.align == "dis" and info.frames > 1 else None
-        self.feed = self.network = None
+        self.packing = self.network = None
 
     def __call__(self, entries: list[Entry]) -> np.ndarray:
         """The restored frame (s*H, s*W, 3) of a window."""
@@ -112,15 +112,15 @@ class _Lane:
             pictures = [entry.picture for entry in entries if entry.picture is not None]  # K x (h, w)
             with clock("align"):
                 window = self.aligner.window(window, pictures, middle)
-        if self.feed is None or self.network is None:
-            self.feed, self.network = self.model.at(*window[0].shape[:2])
+        if self.packing is None or self.network is None:
+            self.packing, self.network = self.model.at(*window[0].shape[:2])
         with clock("pack"):
-            packed = self.feed.pack(window)
+            packed = self.packing.pack(window)
         with clock("network"):
             answer = self.network(packed)
         frame, _, gray = entries[middle]
         with clock("unpack"):
-            clean = self.feed.unpack(answer, frame, np.dtype(self.output or frame.dtype))
+            clean = self.packing.unpack(answer, frame, np.dtype(self.output or frame.dtype))
             if gray is not None:
                 near = [entries[i].gray for i in nearest(middle, len(entries))]
                 put_back(clean, frame, gray, [other for other in near if other is not None])
@@ -128,7 +128,7 @@ class _Lane:
 
 
 def _entries(frames: Iterable[np.ndarray], info: ModelInfo, clock: Clock, *, guard: bool) -> Iterator[Entry]:
-    """Each frame, checked, with what alignment and guard need of it."""
+    """Each frame, checked, with the pictures that alignment and guard need."""
     like = None
     for index, frame in enumerate(frames):
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype not in WHITE:
@@ -140,7 +140,7 @@ def _entries(frames: Iterable[np.ndarray], info: ModelInfo, clock: Clock, *, gua
         if (frame.shape, frame.dtype) != like:
             raise RestillError(
                 f"frame {index} is {_describe(frame.shape, frame.dtype)}, but the frames before it are "
-                f"{_describe(*like)}; all frames of a stream must be alike"
+                f"{_describe(*like)}; all frames of a stream must have the same size and type"
             )
         frame = np.ascontiguousarray(frame)
         with clock("align"):
@@ -155,7 +155,7 @@ def _describe(shape: tuple[int, ...], dtype: np.dtype) -> str:
 
 
 def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list[Entry]]:
-    """The K = before + 1 + after entries around each entry; beyond an end, the entry at that end again."""
+    """The K = before + 1 + after entries around each entry; at an end, the last entry is repeated."""
     ring: deque[Entry] = deque(maxlen=before + 1 + after)
     for entry in entries:
         ring.extend([entry] if ring else [entry] * (before + 1))
@@ -168,15 +168,15 @@ def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list
 
 
 def whole_clip(model: Model, frames: Sequence[np.ndarray], *, guard: bool = True) -> list[np.ndarray]:
-    """What :func:`stream` computes, said plainly: every window is cut out of the whole clip, one after the other.
+    """The reference implementation of :func:`stream`: each window is taken from the whole clip.
 
     Args:
         model: A loaded model.
         frames: The whole clip, (H, W, 3) each.
-        guard: As of :func:`stream`.
+        guard: As in :func:`stream`.
 
     Returns:
-        As many frames, restored.
+        The restored frames, as many.
     """
     info = model.info
     restored = []

@@ -1,7 +1,7 @@
-"""Frames that do not fit: the network sees one tile after another, each with as much around it as it looks at.
+"""Restore large frames in tiles. Each tile is restored with a border as wide as the network's receptive field.
 
-A network that looks ``reach`` pixels around a pixel gives a tile with so much around it the very values that it gives
-the whole frame. Neighbors are aligned before, on whole frames.
+With a border of ``reach`` pixels, the network computes the same values for a tile as for the whole frame. Neighbors are
+aligned before, on whole frames.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from restill.errors import RestillError
 
 Compute = Callable[[np.ndarray], np.ndarray]  # (1, K, 3, H, W) float32 -> (1, 3, sH, sW) float32
 
-LEAST = 64  # pixels of a tile's side: below, nearly all work would be for what is around tiles
+MIN_TILE = 64  # pixels of a side; smaller tiles would spend nearly all work on their borders
 
 
 def tiled(compute: Compute, tile: int, reach: int, multiple: int = 1, scale: int = 1) -> Compute:
-    """The same network, tile by tile.
+    """Make a network restore a frame tile by tile.
 
     Args:
         compute: The network.
-        tile: Side of a tile in pixels of the input, what is around it left out; rounded up to ``multiple``.
-        reach: How far around a pixel the network looks, pixels of the input.
-        multiple: Sides of what the network takes must be multiples of this.
+        tile: Side of a tile in pixels of the input, without the border; rounded up to ``multiple``.
+        reach: Radius of the receptive field, pixels of the input.
+        multiple: The sides of the network's input must be multiples of this.
         scale: Output size over input size.
 
     Returns:
-        A function as ``compute``. All tiles of a frame have one size, so a backend prepares itself once.
+        A function like ``compute``. All tiles of a frame have the same size, so a backend prepares itself once.
 
     Raises:
-        RestillError: The tile is smaller than :data:`LEAST`.
+        RestillError: The tile is smaller than :data:`MIN_TILE`.
     """
-    if tile < LEAST:
-        raise RestillError(f"tile {tile} is too small: {LEAST} pixels are the least, 512 is usual")
+    if tile < MIN_TILE:
+        raise RestillError(f"tile {tile} is too small: use at least {MIN_TILE} pixels, such as 512")
     tile, around = _up(tile, multiple), _up(reach, multiple)
 
     def run(window: np.ndarray) -> np.ndarray:
@@ -56,24 +56,24 @@ def tiled(compute: Compute, tile: int, reach: int, multiple: int = 1, scale: int
 
 
 class Cut(NamedTuple):
-    """One tile along one side: what the network sees of it, and what of that is kept."""
+    """One tile along one side of a frame: the pixels that the network gets, and those that are kept."""
 
     seen: slice
     kept: slice
 
     def enlarged(self, scale: int) -> tuple[slice, slice]:
-        """Where the kept part lies in what the network gives for this tile, and where in the whole result."""
+        """The place of the kept part in the network's output for this tile, and in the whole result."""
         start, stop, first = scale * self.kept.start, scale * self.kept.stop, scale * self.seen.start
         return slice(start - first, stop - first), slice(start, stop)
 
 
 def cuts(side: int, tile: int, around: int) -> list[Cut]:
-    """Tiles along one side of a frame, all of one size.
+    """Tiles along one side of a frame, all of the same size.
 
     Args:
-        side: Pixels.
-        tile: Pixels that are kept of a tile.
-        around: Pixels that are seen on either side of that.
+        side: Side of the frame, pixels.
+        tile: Pixels of a tile that are kept.
+        around: Pixels of the border on either side of it.
 
     Example:
         >>> [(c.seen.start, c.seen.stop, c.kept.start, c.kept.stop) for c in cuts(20, 8, 2)]

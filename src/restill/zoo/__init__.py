@@ -1,4 +1,4 @@
-"""The students that come with Restill: one folder each, with ``model.onnx`` and ``card.toml``. No torch."""
+"""The models that come with Restill: one folder each, with ``model.onnx`` and ``card.toml``. No torch."""
 
 from __future__ import annotations
 
@@ -13,24 +13,31 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from restill.errors import RestillError
 
 FOLDER = Path(__file__).parent
-# the students that 'restill derain' uses: for clips, for clips with --fast, for single pictures
+# The models that 'restill derain' uses: for clips, for clips with --fast, and for single pictures.
 DEFAULTS = {"derain": "rill-m", "derain-fast": "rill-s", "derain-picture": "rill-p"}
-EASY_NAMES = {"fast": "rill-s", "best": "rill-xl", "permissive": "rill-m-permissive"}  # each stands for a student
-ANY_USE = ("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0")  # licences for work too
+EASY_NAMES = {"fast": "rill-s", "best": "rill-xl", "permissive": "rill-m-permissive"}  # short names of models
+ANY_USE = (
+    "Apache-2.0",
+    "MIT",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "CC0-1.0",
+    "CC-BY-4.0",
+)  # licenses that allow commercial use
 
 
 class Score(BaseModel):
-    """One measurement, and all that is needed to repeat it.
+    """One measurement, with everything needed to repeat it.
 
     Attributes:
-        model: What was measured: a name, or "input", "before", "after".
-        dataset: Of which data.
-        clip: Which clip of it, or "mean".
-        protocol: How it was measured: a name of ``restill evaluate --protocol``. PSNR means nothing without it.
+        model: The measured model: a name, or "input", "before", "after".
+        dataset: The data set.
+        clip: The clip of the data set, or "mean".
+        protocol: A name of ``restill evaluate --protocol``. PSNR cannot be compared without it.
         psnr: In dB.
         ssim: In [0, 1].
-        command: What to type to see it again.
-        machine: What it ran on.
+        command: The command that repeats the measurement.
+        machine: The machine.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,26 +53,26 @@ class Score(BaseModel):
 
 
 class Card(BaseModel):
-    """What is known about a student: ``[card]`` and ``[[scores]]`` of its ``card.toml``.
+    """The card of a model: ``[card]`` and ``[[scores]]`` of its ``card.toml``.
 
     Attributes:
         name: Its name, and the name of its folder.
-        task: What it does: "derain".
-        network: The network it is, one of ``restill networks``.
+        task: Its task, such as "derain".
+        network: Its network, one of ``restill networks``.
         parameters: Number of weights.
         macs_per_pixel: Multiply-accumulates per pixel of an input frame, biases left out.
-        frames_before: Frames of context before the centre.
-        frames_after: Frames of context after the centre.
-        align: How neighbours are brought onto the centre: "none" or "dis".
+        frames_before: Frames of context before the center.
+        frames_after: Frames of context after the center.
+        align: How neighbors are aligned to the center: "none" or "dis".
         scale: Output size over input size.
         size_multiple: Height and width of a window are multiples of this.
-        trained_on: The data it saw.
-        recipe: The recipe that made it.
-        licence: Under which it may be used.
+        trained_on: Its training data.
+        recipe: The recipe that trained it.
+        licence: The license of its weights.
         description: A few sentences.
-        safe_precisions: Those whose pictures are as good, by measurement: ``--precision auto`` chooses among them.
-        quantized: How ``model.int8.onnx`` was made, and how far it is from ``model.onnx``; empty where there is none.
-        scores: What was measured.
+        safe_precisions: Precisions without a measurable loss of quality; ``--precision auto`` chooses among them.
+        quantized: How ``model.int8.onnx`` was made, and how far it is from ``model.onnx``; empty if there is none.
+        scores: The measurements.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,12 +97,12 @@ class Card(BaseModel):
 
     @property
     def any_use(self) -> bool:
-        """Whether its licence allows use at work, and not research alone."""
+        """Whether its license allows commercial use, not only research."""
         return self.licence in ANY_USE
 
     @property
     def default_for(self) -> tuple[str, ...]:
-        """Those of :data:`DEFAULTS` that it is."""
+        """The tasks of :data:`DEFAULTS` that use this model."""
         return tuple(task for task, name in DEFAULTS.items() if name == self.name)
 
 
@@ -110,7 +117,7 @@ def read_card(path: Path) -> Card:
     """Read one ``card.toml``.
 
     Raises:
-        RestillError: It is not there, not TOML, or a field is missing, unknown or wrong.
+        RestillError: The file cannot be read, is not TOML, or a field is missing, unknown or wrong.
     """
     try:
         with path.open("rb") as file:
@@ -127,15 +134,15 @@ def read_card(path: Path) -> Card:
 
 
 def cards() -> list[Card]:
-    """The cards of all students that come with Restill, by name; empty if there are none."""
+    """The cards of all models that come with Restill, by name; empty if there are none."""
     return [read_card(path) for path in sorted(FOLDER.glob("*/card.toml"))]
 
 
 def card(name: str) -> Card:
-    """The card of one student.
+    """The card of one model.
 
     Raises:
-        RestillError: There is no such student.
+        RestillError: There is no such model.
     """
     known = _known(name)
     if known is None:
@@ -144,13 +151,13 @@ def card(name: str) -> Card:
 
 
 def find(model: str | os.PathLike[str]) -> Path:
-    """Where a model's ONNX file is.
+    """The path of a model's ONNX file.
 
     Args:
         model: A name of the zoo, one of :data:`EASY_NAMES`, or a path that ends in ``.onnx`` or exists.
 
     Raises:
-        RestillError: There is no such student, or no such file.
+        RestillError: There is no such model, or no such file.
     """
     path = Path(model)
     if (known := _known(str(model))) is not None:
@@ -159,25 +166,25 @@ def find(model: str | os.PathLike[str]) -> Path:
         return path
     if path.suffix == ".onnx" or path.parent != Path():
         raise RestillError(
-            f"the model file '{path}' is not there; give the path of an .onnx file, or a name of 'restill models'"
+            f"the model file '{path}' does not exist; give the path of an .onnx file, or a name of 'restill models'"
         )
     raise _unknown(str(model))
 
 
 def safe_precisions(model: str | os.PathLike[str]) -> tuple[str, ...]:
-    """What a student's card calls safe; of a file that has no card, "f32" alone."""
+    """The safe precisions on a model's card; for a file without a card, only "f32"."""
     return card(str(model)).safe_precisions if _known(str(model)) is not None else ("f32",)
 
 
 def default(task: str) -> str:
-    """The name of the student that does a task unless another is asked for.
+    """The name of the default model for a task.
 
     Raises:
-        RestillError: No student does it.
+        RestillError: There is no model for it.
     """
     name = DEFAULTS.get(task)
     if name is None or name not in _names():
-        raise RestillError(f"no student for the task '{task}' comes with Restill; give one with --model model.onnx")
+        raise RestillError(f"Restill contains no model for the task '{task}'; give one with --model model.onnx")
     return name
 
 
@@ -186,7 +193,7 @@ def _names() -> list[str]:
 
 
 def _known(name: str) -> str | None:
-    """The student that a name or an easy name stands for; None if there is none."""
+    """The model of a name or a short name; None if there is none."""
     name = EASY_NAMES.get(name, name)
     return name if name in _names() else None
 

@@ -1,4 +1,4 @@
-"""Cards as tables for people, and as data for machines."""
+"""Cards as tables and as plain data."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.table import Table
 from restill.zoo import EASY_NAMES, FOLDER, Card, Score, cards
 
 DEFAULT_WORDS = {"derain": "clips", "derain-fast": "--fast", "derain-picture": "pictures"}
-SPEEDS = ((1_000, "fastest"), (10_000, "fast"), (30_000, "medium"), (50_000, "slow"))  # up to so many MAC per pixel
+SPEEDS = ((1_000, "fastest"), (10_000, "fast"), (30_000, "medium"), (50_000, "slow"))  # by the most MAC per pixel
 SLOWEST = "very slow"
 
 
 def overview(students: Sequence[Card]) -> RenderableType:
-    """All students, a line each."""
+    """A table of all models, one line each."""
     if not students:
-        return "no student comes with this version of Restill; 'restill export' makes one of what you trained"
+        return "this version of Restill contains no models; 'restill export' makes one from a trained network"
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))  # 80 columns hold it
     for title in ("model", "default for", "PSNR", "of", "speed", "file", "use"):
         table.add_column(title, no_wrap=True, justify="right" if title in ("PSNR", "file") else "left")
@@ -36,20 +36,20 @@ def overview(students: Sequence[Card]) -> RenderableType:
     easy = ", ".join(f"{name} is {meant}" for name, meant in EASY_NAMES.items())
     notes = [
         f"PSNR in dB: higher is better. {'. '.join(dict.fromkeys(measured))}.",
-        "Use 'research': the weights learned from data for research, so do not use them at work.",
-        f"Short names: {easy}. 'restill models NAME' shows all that is known about one.",
+        "Use 'research': the weights were trained on research data, so do not use them commercially.",
+        f"Short names: {easy}. 'restill models NAME' shows all details of a model.",
     ]
     return Group(table, *notes)
 
 
 def details(card: Card) -> RenderableType:
-    """One student: what it is, what it was trained on, and every score with its protocol."""
+    """The details of one model: its facts, its training data, and every score with its protocol."""
     facts = Table.grid(padding=(0, 2))
     use = "; ".join(DEFAULT_WORDS.get(task, task) for task in card.default_for) or "nothing"
     facts.add_row("default_for", use)
     facts.add_row("speed", speed(card))
     facts.add_row("file", file_size(card))
-    facts.add_row("use", "any" if card.any_use else "research, not for work")
+    facts.add_row("use", "any" if card.any_use else "research, not commercial")
     for field, value in card.model_dump(exclude={"scores"}).items():
         facts.add_row(field, ", ".join(value) if isinstance(value, tuple) else str(value))
     scores = Table("model", "dataset", "clip", "protocol", "PSNR dB", "SSIM", box=SIMPLE)
@@ -61,7 +61,7 @@ def details(card: Card) -> RenderableType:
 
 
 def as_data(card: Card) -> dict[str, Any]:
-    """The card, and what the table adds to it."""
+    """The card and the columns of the table as plain data."""
     return {
         **card.model_dump(),
         "default_for": list(card.default_for),
@@ -73,10 +73,10 @@ def as_data(card: Card) -> dict[str, Any]:
 
 
 def licence_note(names: Iterable[str]) -> str:
-    """A sentence on those of some students that may not be used at work; empty if all may.
+    """A note that names the models without commercial use; empty if all allow it.
 
     Args:
-        names: Names of students; others, such as paths, have no card and are left out.
+        names: Names of models; paths have no card and are left out.
     """
     known = {card.name: card for card in cards()}
     meant = dict.fromkeys(EASY_NAMES.get(name, name) for name in names)
@@ -84,16 +84,16 @@ def licence_note(names: Iterable[str]) -> str:
     if not research:
         return ""
     verb = "is" if len(research) == 1 else "are"
-    return f"note: {' and '.join(research)} {verb} for research use, not for work; for work use --model permissive"
+    return f"note: {' and '.join(research)} {verb} for research only; for commercial use add --model permissive"
 
 
 def own_score(card: Card) -> Score | None:
-    """The first score of the student itself, which is that of its ``model.onnx``."""
+    """The first score of the model itself, measured with its ``model.onnx``."""
     return next((score for score in card.scores if score.model == card.name), None)
 
 
 def speed(card: Card) -> str:
-    """How fast it is, in words, by its multiply-accumulates per pixel."""
+    """Its speed in words, by its multiply-accumulates per pixel."""
     return next((word for most, word in SPEEDS if card.macs_per_pixel <= most), SLOWEST)
 
 
