@@ -1,7 +1,7 @@
-"""``make demo``: a clip is restored, a student is born, in a few minutes; then a page that shows it.
+"""``make demo``: restore a clip, distill a student and write a report, in a few minutes.
 
-Everything goes through what Restill offers to everyone; see :mod:`demo.clips` for the clips and :mod:`demo.report` for
-the page. The recipes beside this file can be run again by hand.
+The demo uses only the public features of Restill. See :mod:`demo.clips` for the clips and :mod:`demo.report` for the
+report. You can run the recipes beside this file again by hand.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HELD_OUT, RUNS = OUT / "held_out", OUT / "runs"
 SEED = 5
 RAIN = {"rate": 25, "opacity": 0.4, "wind": 1.0, "gust": 0.5, "mist": 0.02, "splash": 0.05}  # on the held-out clips
 FRAMES, SHOWN = 48, 30
-REACH = 4  # frames on either side that decide what a student makes of one
+CONTEXT = 4  # frames on either side that affect a restored frame
 SMOOTH = 9  # logged points in the moving mean of a curve
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,7 @@ console = Console(highlight=False)
 
 
 class Stages:
-    """Says what is going on and about how long it all takes, from how long each stage took where this was written."""
+    """Prints the current stage and the remaining time, estimated from the expected seconds of each stage."""
 
     def __init__(self, expected: dict[str, float]) -> None:
         self.expected, self.done, self.began = expected, 0.0, time.monotonic()
@@ -59,56 +59,56 @@ def main(steps: float = 1.0, frames: int = FRAMES) -> Path:
     """Run the demo.
 
     Args:
-        steps: Share of the recipes' steps to train.
+        steps: Share of the steps in the recipes to train.
         frames: Length of the clips.
 
     Returns:
-        The report.
+        The path of the report.
     """
     os.environ["RESTILL_CACHE"] = str((OUT / "cache").resolve())
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
-    cv2.setNumThreads(1)  # OpenCV's threads would not survive in the processes that make samples
+    cv2.setNumThreads(1)  # OpenCV's threads do not survive in the worker processes
     teacher = shipped_teacher()
     stages = Stages(
         {
-            "a camera moves over photographs, and it rains": 12,
-            "the shipped student cleans the clip": 14,
-            "a start for two twins": 38 * steps,
-            "a teacher": 75 * steps if teacher is None else 1,
-            "one twin goes on alone": 40 * steps,
-            "the other is taught, by CSTD": 60 * steps,
-            "both are measured on clips they never saw": 32,
+            "make clips with rendered rain from photographs": 12,
+            "restore a clip with a model of Restill": 14,
+            "train the start of two students": 38 * steps,
+            "prepare a teacher": 75 * steps if teacher is None else 1,
+            "continue one student without a teacher": 40 * steps,
+            "distill the other with CSTD": 60 * steps,
+            "measure both on held-out clips": 32,
         }
     )
-    with stages.stage("a camera moves over photographs, and it rains"):
+    with stages.stage("make clips with rendered rain from photographs"):
         make_clips(frames)
-    with stages.stage("the shipped student cleans the clip"):
+    with stages.stage("restore a clip with a model of Restill"):
         restored = restore_clip()
-    with stages.stage("a start for two twins"):
+    with stages.stage("train the start of two students"):
         run_recipe("start", steps)
-    with stages.stage("a teacher"):
+    with stages.stage("prepare a teacher"):
         if teacher is None:
             run_recipe("teacher", steps)
-        else:  # where the recipe of the twins looks for it
+        else:  # the place that cstd.yaml names
             (RUNS / "teacher").mkdir(parents=True)
             shutil.copy(teacher, RUNS / "teacher" / "student.safetensors")
-    with stages.stage("one twin goes on alone"):
+    with stages.stage("continue one student without a teacher"):
         alone = run_recipe("alone", steps)
-    with stages.stage("the other is taught, by CSTD"):
+    with stages.stage("distill the other with CSTD"):
         cstd = run_recipe("cstd", steps)
-    with stages.stage("both are measured on clips they never saw"):
+    with stages.stage("measure both on held-out clips"):
         distilled = compare(alone, cstd)
     page = OUT / "report.html"
     everything = report.Report(machine(), time.monotonic() - stages.began, restored, distilled)
     page.write_text(report.build(everything), encoding="utf-8")
     console.print(f"\n{report.verdict(distilled.alone.score, distilled.cstd.score)}")
-    console.print(f"The report, which opens offline: [bold]{page.resolve()}[/bold]", soft_wrap=True)
+    console.print(f"Open the report (no network needed): [bold]{page.resolve()}[/bold]", soft_wrap=True)
     return page
 
 
 def make_clips(frames: int) -> None:
-    """Clean training clips, and held-out clips clean and rainy, in the layouts that the data sets read."""
+    """Write clean training clips, and clean and rainy held-out clips, in the layouts of the data sets."""
     from restill.degradations.rain import rain_clip
     from restill.degradations.rain_settings import RainSettings
 
@@ -122,7 +122,7 @@ def make_clips(frames: int) -> None:
 
 
 def restore_clip() -> report.Restored | None:
-    """The shipped student on the first held-out clip."""
+    """Restore the first held-out clip with the default model."""
     from restill import zoo
 
     name = clips.HELD_OUT[0]
@@ -151,7 +151,7 @@ def _restore(model: str, name: str) -> report.Restored:
 
 
 def run_recipe(name: str, share: float) -> report.Run:
-    """Train by a recipe beside this file; the score is filled in later."""
+    """Train with a recipe beside this file; the score is filled in later."""
     from restill.training.experiment import train
     from restill.training.recipe import load_recipe
 
@@ -166,7 +166,7 @@ def run_recipe(name: str, share: float) -> report.Run:
 
 
 def curves(log: Path) -> dict[str, report.Points]:
-    """Moving means of the losses in a run's log."""
+    """Moving means of the losses in the log of a run."""
     points: dict[str, report.Points] = {}
     for line in log.read_text().splitlines():
         values = json.loads(line)
@@ -184,12 +184,12 @@ def smooth(line: report.Points) -> report.Points:
 
 
 def compare(alone: report.Run, cstd: report.Run) -> report.Distilled:
-    """Score everyone on the held-out clips, and cut the same piece out of one frame of each."""
+    """Score all networks on the held-out clips, and crop the same part of one frame of each."""
     from restill.training.checkpoint import load_network
 
     names = clips.HELD_OUT
-    alone.score = evaluate(RUNS / "alone", "went on alone", names)
-    cstd.score = evaluate(RUNS / "cstd", "taught by CSTD", names)
+    alone.score = evaluate(RUNS / "alone", "trained alone", names)
+    cstd.score = evaluate(RUNS / "cstd", "distilled with CSTD", names)
     student, info = load_network(RUNS / "cstd")
     teacher, taught_by = load_network(RUNS / "teacher")
     return report.Distilled(
@@ -198,30 +198,30 @@ def compare(alone: report.Run, cstd: report.Run) -> report.Distilled:
         parameters=parameters(student),
         teacher_parameters=parameters(teacher),
         rainy=evaluate("none", "rainy input", names),
-        start=evaluate(RUNS / "start", "the start of both", names),
+        start=evaluate(RUNS / "start", "start of both", names),
         alone=alone,
         cstd=cstd,
-        teacher_score=evaluate(RUNS / "teacher", f"the teacher, {taught_by['network']}", names),
+        teacher_score=evaluate(RUNS / "teacher", f"teacher, {taught_by['network']}", names),
         crops=crops(names[0]),
     )
 
 
 def parameters(network: nn.Module) -> int:
-    """How many weights a network has."""
+    """The number of weights of a network."""
     return sum(p.numel() for p in network.parameters())
 
 
 def crops(name: str) -> dict[str, np.ndarray]:
-    """The same piece of one frame: rain, what each twin made of it, and the truth."""
+    """The same part of one frame: rainy, restored by each student, and clean."""
     from restill.evaluation.models import load_checkpoint
     from restill.runtime import stream
     from restill.video import read_frames
 
     rainy, clean = (list(read_frames(HELD_OUT / name / side)) for side in ("rain", "gt"))
     shown = min(SHOWN, len(rainy) - 1)
-    around = slice(max(0, shown - REACH), shown + REACH + 1)
+    around = slice(max(0, shown - CONTEXT), shown + CONTEXT + 1)
     pictures = {"rain": rainy[shown]}
-    for run, caption in (("alone", "went on alone"), ("cstd", "taught by CSTD")):
+    for run, caption in (("alone", "trained alone"), ("cstd", "distilled with CSTD")):
         restored = list(stream(load_checkpoint(RUNS / run), rainy[around]))
         pictures[caption] = restored[shown - around.start]
     pictures["clean"] = clean[shown]
@@ -231,22 +231,22 @@ def crops(name: str) -> dict[str, np.ndarray]:
 
 
 def evaluate(model: str | Path, label: str, names: Sequence[str]) -> report.Score:
-    """Mean over the held-out clips."""
+    """The mean score over the held-out clips."""
     from restill.evaluation import evaluate as run
 
-    verdict = run(str(model), dataset="nturain", data=HELD_OUT, clips=names, protocol=report.PROTOCOL, quiet=True)
-    return report.Score(label, verdict.mean["psnr"], verdict.mean["ssim"])
+    scores = run(str(model), dataset="nturain", data=HELD_OUT, clips=names, protocol=report.PROTOCOL, quiet=True)
+    return report.Score(label, scores.mean["psnr"], scores.mean["ssim"])
 
 
 def shipped_teacher() -> Path | None:
-    """A teacher that comes with Restill, if one does."""
+    """The weights of a teacher that comes with Restill; None if there is none."""
     from restill import zoo
 
     return next(iter(sorted(zoo.FOLDER.glob("*/teacher.safetensors"))), None)
 
 
 def machine() -> str:
-    """The processor's name, and how many cores there are."""
+    """The name of the processor and the number of cores."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))

@@ -1,4 +1,4 @@
-"""Clean clips from the photographs that come inside scikit-image: moved as a hand-held camera would. No download."""
+"""Clean clips from the photographs in scikit-image, with the motion of a hand-held camera. No download."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-PART = 0.86  # of the photograph is in view; the rest is room to pan
+PART = 0.86  # share of the photograph in view; the rest is room to pan
 ZOOM = 0.06
 TILT = 1.2  # degrees
-# Trembling of a hand: (amplitude in pixels, cycles per frame at 25 fps) from a slow sway to a fast shake.
-TREMBLE = ((2.0, 0.03), (0.7, 0.09), (0.25, 0.27))
+# Shake of a hand: (amplitude in pixels, cycles per frame at 25 fps), from slow to fast.
+SHAKE = ((2.0, 0.03), (0.7, 0.09), (0.25, 0.27))
 
 TRAINING = ("astronaut", "coffee", "rocket", "camera", "brick", "grass", "gravel")
 HELD_OUT = ("motorcycle", "cat")
@@ -28,12 +28,12 @@ def photograph(name: str) -> np.ndarray:
 
 
 def make_clip(photo: np.ndarray, frames: int, seed: int) -> list[np.ndarray]:
-    """A clip of a photograph: a slow pan across it, a slight zoom and tilt, and a trembling hand.
+    """A clip of a photograph: a slow pan across it, a slight zoom and tilt, and the shake of a hand.
 
     Args:
         photo: (H, W, 3) uint8.
         frames: How many frames.
-        seed: Decides direction, tilt and trembling.
+        seed: Determines direction, tilt and shake.
 
     Returns:
         ``frames`` arrays (h, w, 3) uint8, h and w multiples of 8, about 0.86 of the photograph's.
@@ -41,16 +41,16 @@ def make_clip(photo: np.ndarray, frames: int, seed: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     full_h, full_w = photo.shape[:2]
     height, width = (int(side * PART) // 8 * 8 for side in (full_h, full_w))
-    reach = np.array([full_w - width, full_h - height]) * 0.4  # the last tenth on either side is for the trembling
+    reach = np.array([full_w - width, full_h - height]) * 0.4  # the last tenth on either side is left for the shake
     start, end = reach * rng.choice([-1, 1], 2) * [1, 0.6], reach * rng.choice([-1, 1], 2) * [1, 0.6]
     end[0] = -start[0]
-    phase = rng.uniform(0, 2 * math.pi, (len(TREMBLE), 3))
+    phase = rng.uniform(0, 2 * math.pi, (len(SHAKE), 3))
     tilt = rng.uniform(-TILT, TILT, 2)
     clip = []
     for t in range(frames):
         part = t / max(frames - 1, 1)
         part = part * part * (3 - 2 * part)  # starts and stops softly
-        shake = np.sum([a * np.sin(2 * math.pi * f * t + p) for (a, f), p in zip(TREMBLE, phase, strict=True)], axis=0)
+        shake = np.sum([a * np.sin(2 * math.pi * f * t + p) for (a, f), p in zip(SHAKE, phase, strict=True)], axis=0)
         x, y = start + (end - start) * part + shake[:2]  # shake: x, y, tilt
         angle = tilt[0] + (tilt[1] - tilt[0]) * part + 0.1 * shake[2]
         move = cv2.getRotationMatrix2D((full_w / 2 + x, full_h / 2 + y), angle, 1 + ZOOM * part)
@@ -60,7 +60,7 @@ def make_clip(photo: np.ndarray, frames: int, seed: int) -> list[np.ndarray]:
 
 
 def write_frames(frames: list[np.ndarray], folder: Path) -> None:
-    """Write ``00001.png`` and on; (H, W, 3) uint8 RGB each."""
+    """Write ``00001.png``, ``00002.png``, ...; (H, W, 3) uint8 RGB each."""
     folder.mkdir(parents=True, exist_ok=True)
     for i, frame in enumerate(frames, 1):
         cv2.imwrite(str(folder / f"{i:05d}.png"), frame[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])

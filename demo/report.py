@@ -1,4 +1,4 @@
-"""The demo's last page: one HTML file that opens offline. Every sentence about a result is chosen by its numbers."""
+"""The report of the demo: one HTML file that opens offline. Sentences about results are chosen by their numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 PAGE = Path(__file__).with_name("page.html")
-EVEN = 0.05  # dB: closer than this is called even
+EVEN = 0.05  # dB: smaller differences count as none
 PROTOCOL = "all-frames"
 
 Points = list[tuple[float, float]]
@@ -31,7 +31,7 @@ class Score:
 
 @dataclass
 class Restored:
-    """What the shipped student did."""
+    """The result of the model that comes with Restill."""
 
     model: str
     rainy: np.ndarray  # (H, W, 3) uint8, one frame
@@ -45,7 +45,7 @@ class Restored:
 
 @dataclass
 class Run:
-    """One training."""
+    """One training run."""
 
     score: Score
     steps: int
@@ -55,7 +55,7 @@ class Run:
 
 @dataclass
 class Distilled:
-    """The comparison: the same start, the same data in the same order, the same steps; with and without CSTD."""
+    """The comparison with and without CSTD: same start, same data in the same order, same steps."""
 
     student: str
     teacher: str
@@ -71,7 +71,7 @@ class Distilled:
 
 @dataclass
 class Report:
-    """Everything on the page."""
+    """The contents of the page."""
 
     machine: str
     seconds: float
@@ -80,7 +80,7 @@ class Report:
 
 
 def build(report: Report) -> str:
-    """The page."""
+    """The page as HTML."""
     sections = []
     if report.restored:
         sections.append(_restored(report.restored))
@@ -89,23 +89,23 @@ def build(report: Report) -> str:
     sections.append(_next())
     return Template(PAGE.read_text(encoding="utf-8")).substitute(
         intro=f"What <code>make demo</code> did on this machine ({escape(report.machine)}) in {clock(report.seconds)}: "
-        "it moved a camera over photographs that come with scikit-image, let it rain on them, "
-        "cleaned the rain with the student that Restill ships, and distilled a tiny student of its own.",
+        "it moved a camera over photographs from scikit-image, rendered rain on them, removed the rain with a model of "
+        "Restill, and distilled a tiny student.",
         sections="\n".join(sections),
         footer=f"PSNR and SSIM are RGB, protocol <b>{PROTOCOL}</b>: every frame, rounded to 8 bits, "
-        "averaged over frames, then over clips. The rain is rendered and the clips are photographs moved by a program: "
-        "these numbers show that the parts work, not how good they are on real rain.",
+        "averaged over frames, then over clips. The rain is rendered, and the clips are moving photographs: these "
+        "numbers show that the parts work, not how well they remove real rain.",
     )
 
 
 def verdict(alone: Score, cstd: Score) -> str:
-    """One sentence on who is ahead, whoever it is."""
+    """One sentence that names the better student."""
     lead = cstd.psnr - alone.psnr
     if abs(lead) < EVEN:
-        return f"Here CSTD made no difference worth the name: {lead:+.2f} dB."
+        return f"In this run CSTD made almost no difference: {lead:+.2f} dB."
     if lead > 0:
-        return f"The student distilled with CSTD is ahead of its twin by {lead:.2f} dB."
-    return f"This time the student without CSTD is ahead of its distilled twin, by {-lead:.2f} dB."
+        return f"The student distilled with CSTD is {lead:.2f} dB better than the one trained alone."
+    return f"In this run the student trained alone is {-lead:.2f} dB better than the one distilled with CSTD."
 
 
 def clock(seconds: float) -> str:
@@ -117,22 +117,22 @@ def clock(seconds: float) -> str:
 def _restored(r: Restored) -> str:
     gain = r.after.psnr - r.before.psnr
     change = (
-        "nearer to the clean clip than the rainy one was"
+        "closer to the clean clip than the rainy clip"
         if gain > 0
-        else "farther from the clean clip: it did harm here"
+        else "farther from the clean clip than the rainy clip"
     )
     video = ""
     if r.video:
         source = base64.b64encode(r.video).decode()
         video = (
             '<figure><video autoplay muted loop playsinline controls src="data:video/mp4;base64,'
-            f'{source}"></video><figcaption>The whole clip: rain on the left, restored on the right.</figcaption>'
+            f'{source}"></video><figcaption>The whole clip: rainy on the left, restored on the right.</figcaption>'
             "</figure>"
         )
     return f"""<section>
-<h2>A clip is restored</h2>
-<p><code>{escape(r.model)}</code> restored {r.frames} frames in {r.seconds:.1f} s, decoding and encoding included:
-{r.frames / r.seconds:.0f} frames a second. The result is {abs(gain):.2f} dB {change}
+<h2>Restoring a clip</h2>
+<p><code>{escape(r.model)}</code> restored {r.frames} frames in {r.seconds:.1f} s, including decoding and encoding:
+{r.frames / r.seconds:.0f} frames per second. The result is {abs(gain):.2f} dB {change}
 ({r.before.psnr:.2f} dB before, {r.after.psnr:.2f} dB after; protocol {PROTOCOL}, RGB).</p>
 {slider(r.rainy, r.clean, "rain", "restored")}
 {video}
@@ -158,7 +158,7 @@ def _distilled(d: Distilled) -> str:
 <h2>Distilling a student</h2>
 <p class="verdict">{verdict(d.alone.score, d.cstd.score)}</p>
 <p>Two copies of one student ({escape(d.student)}) were trained for {d.cstd.steps} more steps, from the same weights and
-on the same samples in the same order. One used only the clean frames. The other was also taught by
+on the same samples in the same order. One learned only from the clean frames. The other was also distilled from
 {escape(d.teacher)} with CSTD. Both were then scored on held-out clips. One seed and a few hundred steps say little
 about a method; <code>recipes/cstd</code> has the paper's experiments.</p>
 <div class="wide"><table><thead><tr><th>held-out clips</th><th>parameters</th><th>PSNR, dB<br>{PROTOCOL}, RGB</th>
@@ -178,30 +178,30 @@ def _charts(d: Distilled) -> str:
 
 def _next() -> str:
     return """<section>
-<h2>What to type next</h2>
+<h2>Next steps</h2>
 <pre>. .venv/bin/activate
 
-<i># your own video; a folder of frames or one picture does too</i>
+<i># your own video, folder of frames or picture</i>
 restill derain your-video.mp4 -o clean.mp4
 restill derain your-video.mp4 -o both.mp4 --compare split
 
-<i># the students that are shipped and their scores; every network and its cost</i>
+<i># the models of Restill and their scores; all networks and their cost</i>
 restill models
 restill networks
 
-<i># the distillation above, longer; any field of a recipe can be set</i>
+<i># the distillation above with more steps; you can set any field of a recipe</i>
 restill train demo/cstd.yaml --set name=longer --set steps=5000
 restill evaluate demo_out/runs/longer --data demo_out/held_out --protocol all-frames</pre>
 </section>"""
 
 
 def slider(left: np.ndarray, right: np.ndarray, left_name: str, right_name: str) -> str:
-    """Two pictures of one size, (H, W, 3) uint8, with a divider to pull."""
+    """Two pictures of one size, (H, W, 3) uint8, with a divider to drag."""
     return (
         f'<figure><div class="slider"><img alt="{left_name}" src="{picture(left)}">'
         f'<img alt="{right_name}" src="{picture(right)}"><span class="tag left">{left_name}</span>'
         f'<span class="tag right">{right_name}</span><input type="range" min="0" max="100" value="50" step="0.1" '
-        'aria-label="move the divider"></div><figcaption>Pull the divider, or use the arrow keys.</figcaption></figure>'
+        'aria-label="move the divider"></div><figcaption>Drag the divider, or use the arrow keys.</figcaption></figure>'
     )
 
 

@@ -1,4 +1,4 @@
-"""The demo: its clips move as a hand-held camera would, its page stands alone and says what its numbers say."""
+"""The demo: its clips move like a hand-held camera, and its page is self-contained and agrees with its numbers."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def test_page_stands_alone() -> None:
 @pytest.mark.parametrize(
     ("alone", "cstd", "said"),
     [
-        (27, 28, "CSTD is ahead of its twin by 1.00 dB"),
-        (28, 27, "without CSTD is ahead of its distilled twin, by 1.00 dB"),
-        (27, 27.01, "no difference worth the name: +0.01 dB"),
+        (27, 28, "distilled with CSTD is 1.00 dB better than the one trained alone"),
+        (28, 27, "trained alone is 1.00 dB better than the one distilled with CSTD"),
+        (27, 27.01, "almost no difference: +0.01 dB"),
     ],
 )
 def test_verdict_follows_the_numbers(alone: float, cstd: float, said: str) -> None:
@@ -93,4 +93,4 @@ def test_whole_demo_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("RESTILL_CACHE", "set anew by the demo, put back by the test")
     page = main(steps=0.02, frames=10).read_text()
     assert "<svg" in page
-    assert "taught by CSTD" in page
+    assert "distilled with CSTD" in page

@@ -1,4 +1,4 @@
-"""Restill: restoration networks made small by distillation, and run on a plain CPU."""
+"""Restill: remove rain from video on an ordinary CPU, and train small networks for it by knowledge distillation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from restill.version import __version__
 
-# Public names and where they live; each is imported on first use, so one missing library never breaks the rest.
+# Public names and their modules. Each is imported on first use, so that a missing library does not break the others.
 _PUBLIC = {
     "RestillError": "restill.errors",
     "restore": "restill.restoring.api",

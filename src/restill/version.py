@@ -1,3 +1,3 @@
-"""The version, where everything can read it without importing the package."""
+"""The version, which can be read without importing the package."""
 
 __version__ = "0.1.0"
