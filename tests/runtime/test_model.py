@@ -72,7 +72,7 @@ def test_int8_lies_beside_and_must_be_its_own(tiny_model):
 def test_unknown_model():
     with pytest.raises(RestillError, match="model 'nobody' is not known; the models are"):
         load_model("nobody")
-    with pytest.raises(RestillError, match=r"'some/where\.onnx' is not there"):
+    with pytest.raises(RestillError, match=r"'some/where\.onnx' does not exist"):
         load_model("some/where.onnx")
 
 
