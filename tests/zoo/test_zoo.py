@@ -97,7 +97,7 @@ def test_find(folder, tmp_path):
         zoo.find("big")
     with pytest.raises(RestillError, match="'big' is not known"):
         zoo.card("big")
-    with pytest.raises(RestillError, match=r"'gone\.onnx' is not there"):
+    with pytest.raises(RestillError, match=r"'gone\.onnx' does not exist"):
         zoo.find("gone.onnx")
 
 
