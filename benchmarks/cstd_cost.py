@@ -1,6 +1,6 @@
-"""What a CSTD step costs, on one CPU core: python benchmarks/cstd_cost.py
+"""Measure the cost of a CSTD step on one CPU core: python benchmarks/cstd_cost.py
 
-Behind each time stands what it is of the least that any method with a teacher takes: a plain step and the teacher's
+Each time is also given relative to the minimum for any method with a teacher: a plain step plus the teacher's
 forward pass.
 """
 

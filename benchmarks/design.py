@@ -1,4 +1,4 @@
-"""What each choice in Rill is worth: variants of Rill-S that differ in one thing, on the same samples.
+"""Ablation of Rill: train variants of Rill-S that differ in one choice, on the same samples.
 
     python benchmarks/design.py --clips DIR --held-out davis_lady-running,davis_car-shadow,davis_kite-surf,mdn_bug
         [--only TEXT] [--steps 1000] [--seeds 1,2] [--sequences 800] [--markdown FILE]
@@ -40,16 +40,16 @@ BATCH = 2
 
 @dataclass(frozen=True)
 class Variant:
-    """Rill-S as it is, but for what is given.
+    """A change to Rill-S; the defaults are Rill-S itself.
 
     Attributes:
-        frames: Places in the window of five (two before, the center, two after) that the network sees.
-        aligned: The neighbors are brought onto the center.
+        frames: Positions in the window of five (two before, the center, two after) that the network uses.
+        aligned: The neighbors are aligned to the center.
         estimate: The darker median of the center and its two nearest is an input.
         onto_estimate: The network's answer is added to the darker median, not to the center.
         balanced: The first convolution is a BalancedConv.
         rich: Kernels of the body are sums of 3x3, 1x1, 3x1 and 1x3 ones.
-        fold: Of pixel-unshuffle.
+        fold: The factor of pixel-unshuffle.
         state: Features of the frame before, as they are, go into the body with those of this one.
         restored: The frame before, aligned, is the network's own picture of it instead of the rainy one; or "too".
     """
@@ -113,7 +113,7 @@ class Student(nn.Module):
             nn.init.normal_(self.remember.weight, std=1e-2)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """All centers of sequences, (B, L, 3, H, W): one after the other only where something is carried on."""
+        """All centers of sequences, (B, L, 3, H, W): sequentially only for recurrent variants."""
         v = self.variant
         windows = batch["aligned" if v.aligned else "windows"]  # (B, L, 5, 3, H, W)
         if not v.state and not v.restored:
@@ -121,7 +121,7 @@ class Student(nn.Module):
         restored, state, pictures = windows[:, 0, 1], None, []
         for t in range(windows.shape[1]):
             before = None
-            if v.restored:  # at the start, the rainy one: it is aligned already
+            if v.restored:  # at the start use the rainy frame, which is already aligned
                 before = grid_sample(restored, batch["grids"][:, t], padding_mode="border", align_corners=True)
                 before = before if t else windows[:, 0, 1]
             restored, state = self.step(windows[:, t], before, state)
@@ -129,9 +129,9 @@ class Student(nn.Module):
         return torch.stack(pictures, 1)
 
     def step(self, window: Tensor, before: Tensor | None, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """One center: its picture, and the features to be carried on."""
+        """One center: its picture, and the features for the next one."""
         v = self.variant
-        frames = list(window.unbind(1))  # five of (B, 3, H, W)
+        frames = list(window.unbind(1))  # 5 frames (B, 3, H, W)
         extra = [before] if v.restored == "too" and before is not None else []
         if v.restored == "instead" and before is not None:
             frames[1] = before
@@ -149,7 +149,7 @@ class Student(nn.Module):
 
 
 class RichConv(nn.Conv2d):
-    """A 3x3 convolution whose kernel is learnt as a sum of four."""
+    """A 3x3 convolution whose kernel is learned as a sum of four."""
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__(c_in, c_out, 3, padding=1)
@@ -247,7 +247,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--held-out", required=True)
-    parser.add_argument("--only", default="", help="variants whose name has this, besides Rill-S as it is")
+    parser.add_argument("--only", default="", help="only variants whose name contains this, besides Rill-S")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--seeds", default="1,2")
     parser.add_argument("--sequences", type=int, default=800)

@@ -1,9 +1,9 @@
-"""What a student does to clips without rain: they should come out as they went in.
+"""Measure how much a student changes clips without rain.
 
     python benchmarks/dry.py rill-s --clips DIR [--names davis_kite-surf,mdn_bug] [--frames 30] [--precision int8]
 
 PSNR of the output against the input, RGB in 8 bits, of each frame: the mean over a clip's frames and the worst one. A
-fence, a mast or white lettering that is taken for rain shows in the worst frame.
+fence, a mast or white text that is mistaken for rain lowers the worst frame.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from restill.datasets.clean_clips import find_clips
 from restill.runtime import load_model, stream
 from restill.video import read_frames
 
-MEAN, WORST = 42.0, 38.0  # dB, what is asked for
+MEAN, WORST = 42.0, 38.0  # dB, the required values
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """dB, (H, W, 3) uint8 each; 99 where they are equal."""
+    """dB, (H, W, 3) uint8 each; 99 if they are equal."""
     error = np.mean((a.astype(np.float32) - b) ** 2)
     return 99.0 if error == 0 else float(10 * np.log10(255**2 / error))
 

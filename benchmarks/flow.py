@@ -1,4 +1,4 @@
-"""How flow settings pay: what each costs, and how well it brings neighbors onto a frame in rain.
+"""Compare flow settings: their cost, and how well they align neighbors to a frame in rain.
 
     python benchmarks/flow.py --clips DIR --names davis_kite-surf,mdn_bug [--rains 3]
 

@@ -1,8 +1,8 @@
-"""Which loss of a run pulls how hard on its student: why a distillation method helps, or does not.
+"""Measure the gradient norm of each loss of a run: it shows why a distillation method helps or not.
 
     python benchmarks/gradient_norms.py RUN [RUN ...] [--batches 8] [--at start] [--json FILE]
 
-RUN is the folder of a run, finished or not. docs/training.md says how to read the tables.
+RUN is the folder of a run, finished or not. docs/training.md explains the tables.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from restill.training.gradient_norms import GradientNorms, gradient_norms
 
 
 def number(value: float | None, form: str = ".3g") -> str:
-    """A number for a table; a dash where there is none."""
+    """A number for a table; a dash for None."""
     return "-" if value is None else format(value, form)
 
 
@@ -59,10 +59,12 @@ def main() -> None:
     """Print the tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    parser.add_argument("--batches", type=int, default=8, help="of the run's first batches, so many")
-    parser.add_argument("--at", choices=("start", "end"), default="end", help="before training, or newest checkpoint")
+    parser.add_argument("--batches", type=int, default=8, help="number of batches, from the run's first on")
+    parser.add_argument(
+        "--at", choices=("start", "end"), default="end", help="before training, or the newest checkpoint"
+    )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     every = []

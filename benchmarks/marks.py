@@ -1,9 +1,9 @@
-"""What a student does to time stamps that were burnt into a clip, with and without the guard, and what the guard costs.
+"""Measure how a student changes time stamps burnt into a clip, with and without the guard, and the guard's cost.
 
     python benchmarks/marks.py rill-m --clips DIR --names walking_street_1,lane_seattle_1 [--precision int8]
         [--layer rendered_streaks_on_black.mp4]
 
-A time stamp is drawn at two places on clips without rain, in four fonts, as it is and after H.264. Printed is the share
+A time stamp is drawn at two places on clips without rain, in four fonts, as it is and after H.264. It prints the share
 of the letters' pixels that restoring changes by more than 10 levels of 255 in a channel. The cost is PSNR (RGB, 8 bits,
 mean over frames and clips) of the clips with rain and no time stamp: rendered heavy rain, the same after H.264, and
 with ``--layer`` the rain of a film on black, added.

@@ -1,4 +1,4 @@
-"""How a deraining student for pictures does on kinds of rain that it was not trained on, on held-out photographs.
+"""Test a deraining student for pictures on untrained kinds of rain and held-out photographs.
 
     python benchmarks/other_rain.py RUN [RUN ...] --photos DIR --recipe recipes/small/ssid/stage1.yaml [--crop 160]
 

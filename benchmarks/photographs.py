@@ -1,4 +1,6 @@
-"""How well clips are told from photographs: python benchmarks/photographs.py --clips CLIP... --photographs FOLDER...
+"""Measure how well clips are distinguished from photographs.
+
+    python benchmarks/photographs.py --clips CLIP... --photographs FOLDER...
 
 For each clip the median of up to five pairs of neighbors among its first 40 frames; for each folder of photographs all
 pairs of neighbors of up to 70, in order and shuffled: the share of pixels that have something in common.

@@ -1,4 +1,4 @@
-"""What the encoder's presets cost: python benchmarks/presets.py CLIP [CLIP ...] [--frames 30] [--codec h264]
+"""Measure the encoder's presets: python benchmarks/presets.py CLIP [CLIP ...] [--frames 30] [--codec h264]
 
 CPU time, size and quality of each frame, encoded at the codec's default quality. PSNR is of RGB, in dB, the mean over
 frames.

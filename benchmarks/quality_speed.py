@@ -1,11 +1,11 @@
-"""Quality against speed, as a picture: what `restill bench --json` measured, and the scores on the students' cards.
+"""Draw quality against speed from the output of `restill bench --json` and the scores on the students' cards.
 
     restill bench rill-s rill-m s2vd prednet-student1 prenet --backend openvino --size 1280x720 --json bench.json
     python benchmarks/quality_speed.py bench.json docs/performance.svg
 
 Frames a second are of the network alone at 1280x720, without the flow that a student needs (the papers' networks need
-it too). PSNR is RGB on NTURain a1, protocol all-frames. Of networks without weights here it is what others published or
-what their authors' weights gave: PUBLISHED says which.
+it too). PSNR is RGB on NTURain a1, protocol all-frames. For networks without weights here, PUBLISHED has
+published numbers or those of the authors' weights.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What fewer bits cost, and what they save: a student in each precision against its float32 self, on clean clips.
+"""Compare a student in each precision with its float32 version, in quality and time, on clean clips.
 
     python benchmarks/quantized.py rill-s --clips DIR [--windows 36] [--threads 1] [--choices]
 
 Windows of the clips, with rain rendered on them, go through the network in every precision that the backends here have.
 PSNR is of RGB in [0, 1]: against the float32 output over all windows at once and of the worst window; against the clean
 frames, and how that changes, in the mean of windows and in the worst. Times are medians of interleaved runs of the
-network alone. ``--choices`` quantizes anew on made-up textures, with some convolutions left in float32 or with other
-ranges: the table of docs/quantizing.md.
+network alone. ``--choices`` quantizes again on synthetic textures, with some convolutions in float32 or with other
+ranges, for the table of docs/quantizing.md.
 """
 
 from __future__ import annotations
@@ -45,11 +45,13 @@ def main() -> None:
     source = CleanClips(options.clips)
     clips = range(len(source.names))
     pairs = list(windows(plain, source, clips, options.windows, np.random.default_rng(77), lambda: None))
-    seen, truths = [window for window, _ in pairs], [truth for _, truth in pairs]
-    wanted = [plain.run(window) for window in seen]
+    inputs, truths = [window for window, _ in pairs], [truth for _, truth in pairs]
+    wanted = [plain.run(window) for window in inputs]
     middle = plain.info.frames_before
-    print(f"{len(seen)} windows of {seen[0].shape[-1]}x{seen[0].shape[-2]} of {len(source.names)} clips")
-    print(f"against clean: input {psnr([w[:, middle] for w in seen], truths):.2f}, f32 {psnr(wanted, truths):.2f} dB\n")
+    print(f"{len(inputs)} windows of {inputs[0].shape[-1]}x{inputs[0].shape[-2]} of {len(source.names)} clips")
+    print(
+        f"against clean: input {psnr([w[:, middle] for w in inputs], truths):.2f}, f32 {psnr(wanted, truths):.2f} dB\n"
+    )
     with tempfile.TemporaryDirectory() as folder:
         files = [(f"{b} {p}", auto.Candidate(b, p, _file(path, p))) for b in auto.installed() for p in _have(path, b)]
         if options.choices:
@@ -62,7 +64,7 @@ def main() -> None:
         print(f"{'':44}  to f32  worst  to clean  change  worst  ms at {TIMED[1]}x{TIMED[0]}")
         for (name, candidate), taken in zip(files, times, strict=True):
             how = {"backend": candidate.backend, "precision": candidate.precision, "threads": options.threads}
-            line = _line(load_model(candidate.path, **how).run, seen, wanted, truths)
+            line = _line(load_model(candidate.path, **how).run, inputs, wanted, truths)
             print(f"{name:44}  {line}  {1000 * (taken or 0):.1f}", flush=True)
 
 
@@ -76,11 +78,11 @@ def _have(path: Path, backend: str) -> list[str]:
 
 def _line(
     compute: Callable[[np.ndarray], np.ndarray],
-    seen: list[np.ndarray],
+    inputs: list[np.ndarray],
     wanted: list[np.ndarray],
     truths: list[np.ndarray],
 ) -> str:
-    given = [compute(window) for window in seen]
+    given = [compute(window) for window in inputs]
     worst = min(psnr([g], [w]) for g, w in zip(given, wanted, strict=True))
     change = [psnr([g], [t]) - psnr([w], [t]) for g, w, t in zip(given, wanted, truths, strict=True)]
     return (

@@ -50,9 +50,7 @@ def test_files_of_a_folder_of_clips_are_named(tmp_path: Path, capsys):
     assert found == {"u": "u.mkv", "v": "v", "w": "w"}
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    reasons = (
-        "empty/ (empty), lost.mp4 (a link that leads nowhere), notes.txt (neither a video nor a folder) and 2 more"
-    )
+    reasons = "empty/ (empty), lost.mp4 (a broken link), notes.txt (neither a video nor a folder) and 2 more"
     assert f"not used: {reasons}" in said
     find_clips(tmp_path)
     assert not capsys.readouterr().err  # once is enough

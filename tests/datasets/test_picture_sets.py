@@ -281,7 +281,9 @@ def test_sizes_that_differ_and_files_that_are_no_picture(tmp_path: Path) -> None
     plant(tmp_path, {"test/input/1.png": (D, 1), "test/target/1.png": (C, 1)})
     write(tmp_path / "test" / "target" / "1.png", C, size=(4, 4))
     clip = open_paired("rain200h", tmp_path).clips[0]
-    with pytest.raises(RestillError, match=r"target/1\.png: its size is not that of .*: they are 4x4 and 8x6 pixels"):
+    with pytest.raises(
+        RestillError, match=r"target/1\.png: its size differs from that of .*: they are 4x4 and 8x6 pixels"
+    ):
         clip.read(0)
     (tmp_path / "test" / "input" / "1.png").write_text("no picture")
     with pytest.raises(RestillError, match=r"input/1\.png: cannot be read"):

@@ -61,7 +61,7 @@ def test_vimeo_says_what_is_missing(tmp_path: Path) -> None:
         slow = open_paired("vimeo90k", tmp_path, "slow")
     assert slow.names == ["00001/0002"]
     (tmp_path / "sequences" / "00001" / "0002" / "im5.png").unlink()
-    with pytest.raises(RestillError, match=r"im5\.png: is not there"):
+    with pytest.raises(RestillError, match=r"im5\.png: does not exist"):
         slow.clips[0].read(4)
 
 

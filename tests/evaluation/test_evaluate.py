@@ -226,5 +226,5 @@ def test_real_rain_untouched_in_full(shared_data):
 
 
 def test_a_score_names_its_backend():
-    with pytest.raises(RestillError, match="not 'auto'"):
+    with pytest.raises(RestillError, match="instead of 'auto'"):
         open_model("rill-s", "auto")

@@ -107,9 +107,9 @@ def test_small_frames_are_enlarged(tmp_path: Path) -> None:
         error = small.repeat(4, 0).repeat(4, 1).astype(float) - clean
         wanted.append(10 * math.log10(255**2 / np.mean(error**2)))
     assert report.mean["psnr"] == pytest.approx(np.mean(wanted), abs=1e-6)
-    with pytest.raises(RestillError, match=r"larger gives pictures of 2 times .* vid4 are to be 4 times as large"):
+    with pytest.raises(RestillError, match=r"larger enlarges its input by a factor of 2, but vid4 needs a factor of 4"):
         evaluate(larger(2), "vid4", root, quiet=True)
-    with pytest.raises(RestillError, match="the input alone is scored by bicubic"):
+    with pytest.raises(RestillError, match="use the model bicubic to score the input"):
         evaluate("none", "vid4", root, quiet=True)
 
 

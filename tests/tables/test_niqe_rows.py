@@ -103,7 +103,9 @@ def test_nothing_is_trained_without_niqes_model(place, monkeypatch):
     wrong = reproduce("tiny", data=DATA, niqe_model="no.npz", quiet=True).rows[1]
     assert wrong.messages[0].startswith("'no.npz' does not exist; NIQE's score needs 'modelparameters.mat'")
     both = reproduce("tiny", ["input"], quiet=True).rows[0].messages
-    assert both[0].startswith("needs real275 in data/real275, or elsewhere by --data real275=DIR, laid out as ")
+    assert both[0].startswith(
+        "needs real275 in data/real275, or in another folder given by --data real275=DIR, laid out as "
+    )
     assert both[1:] == [needs]
     # a number that was measured is not shown as that of another model
     model_file(place / "m.npz")
@@ -147,7 +149,7 @@ def test_pictures_that_are_tested_on_and_those_that_are_trained_on_are_not_the_s
         assert "| trained [1] | paper | 3.5" in result.markdown()
     row = reproduce("tiny", ["trained"], DATA, niqe_model="m.npz", quiet=True).rows[0]
     assert row.ours["niqe"] == [[]]
-    assert "was trained on pictures of real, so that a score on them means nothing" in row.messages[0]
+    assert "was trained on pictures of real, so its score would be meaningless" in row.messages[0]
 
 
 def test_test_pictures_are_trained_on_where_that_is_allowed(place):

@@ -124,12 +124,14 @@ def test_what_a_run_is_made_of_decides_whether_it_is_another(place):
 def test_rows_without_data_say_which_and_where_and_the_others_go_on(place):
     result = reproduce("tiny", data={"nturain": "rain"}, quiet=True)
     assert result.rows[0].ours["psnr"][0]
-    assert result.rows[1].messages == ["needs clean-clips in data/clips, or elsewhere by --data clean-clips=DIR"]
+    assert result.rows[1].messages == [
+        "needs clean-clips in data/clips, or in another folder given by --data clean-clips=DIR"
+    ]
     nothing = reproduce("tiny", quiet=True)
     assert (
         nothing.rows[0]
         .messages[0]
-        .startswith("needs nturain in data/nturain, or elsewhere by --data nturain=DIR, laid out as ")
+        .startswith("needs nturain in data/nturain, or in another folder given by --data nturain=DIR, laid out as ")
     )
     assert "input, before, after: needs nturain" in shown(nothing)
     # an empty table says why before it is looked at
@@ -164,7 +166,7 @@ def test_a_run_that_was_made_by_its_recipe_is_taken(place):
     # with other steps it is no longer the recipe's
     (place / "recipes/first.yaml").write_text(yaml.safe_dump({**FIRST, "steps": 3}))
     late = reproduce("tiny", ["before"], DATA, evaluate_only=True, quiet=True)
-    assert late.rows[0].messages == ["is not trained yet, and only evaluation was asked for"]
+    assert late.rows[0].messages == ["is not trained yet; run without --evaluate-only to train it"]
 
 
 def test_interrupted_it_says_how_to_go_on(place, monkeypatch):
@@ -175,7 +177,7 @@ def test_interrupted_it_says_how_to_go_on(place, monkeypatch):
     result = reproduce("tiny", data=DATA, quiet=True)
     assert result.stopped
     assert [row.row.label for row in result.rows] == ["input", "before"]
-    assert "the same command goes on" in shown(result)
+    assert "Run the same command again to continue" in shown(result)
 
 
 def test_markdown_and_picture_hold_both_sides(place):
@@ -235,7 +237,7 @@ def test_a_mean_over_pictures_weighs_clips_by_their_frames():
 
 def test_what_a_user_can_get_wrong(place):
     (place / "recipes/third.yaml").write_text(yaml.safe_dump(FIRST))
-    with pytest.raises(RestillError, match=r"third\.yaml: is called 'first' as .*first\.yaml is"):
+    with pytest.raises(RestillError, match=r"third\.yaml: has the name 'first', which .*first\.yaml has too"):
         by_name(place / "recipes")
     with pytest.raises(RestillError, match="table 'tiny' has no row 'befor'; its rows are: input; before"):
         reproduce("tiny", ["befor"])

@@ -1,4 +1,4 @@
-"""Datasets by name: one file per benchmark layout."""
+"""Data sets by name. Each benchmark layout has a file in ``benchmarks/``."""
 
 from __future__ import annotations
 
@@ -38,28 +38,30 @@ DATASETS = {
     "vimeo90k": "restill.datasets.benchmarks.vimeo:Vimeo90K",
     "vid4": "restill.datasets.benchmarks.vid4:Vid4",
 }
-TO_TRAIN_ON = ("clean-clips", "clean-photos")  # the others bring both sides
+TO_TRAIN_ON = ("clean-clips", "clean-photos")  # the others are paired: they have degraded and clean frames
 
 
 def dataset_class(name: str) -> Any:
-    """The class behind a dataset's name.
+    """Look up the class of a data set.
 
     Raises:
-        RestillError: There is no such dataset.
+        RestillError: If there is no such data set.
     """
     return look_up(DATASETS, "dataset", name)
 
 
 def paired_class(name: str) -> type[PairedSet]:
-    """The class of a data set that brings both sides, or makes the degraded one of the clean one always alike.
+    """Look up the class of a paired data set: one that has degraded frames, or always makes the same ones.
 
     Raises:
-        RestillError: There is no such data set, or it is only to train on.
+        RestillError: If there is no such data set, or it is only for training.
     """
     cls = dataset_class(name)
     if name in TO_TRAIN_ON:
         others = ", ".join(other for other in DATASETS if other not in TO_TRAIN_ON)
-        raise RestillError(f"dataset '{name}' has no degraded side of its own; those that have one are: {others}")
+        raise RestillError(
+            f"dataset '{name}' has no degraded frames of its own; data sets that have some are: {others}"
+        )
     return cls
 
 
@@ -70,33 +72,33 @@ def open_paired(
     clips: Sequence[str] | Path | None = None,
     options: dict[str, Any] | None = None,
 ) -> PairedSet:
-    """One split of a data set that brings both sides.
+    """Open one split of a paired data set.
 
     Args:
         name: One of :data:`DATASETS`.
         root: Its folder.
-        split: Which part; None for the one to evaluate on.
+        split: The split; None for the one to evaluate on.
         clips: Names of the clips to take, or a text file of them; None for all.
-        options: The set's own: :func:`options_of` lists them.
+        options: Options of the data set; :func:`options_of` lists them.
 
     Raises:
-        RestillError: The data set, the folder, a clip or an option is wrong.
+        RestillError: If the data set, the folder, a clip or an option is wrong.
     """
     cls = paired_class(name)
     return cls(root, split or cls.splits[0], clips, **_checked(name, options))
 
 
 def options_of(name: str) -> dict[str, Any]:
-    """Options of a data set's own, with their defaults."""
+    """The options of a data set with their defaults."""
     parameters = signature(dataset_class(name)).parameters.values()
     return {each.name: each.default for each in parameters if each.kind is Parameter.KEYWORD_ONLY}
 
 
 def parse_options(items: Sequence[str]) -> dict[str, Any]:
-    """Options from words of a command line: ``order=rainy-first``, ``scale=3``, ``all25=true``.
+    """Parse options of the command line: ``order=rainy-first``, ``scale=3``, ``all25=true``.
 
     Raises:
-        RestillError: A word has no equals sign. Names and values are checked by the data set.
+        RestillError: If a word has no equals sign. The data set checks names and values.
     """
     options: dict[str, Any] = {}
     for item in items:
@@ -121,20 +123,20 @@ def open_source(
     options: dict[str, Any] | None = None,
     unpaired: bool = False,
 ) -> ClipSource:
-    """A dataset's clips, to train on.
+    """Open a data set for training.
 
     Args:
         name: One of :data:`DATASETS`.
         root: Its folder.
         clips: Names of the clips to take; None for all.
-        rain: A recipe's ``data.rain``: a preset's name or settings, for a dataset that renders its rain.
-        degradation: What else than rain is done to clean frames, for a dataset that has only those.
-        split: Which part of a data set that has several; None for the one to train on.
-        options: The set's own: :func:`options_of` lists them.
-        unpaired: The degraded side is enough.
+        rain: A recipe's ``data.rain``: a preset's name or settings, for a data set that renders rain.
+        degradation: A degradation other than rain, for a data set of clean frames.
+        split: The split; None for the one to train on.
+        options: Options of the data set; :func:`options_of` lists them.
+        unpaired: Only the degraded side is needed.
 
     Raises:
-        RestillError: The dataset, the folder or a clip is not there.
+        RestillError: If the data set, the folder or a clip does not exist.
     """
     cls = dataset_class(name)
     if name in TO_TRAIN_ON:
@@ -143,7 +145,7 @@ def open_source(
         return cls.training_source(Path(root), clips, rain, degradation)
     if degradation is not None:
         raise RestillError(
-            f"data.degradation is for {' and '.join(TO_TRAIN_ON)}, which have clean frames only; {name} brings its own"
+            f"data.degradation is for {' and '.join(TO_TRAIN_ON)}, which have only clean frames; not for {name}"
         )
     given = _checked(name, options)
     return cls.training_source(Path(root), clips, rain, split=split, unpaired=unpaired, **given)

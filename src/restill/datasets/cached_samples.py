@@ -1,7 +1,6 @@
-"""Samples that are made once: where rendering takes longer than the network's step.
+"""Cache training samples on disk, because rendering takes longer than a training step.
 
-They are kept in the user's cache folder, by what made them, so that the next run with the same data takes them from
-there.
+The cache key covers everything that affects the samples, so a later run with the same data reuses them.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from restill.datasets.files import cache_folder
 
 Sample = dict[str, torch.Tensor]
 
-MOST_BYTES = 10 << 30  # of all samples that are kept
-ENOUGH = 0.75  # of that may be in use when a run begins
-SPARE_BYTES = 5 << 30  # of the disk that stay free
+MOST_BYTES = 10 << 30  # of the whole sample cache
+ENOUGH = 0.75  # share of MOST_BYTES that may be in use when a run begins
+SPARE_BYTES = 5 << 30  # to leave free on the disk
 MAKERS = ("datasets", "degradations", "alignment.py", "video/color.py", "video/decode.py", "video/pictures.py")
 LIBRARIES = ("numpy", "opencv-python-headless", "av", "torch")
 
 
 class CachedSamples(Dataset[Sample]):
-    """The first samples of a data set again and again.
+    """A data set that repeats its first samples.
 
     Args:
-        samples: What to take them from.
-        distinct: How many.
-        store: Where they are kept on the disk; None for this process's memory alone.
+        samples: The data set to repeat.
+        distinct: The number of different samples.
+        store: The cache on disk; None to cache in this process's memory.
     """
 
     def __init__(self, samples: Dataset[Sample], distinct: int, store: SampleStore | None = None) -> None:
@@ -49,7 +48,7 @@ class CachedSamples(Dataset[Sample]):
         return len(self.samples)  # type: ignore[arg-type]
 
     def __getitem__(self, index: int) -> Sample:
-        """The sample of that index, counted anew after every ``distinct``."""
+        """The sample of ``index`` modulo ``distinct``."""
         index %= self.distinct
         sample = self._made.get(index)
         if sample is None:
@@ -62,14 +61,13 @@ class CachedSamples(Dataset[Sample]):
 
 
 class SampleStore:
-    """A folder of samples in the cache, one file each, that any number of processes may read and write.
+    """A folder of cached samples, one file each. Several processes may use it at the same time.
 
-    A file gets its name only when it is whole, and one that cannot be read is made anew. All folders together hold at
-    most :data:`MOST_BYTES`: a run that begins removes those that were not used for longest, and writes no more than
-    there is room for.
+    A file gets its name only when it is complete; an unreadable file is rendered again. All folders together hold at
+    most :data:`MOST_BYTES`: a new run removes the least recently used folders and writes only what fits.
 
     Args:
-        made_by: Everything that decides what the samples are, but for the code.
+        made_by: Everything that affects the samples except the code.
     """
 
     def __init__(self, made_by: Any) -> None:
@@ -80,18 +78,18 @@ class SampleStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             os.utime(self.folder)
             self._free = _make_room(self.folder)
-        except OSError:  # a cache that cannot be written to is none
+        except OSError:  # without a writable cache, run without one
             self._full = True
 
     def read(self, index: int) -> Sample | None:
-        """A sample; None if it is not there."""
+        """Read a sample; None if it is not cached."""
         try:
             return load_file(self._path(index))
         except (OSError, SafetensorError):
             return None
 
     def write(self, index: int, sample: Sample) -> bool:
-        """Keep a sample; False if there is no room."""
+        """Cache a sample; return False if there is no room."""
         if self._full:
             return False
         path = self._path(index)
@@ -115,7 +113,7 @@ class SampleStore:
 
 @cache
 def code_version() -> str:
-    """Of the code and the libraries that make samples: another one makes others."""
+    """A hash of the code and the library versions that affect samples."""
     root = Path(__file__).resolve().parents[1]
     files = sorted(file for maker in MAKERS for file in _sources(root / maker))
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
@@ -132,7 +130,7 @@ def _sources(path: Path) -> list[Path]:
 
 
 def _make_room(own: Path) -> int:
-    """Remove the folders that were not used for longest; the bytes that there is room for then."""
+    """Remove the least recently used folders; return the bytes available then."""
     sizes = {folder: _bytes(folder) for folder in own.parent.iterdir()}
     total = sum(sizes.values())
     for folder in sorted(sizes.keys() - {own}, key=_used):
@@ -144,7 +142,7 @@ def _make_room(own: Path) -> int:
 
 
 def _bytes(folder: Path) -> int:
-    """The size of a folder's files, of which others may be removing some."""
+    """The size of a folder's files; another process may be removing some."""
     total = 0
     for file in folder.iterdir():
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Whether a download is whole: every picture of a data set read once, and what is missing said."""
+"""Check a download: read every picture of a data set and list what is missing."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ SHOWN = 20
 
 @dataclass
 class Checked:
-    """What was found of one split.
+    """The result for one split.
 
     Attributes:
-        split: Its name.
-        found: How many clips, or pictures, are there.
-        frames: How many frames these have.
-        expected: How many a whole download has; None where nobody knows.
-        problems: A sentence for each; none where all is well.
-        notes: What looks odd.
+        split: The split's name.
+        found: The number of clips or pictures found.
+        frames: The number of their frames.
+        expected: The number in a complete download; None if unknown.
+        problems: A sentence for each problem.
+        notes: Warnings.
     """
 
     split: str
@@ -42,22 +42,22 @@ class Checked:
     def __str__(self) -> str:
         count = f"{self.found:,}" if self.expected is None else f"{self.found:,} of {self.expected:,}"
         things = "pictures" if self.frames == self.found else f"clips, {self.frames:,} frames"
-        head = f"{self.split}: {count} {things}; {'not whole' if self.problems else 'all can be read'}"
+        head = f"{self.split}: {count} {things}; {'incomplete' if self.problems else 'all can be read'}"
         more = len(self.problems) - SHOWN
         rest = [f"and {more:,} problems more"] if more > 0 else []
         return "\n  ".join([head, *self.problems[:SHOWN], *rest, *(f"note: {note}" for note in self.notes)])
 
 
 def described(name: str) -> str:
-    """A data set in words: layouts, splits, options.
+    """Describe a data set: layouts, splits and options.
 
     Raises:
-        RestillError: There is no such data set, or it is only to train on.
+        RestillError: If there is no such data set, or it is only for training.
     """
     cls = paired_class(name)
     counts = [f"{split} ({cls.expected[split]:,})" if split in cls.expected else split for split in cls.splits]
     given = [f"{option}={json.dumps(default)}" for option, default in options_of(name).items()]
-    lines = [cls.title, "", "below its folder, any of:", *(f"  {line}" for line in cls.layout.splitlines()), ""]
+    lines = [cls.title, "", "layout below its folder, one of:", *(f"  {line}" for line in cls.layout.splitlines()), ""]
     return "\n".join([*lines, f"splits: {', '.join(counts)}", *([f"options: {', '.join(given)}"] if given else [])])
 
 
@@ -69,17 +69,17 @@ def check(
     *,
     quiet: bool = False,
 ) -> list[Checked]:
-    """Read every picture of a data set once. Those of test splits are known as test pictures from then on.
+    """Read every picture of a data set once. Pictures of test splits are recorded as test pictures.
 
     Args:
-        name: One of the data sets that bring both sides.
+        name: The name of a paired data set.
         root: Its folder.
-        splits: Which parts; None for all.
-        options: The set's own.
-        quiet: No progress.
+        splits: The splits to check; None for all.
+        options: Options of the data set.
+        quiet: Show no progress.
 
     Raises:
-        RestillError: There is no such data set, split or option, or no such folder.
+        RestillError: If there is no such data set, split, option or folder.
     """
     cls = paired_class(name)
     for split in splits or ():
@@ -95,7 +95,7 @@ def _check(name: str, root: Path, split: str, options: dict[str, Any] | None, qu
     result = Checked(split, cls.expected.get(split))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is left out is listed below
+            warnings.simplefilter("ignore")  # skipped files are listed below
             data = open_paired(name, root, split, options=options)
     except RestillError as error:
         result.problems.append(str(error))
@@ -115,14 +115,14 @@ def _check(name: str, root: Path, split: str, options: dict[str, Any] | None, qu
                 advance()
     if darker > len(data.clips) / 2:
         result.notes.append(
-            f"the half taken as rainy is the darker one in {darker:,} of {len(data.clips):,} pictures, and rain makes "
-            "brighter: perhaps the other order is right (--set order=...)"
+            f"the half taken as rainy is the darker one in {darker:,} of {len(data.clips):,} pictures, but rain "
+            "brightens a picture: the other order may be right (--set order=...)"
         )
     return result
 
 
 def _missing(data: PairedSet, result: Checked) -> list[str]:
-    """What is not there, by its name if possible, else by number."""
+    """List what is missing: by name if possible, else as a count."""
     problems = list(data.problems)
     absent = [name for name in data.members.get(data.split, ()) if name not in data.names]
     if absent:
@@ -135,12 +135,12 @@ def _missing(data: PairedSet, result: Checked) -> list[str]:
     for clip in data.clips:
         whole = data.frames.get(clip.name, 0)
         if len(clip) < whole:
-            problems.append(f"clip '{clip.name}': has {len(clip)} frames, a whole one has {whole}")
+            problems.append(f"clip '{clip.name}': has {len(clip)} of {whole} frames")
     return problems
 
 
 def _read(clip: PairedClip) -> tuple[list[str], list[tuple[str, bytes]], bool]:
-    """Problems of a clip, digests of its pictures, and whether its degraded side is darker than the clean one."""
+    """A clip's problems, the digests of its pictures, and whether its degraded side is darker than the clean one."""
     problems, seen, darker = [], [], 0
     for index in range(len(clip)):
         try:

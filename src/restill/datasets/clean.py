@@ -1,4 +1,4 @@
-"""Clean frames only; the degraded side is made as samples are read: rain, or any degradation by name."""
+"""Sources of clean frames. The degraded side, rain or another degradation, is made when samples are read."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from restill.degradations.rain import Rain, RainSettings
 
 
 class CleanSource(ABC):
-    """What clean clips and photographs share.
+    """The base class of clean clips and clean photographs.
 
     Args:
         rain: Fixed settings, None to draw new ones for every sample, or "none" for no rain: degraded is clean.
-        degradation: Instead of rain.
+        degradation: A degradation instead of rain.
 
     Attributes:
-        names: Of the clips.
-        dry: Share of the samples that are left as they are, 0-1: what is clean already has to stay so.
-        removes: Of rain, "all", or only its "streaks" (and splashes): then mist and noise are on the clean side too.
+        names: Names of the clips.
+        dry: The share of samples without degradation, 0-1, to train a network to leave clean frames unchanged.
+        removes: "all" of the rain, or only its "streaks" (and splashes): then the clean side has mist and noise too.
     """
 
     names: Sequence[str]
@@ -43,8 +43,8 @@ class CleanSource(ABC):
         rain: dict[str, Any] | str | None = None,
         degradation: Degradation | None = None,
     ) -> Self:
-        """From a recipe's fields: ``rain`` is a preset's name, "none", a dict of settings, or "random" or None to draw
-        them.
+        """Open from a recipe's fields. ``rain`` is a preset's name, "none", a dict of settings, or "random" or None to
+        draw them.
         """
         if rain == "random":
             rain = None
@@ -55,17 +55,17 @@ class CleanSource(ABC):
 
     @property
     def scale(self) -> int:
-        """Size of a clean frame over that of the degraded one."""
+        """The size of a clean frame divided by that of the degraded one."""
         return 1 if self.degradation is None else self.degradation.shrinks
 
     @property
     def shift(self) -> int:
-        """Where the first degraded pixel lies in the clean frame, pixels right and down."""
+        """The position of the first degraded pixel in the clean frame, pixels right and down."""
         return 0 if self.degradation is None else self.degradation.shift
 
     @property
     def reach(self) -> int:
-        """How far around it, in pixels of the clean frame, a degraded pixel can be told by."""
+        """The distance in the clean frame that a degraded pixel depends on, pixels."""
         return 0 if self.degradation is None else self.degradation.reach
 
     @abstractmethod
@@ -74,7 +74,7 @@ class CleanSource(ABC):
 
     @abstractmethod
     def files(self, clip: int) -> list[Path]:
-        """What a clip is read from."""
+        """The files of a clip."""
 
     @abstractmethod
     def clean(self, clip: int, frames: Sequence[int]) -> list[np.ndarray]:
@@ -86,7 +86,7 @@ class CleanSource(ABC):
         """A region of some frames, degraded and clean; see :class:`restill.datasets.clips.ClipSource`."""
         window = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
         clean = [resample(frame[window], size) for frame in self.clean(clip, frames)]
-        if self.dry and rng.random() < self.dry:  # without, nothing is drawn: samples stay those of older recipes
+        if self.dry and rng.random() < self.dry:  # draw only if needed, so that samples of older recipes stay the same
             return [frame.copy() for frame in clean], clean
         if self.degradation is not None:
             return list(self.degradation.frames(clean, rng)), clean

@@ -1,6 +1,6 @@
-"""A folder of clips with clean frames only; the degraded side is made as samples are read.
+"""A folder of clean clips. The degraded side is made when samples are read.
 
-Layout: ``ROOT/NAME/`` with frames in natural order, or ``ROOT/NAME.mp4`` (any video FFmpeg reads), mixed as you like.
+Layout: ``ROOT/NAME/`` with frames in natural order, or ``ROOT/NAME.mp4`` (any video FFmpeg reads), in any mix.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class CleanClips(CleanSource):
         root: The folder.
         clips: Names to take (folder names, or file names without suffix); None for all.
         rain: Fixed settings, None to draw new ones for every sample, or "none" for no rain: degraded is clean.
-        max_frames: At most so many frames of each clip, from its start.
-        degradation: Instead of rain.
+        max_frames: The maximum number of frames of each clip, from its start.
+        degradation: A degradation instead of rain.
 
     Raises:
-        RestillError: The folder or a named clip is missing, or there is no clip at all.
+        RestillError: If the folder or a named clip is missing, or there are no clips.
     """
 
     def __init__(
@@ -70,22 +70,22 @@ class CleanClips(CleanSource):
         return frames, height, width
 
     def files(self, clip: int) -> list[Path]:
-        """The video, or the frames of the folder."""
+        """The video file, or the frames of the folder."""
         path = self._paths[clip]
         return sorted(path.iterdir()) if path.is_dir() else [path]
 
     def clean(self, clip: int, frames: Sequence[int]) -> list[np.ndarray]:
-        """Whole frames, (H, W, 3) uint8, of the cache."""
+        """Whole frames from the cache, (H, W, 3) uint8."""
         if clip not in self._arrays:  # opened here, not in __init__, so that each worker opens its own
             self._arrays[clip] = np.load(self._files[clip], mmap_mode="r")
         return [self._arrays[clip][t] for t in frames]
 
 
 def find_clips(root: Path) -> dict[str, Path]:
-    """Clips of a folder by name, sorted.
+    """Find the clips of a folder by name, sorted.
 
     Raises:
-        RestillError: The folder does not exist or holds no clip.
+        RestillError: If the folder does not exist or holds no clip.
     """
     if not root.is_dir():
         raise RestillError(f"{root}: no such folder; it should hold clips, as NAME/00001.png ... or NAME.mp4")
@@ -94,13 +94,13 @@ def find_clips(root: Path) -> dict[str, Path]:
     for path in sorted(p for p in root.iterdir() if not p.name.startswith(".")):
         name = path.name if path.is_dir() else path.stem
         if not path.exists():
-            left_out.append(f"{path.name} (a link that leads nowhere)")
+            left_out.append(f"{path.name} (a broken link)")
         elif not path.is_dir() and path.suffix.lower() not in VIDEO_SUFFIXES:
             left_out.append(f"{path.name} (neither a video nor a folder)")
         elif path.is_dir() and not any(path.iterdir()):
             left_out.append(f"{path.name}/ (empty)")
         elif name in found:
-            left_out.append(f"{path.name} (named as {found[name].name}{'/' * found[name].is_dir()} is)")
+            left_out.append(f"{path.name} (has the same name as {found[name].name}{'/' * found[name].is_dir()})")
         else:
             found[name] = path
     if not found:

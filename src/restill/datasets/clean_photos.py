@@ -1,6 +1,6 @@
-"""A folder of clean photographs, each a clip of one frame; the degraded side is made as samples are read.
+"""A folder of clean photographs, each a clip of one frame. The degraded side is made when samples are read.
 
-Layout: pictures of any size anywhere below ``ROOT``. A picture's name is its path from there, ``portraits/0001.jpg``.
+Layout: pictures of any size anywhere below ``ROOT``. A picture's name is its relative path, ``portraits/0001.jpg``.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class CleanPhotos(CleanSource):
         root: The folder.
         clips: Names to take; None for all.
         rain: Fixed settings, None to draw new ones for every sample, or "none" for no rain: degraded is clean.
-        degradation: Instead of rain.
+        degradation: A degradation instead of rain.
 
     Raises:
-        RestillError: The folder or a named picture is missing, there is none at all, or one cannot be read.
+        RestillError: If the folder or a named picture is missing, there are no pictures, or one cannot be read.
     """
 
     def __init__(
@@ -62,15 +62,15 @@ class CleanPhotos(CleanSource):
         return [self.root / self.names[clip]]
 
     def clean(self, clip: int, frames: Sequence[int]) -> list[np.ndarray]:
-        """The picture, (H, W, 3) uint8, for each frame that is asked for."""
+        """The picture, (H, W, 3) uint8, once for each requested frame."""
         return [_read(self.root / self.names[clip])] * len(frames)
 
 
 def find_photos(root: Path) -> list[str]:
-    """Pictures below a folder, by their paths from there, photo2 before photo10.
+    """Find the pictures below a folder: relative paths in natural order, photo2 before photo10.
 
     Raises:
-        RestillError: The folder does not exist or holds no picture.
+        RestillError: If the folder does not exist or holds no picture.
     """
     if not root.is_dir():
         raise RestillError(f"{root}: no such folder; it should hold pictures, in folders or not")
@@ -90,7 +90,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _measured(root: Path, names: list[str]) -> list[tuple[int, int]]:
-    """(height, width) of each picture as it is decoded; of those measured before, from the cache."""
+    """(height, width) of each decoded picture; sizes are cached."""
     key = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
     file = cache_folder() / "photos" / f"{key}.json"
     known: dict[str, list[int]] = json.loads(file.read_text()) if file.is_file() else {}

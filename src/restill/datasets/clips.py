@@ -1,7 +1,7 @@
-"""Training samples from clips: what every clip dataset shares.
+"""Draw training samples from clips.
 
-A sample is a pure function of (seed, index): it does not matter which worker makes it or when, so a resumed run sees
-the very samples that an uninterrupted one would have seen.
+A sample is a pure function of (seed, index). It does not depend on the worker or the time, so a resumed run gets the
+same samples as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Box(NamedTuple):
 
 
 class Crop(NamedTuple):
-    """A square within a region, after the region has been mirrored where it is."""
+    """A square in a region, after mirroring if ``mirrored``."""
 
     top: int
     left: int
@@ -38,16 +38,16 @@ class Crop(NamedTuple):
 
     @property
     def cut(self) -> tuple[slice, slice]:
-        """Rows and columns."""
+        """The slices of rows and columns."""
         return slice(self.top, self.top + self.side), slice(self.left, self.left + self.side)
 
 
 class ClipSource(Protocol):
-    """What a dataset gives: clips that can be read in part, clean and degraded.
+    """The interface of training data: clips whose regions can be read, clean and degraded.
 
-    One for super-resolution also has ``scale``, the size of a clean frame over that of the degraded one, and where the
-    degraded one is made as it is read, ``shift``, where its first pixel lies in the clean frame, and ``reach``, how far
-    around it a degraded pixel can be told by; both in pixels of the clean frame.
+    A source for super-resolution also has ``scale``, the size of a clean frame divided by that of the degraded one. If
+    it makes degraded frames itself, it has ``shift``, the position of the first degraded pixel, and ``reach``, the
+    distance that a degraded pixel depends on; both in pixels of the clean frame.
     """
 
     names: Sequence[str]
@@ -59,14 +59,14 @@ class ClipSource(Protocol):
     def read(
         self, clip: int, frames: Sequence[int], box: Box, size: tuple[int, int], rng: np.random.Generator
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Read a region of some frames and bring it to a size.
+        """Read a region of some frames and resize it.
 
         Args:
-            clip: Which clip.
-            frames: Frame indices, in the order wanted (they may run backwards).
+            clip: The clip's index.
+            frames: Frame indices, in the order to return (they may run backwards).
             box: Region of the clean frames.
-            size: (height, width) to resample the region to, multiples of the scale.
-            rng: For whatever the source makes up (rain, noise).
+            size: (height, width) to resize the region to, multiples of the scale.
+            rng: The source of randomness, for rain or noise.
 
         Returns:
             Degraded frames, (height / scale, width / scale, 3), and clean ones, (height, width, 3), uint8.
@@ -78,24 +78,24 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
     """Random crops of ``context + centres + context`` frames.
 
     Args:
-        source: Where the clips come from.
-        length: How many samples there are.
-        seed: With the index, decides everything.
+        source: The source of the clips.
+        length: The number of samples.
+        seed: The seed; with the index it determines a sample.
         crop: Height and width of a sample's clean frames, a multiple of the source's scale.
         centres: L, frames that are restored in one sample.
         context: k, frames before the first and after the last centre.
         align: "dis" adds ``windows``, the neighbours warped onto each centre; "none" does not.
         scale: Clean frames are resampled by a factor drawn from this range (never below the crop).
         augment: Flip left-right and reverse time, each with probability one half.
-        turns: Turn by 90 degrees too, with probability one half. Not for rain, which falls down.
+        turns: Also turn by 90 degrees with probability one half. Do not use it for rain, which falls down.
         position: "random", or "topleft" as the CSTD authors crop.
-        edges: "context": the frames before the first center and after the last are the clip's; "replicate": a
-            sample is L frames of the clip, its first and last stand for what is before and after.
-        margin: Pixels around the degraded crop that flow may look at; cut off afterwards.
-        what: What to call the clips in messages.
+        edges: "context": the frames before the first centre and after the last come from the clip; "replicate": a
+            sample is L frames of the clip, and its first and last frame are repeated as context.
+        margin: Pixels around the degraded crop that the flow uses; cut off afterwards.
+        what: The name of the clips in messages.
 
     Raises:
-        RestillError: No clip is long and large enough.
+        RestillError: If no clip is long and large enough.
     """
 
     def __init__(
@@ -121,9 +121,13 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         self.scale, self.augment, self.turns, self.position = scale, augment, turns, position
         self.shrinks: int = getattr(source, "scale", 1)
         if crop % self.shrinks:
-            raise RestillError(f"data.crop {crop} must be a multiple of {self.shrinks}, by which frames are made small")
+            raise RestillError(
+                f"data.crop {crop} must be a multiple of {self.shrinks}, the factor between clean and degraded frames"
+            )
         self.shift: int = getattr(source, "shift", 0)
-        around = max(getattr(source, "reach", 0), 2 * self.shrinks if self.shrinks > 1 else 0)  # a flip may need one
+        around = max(
+            getattr(source, "reach", 0), 2 * self.shrinks if self.shrinks > 1 else 0
+        )  # a flip may need one pixel
         self.margin = max(-(-around // self.shrinks), margin if align == "dis" else 0) * self.shrinks
         self.edges = edges
         self.frames = centres if edges == "replicate" else centres + 2 * context
@@ -154,8 +158,8 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
 
         Returns:
             ``clean`` (T, 3, crop, crop), ``degraded`` (T, 3, crop/s, crop/s), s the source's scale, and with alignment
-            ``windows`` (L, 2k+1, 3, crop/s, crop/s); uint8 RGB, a quarter of what would travel between processes as
-            float (:func:`to_float` makes the batch that methods take).
+            ``windows`` (L, 2k+1, 3, crop/s, crop/s); uint8 RGB, because float takes four times the memory between
+            processes; :func:`to_float` converts a batch for the methods.
         """
         rng = np.random.default_rng([self.seed, index])
         clip = self.usable[int(rng.integers(len(self.usable)))]
@@ -183,20 +187,20 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         }
         if self.align == "dis":
             sample["windows"] = torch.stack([_tensor([f[cut] for f in w]) for w in self._windows(degraded)])
-        if self.turns and rng.random() < 0.5:  # rows become columns: with the flips, a quarter turn
+        if self.turns and rng.random() < 0.5:  # swap rows and columns: with the flips, a quarter turn
             sample = {key: value.transpose(-1, -2).contiguous() for key, value in sample.items()}
         return sample
 
     def _region(
         self, height: int, width: int, factor: float, flip: bool, rng: np.random.Generator
     ) -> tuple[Box, tuple[int, int], Crop, Crop]:
-        """Where to read, the size to bring it to, and where the clean and the degraded crop lie in that."""
+        """The region to read, the size to resize it to, and the clean and the degraded crop in it."""
         s, reach = self.shrinks, self.crop + 2 * self.margin
         full = (max(self.crop, round(height * factor)), max(self.crop, round(width * factor)))
         scaled = (full[0] // s * s, full[1] // s * s)
         size = (min(reach, scaled[0]), min(reach, scaled[1]))
         most = [(whole - self.crop) // s for whole in scaled]
-        # mirrored, a frame's pixels are no longer the ones that were kept: the clean crop moves by so much, inward
+        # mirroring changes which pixels down-sampling keeps: move the clean crop inward by the difference
         moved = s - 1 - 2 * self.shift if flip else 0
         least, most[1] = int(moved > 0), most[1] - int(moved < 0)
         if least > most[1]:
@@ -230,7 +234,7 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
 
 
 def resample(region: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bring a region to (height, width); an own copy in any case."""
+    """Resize a region to (height, width); always returns a copy."""
     if region.shape[:2] == size:
         return region.copy()
     shrink = size[0] < region.shape[0]
@@ -238,7 +242,7 @@ def resample(region: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def to_float(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """uint8 -> float32 in [0, 1], every tensor of a batch."""
+    """Convert every tensor of a batch from uint8 to float32 in [0, 1]."""
     return {key: value.float().div_(255) for key, value in batch.items()}
 
 

@@ -1,4 +1,4 @@
-"""Folders and pictures of data sets: what the loaders share."""
+"""Read folders and pictures of data sets."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ PICTURES = {".jpg", ".jpeg", ".png", ".bmp"}
 
 
 def cache_folder() -> Path:
-    """What is kept between runs, decoded clips and digests of pictures: ``$RESTILL_CACHE`` or ``~/.cache/restill``."""
+    """The folder for decoded clips and picture digests: ``$RESTILL_CACHE`` or ``~/.cache/restill``."""
     return Path(os.environ.get("RESTILL_CACHE", Path.home() / ".cache" / "restill"))
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """A picture file as (H, W, 3) RGB uint8.
+    """Read a picture file as (H, W, 3) RGB uint8.
 
     Raises:
-        RestillError: It cannot be read.
+        RestillError: If it cannot be read.
     """
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.is_file() else None
     if picture is None:
-        raise RestillError(f"{path}: {'cannot be read as a picture' if path.exists() else 'is not there'}")
+        raise RestillError(f"{path}: {'cannot be read as a picture' if path.exists() else 'does not exist'}")
     return picture
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """(height, width) of a picture; of a PNG from its header alone, because a data set may hold thousands.
+    """(height, width) of a picture. For a PNG only the header is read, because a data set may hold thousands.
 
     Raises:
-        RestillError: It cannot be read.
+        RestillError: If it cannot be read.
     """
     if path.suffix.lower() == ".png" and path.is_file():
         with path.open("rb") as stream:
@@ -47,15 +47,15 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the name is that of a picture, and not of what file managers leave behind."""
+    """Whether a file name is a picture's and not hidden."""
     return path.suffix.lower() in PICTURES and not path.name.startswith(".")
 
 
 def pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder, 2 before 10; those of the only folder inside if there are none here.
+    """The pictures of a folder in natural order; if it has none, those of its only subfolder.
 
     Raises:
-        RestillError: There are none.
+        RestillError: If there are none.
     """
     found = [path for path in folder.iterdir() if is_picture(path)]
     if found:
@@ -67,27 +67,27 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def folders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted."""
+    """The visible folders in a folder, sorted."""
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def child(folder: Path, *names: str) -> Path | None:
-    """A folder inside, its name compared without case; the first of the names that is there."""
+    """The first of the named subfolders that exists, ignoring case."""
     inside = {p.name.lower(): p for p in folders(folder)}
     return next((inside[name] for name in names if name in inside), None)
 
 
 def natural(path: Path | str) -> list[tuple[int, int, str]]:
-    """A key that sorts frame2 before frame10."""
+    """A sort key that puts frame2 before frame10."""
     parts = re.split(r"(\d+)", str(path).lower())
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
 
 
 def names_in(path: Path) -> list[str]:
-    """The lines of a text file of names.
+    """Read a text file of names, one per line.
 
     Raises:
-        RestillError: It cannot be read, or names nothing.
+        RestillError: If it cannot be read, or names nothing.
     """
     try:
         names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -1,7 +1,7 @@
-"""Sets of clips that bring both sides, degraded and clean: what every benchmark's loader shares.
+"""The base of paired data sets, which have degraded and clean frames.
 
-A set of pictures is a set of clips of one frame. A loader tells, as data, which layouts it knows and what a whole
-download holds; it finds the clips of one split, and everything else is here.
+A set of pictures is a set of clips of one frame. A loader declares its layouts and the size of a complete download, and
+finds the clips of one split. Everything else is here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class PairedClip:
     Attributes:
         name: "a1", "norain-1x2", "GOPR0384_11_00/000001".
         degraded: Paths of its frames, in order.
-        clean: Paths of the clean frames, one for each degraded one; None where nobody has them.
+        clean: Paths of the clean frames, one for each degraded one; None if none exist.
     """
 
     name: str
@@ -43,7 +43,7 @@ class PairedClip:
         """Degraded and clean frame, each (H, W, 3) RGB uint8.
 
         Raises:
-            RestillError: A file is no picture, or the two are not of one size.
+            RestillError: If a file is not a picture, or the two differ in size.
         """
         degraded = read_picture(self.degraded[index])
         if self.clean is None:
@@ -52,7 +52,7 @@ class PairedClip:
         if clean.shape != degraded.shape:
             sizes = " and ".join(f"{side.shape[1]}x{side.shape[0]}" for side in (clean, degraded))
             raise RestillError(
-                f"{self.clean[index]}: its size is not that of {self.degraded[index]}: they are {sizes} pixels"
+                f"{self.clean[index]}: its size differs from that of {self.degraded[index]}: they are {sizes} pixels"
             )
         return degraded, clean
 
@@ -61,11 +61,11 @@ class PairedClip:
         return picture_size(self.degraded[0])
 
     def files(self) -> list[str]:
-        """What to call each of :meth:`pictures`."""
+        """The name of each of :meth:`pictures`."""
         return [str(path) for path in dict.fromkeys([*self.degraded, *(self.clean or ())])]
 
     def pictures(self) -> Iterator[np.ndarray]:
-        """Every picture that stands in the files, (H, W, 3) RGB uint8; none that is made up in reading."""
+        """Every picture stored in the files, (H, W, 3) RGB uint8; not those rendered while reading."""
         return (read_picture(Path(file)) for file in self.files())
 
 
@@ -73,25 +73,25 @@ class PairedSet:
     """The clips of one split of a data set.
 
     Args:
-        root: Its folder, laid out as ``layout`` says.
+        root: The folder, in one of the layouts of ``layout``.
         split: One of ``splits``.
         clips: Names to take, in this order, or the path of a text file with one name per line; None for all.
 
     Attributes:
         clips: The clips, in natural order of their names unless names were given.
         names: Their names.
-        problems: A sentence for everything in the folder that has no partner, and was left out.
-        title: What it is, and whose.
-        splits: Its parts; the first is what one evaluates on.
-        layout: How its files lie; a line for each layout that is understood.
-        expected: By split, how many clips (or pictures) a whole download has, as far as known.
-        members: By split, the names of its clips, where they are few and known.
-        frames: By clip, how many frames it has, as far as known.
+        problems: A sentence for each file that has no partner and was skipped.
+        title: The data set's name and authors.
+        splits: The splits; the first is for evaluation.
+        layout: The accepted layouts of files, one per line.
+        expected: By split, the number of clips (or pictures) in a complete download, if known.
+        members: By split, the names of its clips, if they are few and known.
+        frames: By clip, the number of its frames, if known.
         scale, shift, reach: See :class:`restill.datasets.clips.ClipSource`.
         trains: The split to train on, if there is one.
 
     Raises:
-        RestillError: The folder, a clip or its clean side is missing; the sentence shows the layout.
+        RestillError: If the folder, a clip or its clean side is missing; the message shows the layout.
     """
 
     title: ClassVar[str]
@@ -129,7 +129,7 @@ class PairedSet:
             raise RestillError(f"{self.root}: has no clip of the {split} split{why}; {self.wanted()}")
         if self.problems:
             warnings.warn(
-                f"{self.root}: {len(self.problems)} files without a partner are left out, the first: "
+                f"{self.root}: {len(self.problems)} files without a partner are skipped, the first: "
                 f"{self.problems[0]}; `restill data check` lists them",
                 stacklevel=2,
             )
@@ -137,19 +137,19 @@ class PairedSet:
         self.names = [clip.name for clip in self.clips]
 
     def find(self, *, all_of_it: bool) -> Mapping[str, Any]:
-        """What there is of the split, by clip's name; files without a partner become ``problems``.
+        """Find the clips of the split by name; files without a partner become ``problems``.
 
         Args:
-            all_of_it: No clip was asked for by name.
+            all_of_it: Whether all clips are wanted.
         """
         raise NotImplementedError
 
     def clip(self, name: str, found: Any) -> PairedClip:
-        """The clip, of what :meth:`find` knows of it."""
+        """Build the clip from what :meth:`find` returned for it."""
         return found
 
     def plain_name(self, name: str) -> str:
-        """A clip's name, as somebody may write it."""
+        """The canonical form of a clip's name."""
         return name
 
     @classmethod
@@ -163,21 +163,21 @@ class PairedSet:
         unpaired: bool = False,
         **options: Any,
     ) -> Self:
-        """The clips to train on, as :func:`restill.datasets.open_source` asks for them.
+        """Open the clips to train on; see :func:`restill.datasets.open_source`.
 
         Args:
             root: The folder.
             clips: Names of the clips to take; None for all.
-            rain: Must be None: these bring a degradation of their own.
-            split: Another split than the one to train on.
-            unpaired: The clean side is not needed; so a set that is only to test on will do.
-            **options: The set's own.
+            rain: Must be None: paired sets have their own degradation.
+            split: The split; None for the one to train on.
+            unpaired: The clean side is not needed, so a test set is accepted.
+            **options: Options of the data set.
         """
         if rain is not None:
-            raise RestillError(f"data.rain is for clean clips, rain being rendered on them; {cls.title} brings its own")
+            raise RestillError(f"data.rain is for clean clips only; {cls.title} has its own rain or other degradation")
         split = split or cls.trains or (cls.splits[0] if unpaired else None)
         if split is None:
-            raise RestillError(f"{cls.title} is to test on, it has no training split")
+            raise RestillError(f"{cls.title} is for testing and has no training split")
         source = cls(root, split, clips, **options)
         if not unpaired and any(clip.clean is None for clip in source.clips):
             raise RestillError(f"{root}: the {split} split of {cls.title} has no clean side to train on")
@@ -194,7 +194,7 @@ class PairedSet:
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """A region of some frames, degraded and clean; see :class:`restill.datasets.clips.ClipSource`.
 
-        Where there is no clean side the degraded one stands for it, for those who take that alone.
+        If there is no clean side, the degraded one is returned in its place.
         """
         from restill.datasets.clips import resample  # needs torch, which evaluation does without
 
@@ -212,5 +212,5 @@ class PairedSet:
 
     @classmethod
     def wanted(cls) -> str:
-        """Where the files should be, for the end of an error's sentence."""
+        """The expected layout, for the end of an error message."""
         return f"{cls.title} is expected as {' or '.join(cls.layout.splitlines())}"

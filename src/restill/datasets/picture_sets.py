@@ -1,8 +1,7 @@
-"""Sets of pictures whose layouts are data: what a path looks like says which side a picture is, and whose partner.
+"""Sets of pictures whose layouts are path patterns.
 
-A pattern is matched with the whole path below the root, without its suffix and without regard to case. What its groups
-catch is the key by which the sides find each other; "007" and "7" are one. A group named ``folder`` becomes part of the
-picture's name.
+A pattern is matched with the whole path below the root, without suffix and ignoring case. Its groups form the key that
+pairs degraded and clean pictures; "007" and "7" are equal. A group named ``folder`` becomes part of the picture's name.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from restill.datasets.files import is_picture, natural, picture_size, read_pictu
 from restill.datasets.paired import PairedClip, PairedSet
 from restill.errors import RestillError
 
-ANY = r"(?:.*/)?"  # however deep the archive's own folder lies
+ANY = r"(?:.*/)?"  # the archive's folder may be at any depth
 Order = Literal["clean-first", "rainy-first"]
 
 
@@ -30,7 +29,7 @@ class Pairs(NamedTuple):
     Attributes:
         degraded: Pattern of the degraded pictures.
         clean: Pattern of the clean ones.
-        shared: The clean folder serves other splits too, so that more may lie there.
+        shared: The clean folder is shared with other splits, so it may hold more pictures.
     """
 
     degraded: str
@@ -45,7 +44,7 @@ class Halves(NamedTuple):
 
 
 class Alone(NamedTuple):
-    """Degraded pictures that nobody has clean."""
+    """Degraded pictures without clean ones."""
 
     picture: str
 
@@ -68,7 +67,7 @@ class SideBySide(PairedClip):
         """Degraded and clean half, each (H, W, 3) RGB uint8.
 
         Raises:
-            RestillError: The file is no picture, or its width is odd.
+            RestillError: If the file is not a picture, or its width is odd.
         """
         left, right = self.pictures()
         return (right, left) if self.order == "clean-first" else (left, right)
@@ -79,29 +78,31 @@ class SideBySide(PairedClip):
         return height, width // 2
 
     def files(self) -> list[str]:
-        """What to call each half."""
+        """The name of each half."""
         return [f"{self.degraded[0]} (its {side} half)" for side in ("left", "right")]
 
     def pictures(self) -> Iterator[np.ndarray]:
-        """The halves."""
+        """The two halves."""
         both = read_picture(self.degraded[0])
         half, odd = divmod(both.shape[1], 2)
         if odd:
-            raise RestillError(f"{self.degraded[0]}: is {both.shape[1]} pixels wide, which is not two halves")
+            raise RestillError(
+                f"{self.degraded[0]}: is {both.shape[1]} pixels wide; the width must be even to split it into halves"
+            )
         return iter((both[:, :half], both[:, half:]))
 
 
 class PictureSet(PairedSet):
-    """Pictures of one split, in the first of its layouts that is there."""
+    """The pictures of one split, in the first of its layouts that matches."""
 
     order: Order = "clean-first"
 
     def layouts(self) -> tuple[Layout, ...]:
-        """Those of the split, the likeliest first."""
+        """The layouts of the split, the most likely first."""
         raise NotImplementedError
 
     def find(self, *, all_of_it: bool) -> dict[str, PairedClip]:
-        """The pictures by name; of the first layout that has any."""
+        """Find the pictures by name, in the first layout that has any."""
         files = _files(self.root)
         problems: list[str] = []
         for layout in self.layouts():
@@ -141,7 +142,7 @@ class PictureSet(PairedSet):
 
     def _add(self, clips: dict[str, PairedClip], match: re.Match[str], path: Path, clip: PairedClip) -> None:
         folder = match.groupdict().get("folder")
-        # the folder is taken from the path and not from the match, which has lost its case
+        # take the folder from the path: the match is in lower case
         name = path.stem if folder is None else f"{_as_written(path, folder)}/{path.stem}"
         if name in clips:
             self._only(clips[name].degraded[0], path)
@@ -149,11 +150,13 @@ class PictureSet(PairedSet):
 
     def _only(self, one: Path, other: Path) -> None:
         if one != other:
-            raise RestillError(f"{self.root}: holds two copies, {one} and {other}; give the folder that holds one set")
+            raise RestillError(
+                f"{self.root}: holds two copies, {one} and {other}; give a folder that holds the set once"
+            )
 
 
 def _files(root: Path) -> list[tuple[str, Path]]:
-    """(path below the root without suffix, in lower case; path) of every picture, 2 before 10."""
+    """(path below the root without suffix, in lower case; path) of every picture, in natural order."""
     paths = (Path(folder) / name for folder, _, names in os.walk(root, followlinks=True) for name in names)
     found = [(path.relative_to(root).with_suffix("").as_posix().lower(), path) for path in paths if is_picture(path)]
     return sorted(found, key=lambda pair: natural(pair[0]))

@@ -1,6 +1,6 @@
-"""Sets for super-resolution: clean frames only, from which the small ones are made as they are read.
+"""Data sets for super-resolution: clean frames, from which small ones are made when they are read.
 
-The small frame is blurred by a Gaussian, and every ``scale``-th pixel of it is kept.
+A small frame is the clean one blurred by a Gaussian, of which every ``scale``-th pixel is kept.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ReducedClip(PairedClip):
     reduction: dict[str, Any] = field(kw_only=True)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Small (h, w, 3) and clean frame (scale h, scale w, 3), RGB uint8; what does not divide is cut off."""
+        """Small (h, w, 3) and clean frame (scale h, scale w, 3), RGB uint8; both are cropped to whole multiples."""
         clean = read_picture(self.degraded[index])
         scale = self.reduction["scale"]
         clean = clean[: clean.shape[0] // scale * scale, : clean.shape[1] // scale * scale]
@@ -42,14 +42,14 @@ class ReducedClip(PairedClip):
 
 
 class ReducedSet(PairedSet):
-    """Clean clips of one split.
+    """The clean clips of one split.
 
     Args:
         root: The folder.
         split: One of ``splits``.
         clips: Names, or a text file of them; None for all.
-        scale: Size of the clean over the small frame.
-        sigma: Of the Gaussian, in pixels of the clean frame.
+        scale: The size of the clean frame divided by that of the small one.
+        sigma: Standard deviation of the Gaussian, in pixels of the clean frame.
         offset: The first pixel that is kept, from 0 to scale - 1.
     """
 
@@ -79,7 +79,7 @@ class ReducedSet(PairedSet):
     def read(
         self, clip: int, frames: Sequence[int], box: Box, size: tuple[int, int], rng: np.random.Generator
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """A region of some frames; the small ones are made of the region, so ``size`` is that of the clean side."""
+        """Read a region of some frames; ``size`` is that of the clean side, from which the small side is made."""
         from restill.datasets.clips import resample  # needs torch, which evaluation does without
 
         window = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))

@@ -1,6 +1,6 @@
-"""Clean clips out of nothing: moving textures with the statistics of photographs. Nobody's pictures, no download.
+"""Synthetic clean clips: moving textures with the statistics of photographs.
 
-Shapes that hide each other, their sizes by a power law, give the edges ("dead leaves", Lee, Mumford and Huang 2001);
+Shapes that hide each other, with sizes from a power law, give the edges ("dead leaves", Lee, Mumford and Huang 2001);
 noise whose amplitude falls as 1/f gives the textures within them (Field 1987).
 """
 
@@ -16,18 +16,18 @@ import numpy as np
 from restill.datasets.clean import CleanSource
 
 SHAPES = 60  # on each of the two layers, far and near
-TEXTURES = 4  # for them to share
-MARGIN = 48  # pixels around what is seen, so that a layer can move
+TEXTURES = 4  # shared by the shapes
+MARGIN = 48  # pixels around the visible part, so that a layer can move
 FASTEST = 5.0  # pixels a frame
 
 
 class SyntheticClips(CleanSource):
-    """So many clips out of nothing, with rain drawn anew for each sample.
+    """Synthetic clips, with new rain for each sample.
 
     Args:
-        count: How many.
-        frames: In each.
-        size: (height, width) of each, pixels.
+        count: The number of clips.
+        frames: The number of frames in each.
+        size: (height, width), pixels.
     """
 
     def __init__(self, count: int, frames: int, size: tuple[int, int]) -> None:
@@ -40,7 +40,7 @@ class SyntheticClips(CleanSource):
         return self._shape
 
     def files(self, clip: int) -> list[Path]:
-        """None: they are drawn."""
+        """No files: the clips are drawn."""
         return []
 
     def clean(self, clip: int, frames: Sequence[int]) -> list[np.ndarray]:
@@ -55,11 +55,11 @@ def _drawn(seed: int, frames: int, height: int, width: int) -> list[np.ndarray]:
 
 
 def synthetic_clip(seed: int, frames: int, size: tuple[int, int]) -> list[np.ndarray]:
-    """A clip of two textured layers, each moving on its own.
+    """Draw a clip of two textured layers that move independently.
 
     Args:
-        seed: Same seed, same clip.
-        frames: How many.
+        seed: The same seed gives the same clip.
+        frames: The number of frames.
         size: (height, width), pixels.
 
     Returns:
@@ -73,7 +73,7 @@ def synthetic_clip(seed: int, frames: int, size: tuple[int, int]) -> list[np.nda
     speeds = rng.uniform(-1, 1, (2, 2)) * rng.uniform(0, FASTEST, (2, 1))  # (layer, (x, y)) pixels a frame
     clip = []
     for t in range(frames):
-        steps = speeds * (t - (frames - 1) / 2) + 0.3 * rng.standard_normal(2)  # the hand trembles, for both layers
+        steps = speeds * (t - (frames - 1) / 2) + 0.3 * rng.standard_normal(2)  # camera shake, the same for both layers
         behind, before = (_view(layer, step, size) for layer, step in zip((far, near), steps, strict=True))
         share = _view(hides, steps[1], size)[..., None]  # (H, W, 1)
         clip.append(np.clip(255 * (behind + (before - behind) * share) + 0.5, 0, 255).astype(np.uint8))
@@ -81,7 +81,7 @@ def synthetic_clip(seed: int, frames: int, size: tuple[int, int]) -> list[np.nda
 
 
 def _layer(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Shapes on a ground: the picture (H, W, 3) float32 in [0, 1], and where shapes are, (H, W) float32, 0 to 1."""
+    """Draw shapes on a background: the picture (H, W, 3) float32 in [0, 1], and the shapes' mask (H, W) float32."""
     height, width = size
     light = rng.uniform(0.2, 0.8)
     textures = [_texture(rng, size) for _ in range(TEXTURES)]
@@ -106,7 +106,7 @@ def _layer(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray,
 
 
 def _texture(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Noise that falls as 1/f, (H, W, 3) float32 with mean 0 and deviation 1; the three colors nearly agree."""
+    """1/f noise, (H, W, 3) float32 with mean 0 and deviation 1; nearly the same in the three colors."""
     height, width = size
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))  # (H, W/2 + 1) cycles a pixel
     fall = np.maximum(frequency, 1 / max(size)) ** -rng.uniform(0.8, 1.4)
@@ -117,6 +117,6 @@ def _texture(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 
 
 def _view(layer: np.ndarray, step: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """What is seen of a layer that has moved by (x, y) pixels: (H, W) or (H, W, 3)."""
+    """The visible part of a layer that moved by (x, y) pixels: (H, W) or (H, W, 3)."""
     move = np.array([[1, 0, step[0] - MARGIN], [0, 1, step[1] - MARGIN]], np.float32)
     return cv2.warpAffine(layer, move, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)

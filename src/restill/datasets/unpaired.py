@@ -1,4 +1,4 @@
-"""Paired samples with unpaired ones beside them, for methods that also learn from frames without a clean side."""
+"""Add unpaired samples to paired ones, for methods that also learn from frames without a clean side."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ Sample = dict[str, torch.Tensor]
 
 
 class WithUnpaired(Dataset[Sample]):
-    """Each paired sample with the degraded side of another source's sample of the same index.
+    """Each paired sample plus the degraded side of another source's sample with the same index.
 
     Args:
         paired: Samples with ``degraded`` and ``clean``.
-        unpaired: Samples whose ``degraded`` is taken, and ``windows`` where neighbors are aligned.
+        unpaired: Samples whose ``degraded`` is used, and ``windows`` if neighbors are aligned.
     """
 
     def __init__(self, paired: Dataset[Sample], unpaired: Dataset[Sample]) -> None:

@@ -1,4 +1,4 @@
-"""Degraded frames from clean ones, by name. No torch here."""
+"""Make degraded frames from clean ones. Does not import PyTorch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from restill.registry import look_up
 if TYPE_CHECKING:
     from restill.degradations.degradation import Degradation
 
-# rain has settings and a file of its own: see restill.degradations.rain
+# rain is separate: see restill.degradations.rain
 DEGRADATIONS = {
     "noise": "restill.degradations.noise:Noise",
     "blur": "restill.degradations.blur:Blur",
@@ -22,11 +22,11 @@ DEGRADATIONS = {
 
 
 def make_degradation(name: str, **settings: Any) -> Degradation:
-    """A degradation by its name, and its settings: numbers, or ranges to draw from.
+    """Make a degradation from its name and settings: numbers, or ranges to draw from.
 
     Args:
         name: One of :data:`DEGRADATIONS`.
-        settings: Fields of its class.
+        settings: Fields of the degradation's class.
 
     Raises:
         RestillError: For an unknown name, an unknown setting or a value out of range.
@@ -39,16 +39,16 @@ def make_degradation(name: str, **settings: Any) -> Degradation:
 
 
 def read_degradation(given: str | Mapping[str, Any]) -> Degradation | None:
-    """A recipe's ``data.degradation``: a name, or a mapping with ``name`` and settings; "rain" is None.
+    """Read a recipe's ``data.degradation``: a name, or a mapping with ``name`` and settings. "rain" gives None.
 
     Raises:
-        RestillError: It is neither, or something in it is wrong.
+        RestillError: If it is neither, or a setting is wrong.
     """
     settings = {"name": given} if isinstance(given, str) else dict(given)
     name = settings.pop("name", None)
     if name == "rain":
         if settings:
-            raise RestillError("the settings of rain stand in data.rain")
+            raise RestillError("write the settings of rain in data.rain")
         return None
     if name is None:
         raise RestillError(f"needs a 'name': rain, {', '.join(DEGRADATIONS)}")
@@ -56,21 +56,21 @@ def read_degradation(given: str | Mapping[str, Any]) -> Degradation | None:
 
 
 def degrade_frames(frames: Iterable[np.ndarray], kind: Degradation, seed: int = 0) -> Iterator[np.ndarray]:
-    """A stream of frames (H, W, 3) of one size, degraded one by one; ranges are drawn from once.
+    """Degrade a stream of frames (H, W, 3) of one size; a value is drawn from each range once per stream.
 
     Args:
         frames: uint8, uint16 or float in [0, 1].
         kind: From :func:`make_degradation`.
-        seed: Same seed, same result.
+        seed: The same seed gives the same result.
     """
     yield from kind.frames(frames, np.random.default_rng(seed))
 
 
 def parse_values(items: Iterable[str]) -> dict[str, Any]:
-    """Settings of rain, or of any degradation, from words like ``wind=3``, ``compression=none`` or ``sigma=[5,50]``.
+    """Parse settings of rain or another degradation, such as ``wind=3``, ``compression=none`` or ``sigma=[5,50]``.
 
     Raises:
-        RestillError: For a word without an equals sign. Names and values are checked by the settings' class.
+        RestillError: If a word has no equals sign. The class of the settings checks names and values.
     """
     values: dict[str, Any] = {}
     for item in items:

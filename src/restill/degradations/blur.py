@@ -1,4 +1,4 @@
-"""Blur: a lens out of focus, as a Gaussian, and a camera that moves while the shutter is open."""
+"""Blur: defocus as a Gaussian, and motion of the camera while the shutter is open."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from restill.degradations.degradation import Degradation, Range, between, stored
 from restill.degradations.splat import splat
 
-STEPS = 64  # points of a camera's path
+STEPS = 64  # points of the camera's path
 
 
 def gaussian_blur(frame: np.ndarray, sigma: float) -> np.ndarray:
-    """A Gaussian out to four standard deviations; edges are reflected.
+    """Blur by a Gaussian of four standard deviations on each side; edges are reflected.
 
     Args:
         frame: (H, W, 3), uint8, uint16 or float in [0, 1].
@@ -36,16 +36,16 @@ def gaussian_blur(frame: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def camera_path(rng: np.random.Generator, length: float, angle: float, turn: float = 0.0) -> np.ndarray:
-    """Where a camera points while the shutter is open: it moves at a steady speed and turns at random.
+    """Draw the path of a camera while the shutter is open: constant speed, random turns.
 
     Args:
-        rng: Where the turns come from.
+        rng: The source of the turns.
         length: Length of the path, pixels.
-        angle: Its direction on average, degrees: 0 to the right, 90 down.
-        turn: How far it turns from there, degrees, as the standard deviation of a random walk's end; 0 for a line.
+        angle: The mean direction, degrees: 0 to the right, 90 down.
+        turn: How far the path turns, degrees: the standard deviation of a random walk's end; 0 for a line.
 
     Returns:
-        (64, 2) float, x and y in pixels; their mean is zero, so that the picture stays where it is.
+        (64, 2) float, x and y in pixels; their mean is zero, so that the picture does not shift.
 
     Example:
         >>> camera_path(np.random.default_rng(0), length=9.0, angle=90.0)[[0, -1], 1].round(1).tolist()
@@ -59,7 +59,7 @@ def camera_path(rng: np.random.Generator, length: float, angle: float, turn: flo
 
 
 def motion_blur(frame: np.ndarray, path: np.ndarray) -> np.ndarray:
-    """The mean of a frame over all places of a path, between pixels by bilinear interpolation; edges are reflected.
+    """Average a frame over the positions of a path, with bilinear interpolation; edges are reflected.
 
     Args:
         frame: (H, W, 3), uint8, uint16 or float in [0, 1].
@@ -81,15 +81,15 @@ def motion_blur(frame: np.ndarray, path: np.ndarray) -> np.ndarray:
 
 
 class Blur(Degradation):
-    """A Gaussian, then motion; each only where it is larger than zero.
+    """A Gaussian, then motion blur; each is skipped if it is zero.
 
-    Length and angle are those of the whole clip; where ``turn`` is not zero, each frame has a path of its own.
+    Length and angle are drawn once per clip; if ``turn`` is not zero, each frame has its own path.
 
     Attributes:
         sigma: Standard deviation of the Gaussian, pixels.
         length: How far the camera moves while the shutter is open, pixels.
-        angle: In which direction, degrees: 0 to the right, 90 down.
-        turn: How crooked its path is, degrees; 0 for a line.
+        angle: The direction, degrees: 0 to the right, 90 down.
+        turn: How far the path turns, degrees; 0 for a line.
     """
 
     name: ClassVar[str] = "blur"

@@ -1,4 +1,4 @@
-"""What degradations share: settings that are numbers or ranges to draw from, and how errors in them are told."""
+"""The base of degradations: settings that are numbers or ranges to draw from, and their errors."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from restill.errors import RestillError
 
-Range = tuple[float, float]  # lowest and highest; equal where there is nothing to draw
+Range = tuple[float, float]  # lowest and highest; equal if nothing is drawn
 
 
 def between(low: float, high: float, *, none: bool = False) -> BeforeValidator:
-    """What a setting accepts: a number, or two, ``[low, high]``, to draw from; all within these bounds.
+    """Validate a setting: a number, or two, ``[low, high]``, to draw from, within these bounds.
 
     Args:
-        low: The least that makes sense.
-        high: The most.
-        none: Whether there may be none at all.
+        low: The lowest allowed value.
+        high: The highest allowed value.
+        none: Whether None is allowed.
     """
 
     def check(given: Any) -> Range | None:
         if none and given is None:
             return None
-        if isinstance(given, str):  # of a command line
+        if isinstance(given, str):  # from the command line
             with suppress(json.JSONDecodeError):
                 given = json.loads(given)
         pair = list(given) if isinstance(given, list | tuple) else [given, given]
@@ -40,10 +40,10 @@ def between(low: float, high: float, *, none: bool = False) -> BeforeValidator:
 
 
 class Degradation(BaseModel):
-    """What is done to clean frames. Each kind is a subclass, and its settings are the fields.
+    """The base class of degradations of clean frames. Each kind is a subclass with its settings as fields.
 
     Attributes:
-        name: What recipes and the command line call it.
+        name: The name in recipes and on the command line.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
@@ -52,29 +52,29 @@ class Degradation(BaseModel):
 
     @property
     def shrinks(self) -> int:
-        """Size of a clean frame over that of the degraded one."""
+        """The size of a clean frame divided by that of the degraded one."""
         return 1
 
     @property
     def shift(self) -> int:
-        """Where the first degraded pixel lies in the clean frame, pixels right and down."""
+        """The position of the first degraded pixel in the clean frame, pixels right and down."""
         return 0
 
     @property
     def reach(self) -> int:
-        """How far around it, in pixels of the clean frame, a pixel can be told by."""
+        """The distance in the clean frame that a degraded pixel depends on, pixels."""
         return 0
 
     @classmethod
     def make(cls, **values: Any) -> Self:
-        """As the constructor, but a wrong value is a :class:`RestillError` of one sentence."""
+        """Like the constructor, but a wrong value raises a one-sentence :class:`RestillError`."""
         try:
             return cls(**values)
         except ValidationError as error:
             raise one_sentence(error, cls.name, cls.model_fields) from None
 
     def draw(self, rng: np.random.Generator) -> Self:
-        """The same with one number drawn from each range."""
+        """Return a copy with one number drawn from each range."""
         drawn = {
             field: (value, value)
             for field, given in self
@@ -84,11 +84,11 @@ class Degradation(BaseModel):
         return self.model_copy(update=drawn)
 
     def apply(self, frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """One frame of a clip, by the settings of :meth:`draw`.
+        """Degrade one frame of a clip, with settings from :meth:`draw`.
 
         Args:
             frame: (H, W, 3) RGB, uint8, uint16 (full 16-bit scale) or float in [0, 1].
-            rng: For what differs from frame to frame.
+            rng: The source of what differs between frames.
 
         Returns:
             (ceil(H / shrinks), ceil(W / shrinks), 3) of the frame's dtype; a new array.
@@ -96,7 +96,7 @@ class Degradation(BaseModel):
         raise NotImplementedError
 
     def frames(self, clean: Iterable[np.ndarray], rng: np.random.Generator) -> Iterable[np.ndarray]:
-        """A clip, frame by frame: ranges are drawn from once."""
+        """Degrade a clip frame by frame; a value is drawn from each range once."""
         drawn = self.draw(rng)
         return (drawn.apply(frame, rng) for frame in clean)
 
@@ -107,18 +107,18 @@ def peak(frame: np.ndarray) -> float:
 
 
 def stored(values: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Values (H, W, 3) as a frame of another's dtype: clipped to its range, and rounded where that is of integers."""
+    """Convert values (H, W, 3) to the dtype of ``like``: clipped to its range, and rounded for integers."""
     values = np.clip(values, 0, peak(like))
     return (np.rint(values) if like.dtype.kind == "u" else values).astype(like.dtype)
 
 
 def one_sentence(error: ValidationError, name: str, fields: Iterable[str]) -> RestillError:
-    """What is wrong with a degradation's settings.
+    """Turn pydantic's error in a degradation's settings into one sentence.
 
     Args:
-        error: Of pydantic.
-        name: Of the degradation.
-        fields: Its settings.
+        error: The error from pydantic.
+        name: The degradation's name.
+        fields: The names of its settings.
     """
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])

@@ -1,4 +1,4 @@
-"""Frames made small as video super-resolution is trained and tested on them: a Gaussian, then every fourth pixel."""
+"""Down-sample frames as in video super-resolution: a Gaussian, then every fourth pixel."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ KERNEL = 13  # pixels
 
 
 def downsample(frame: np.ndarray, scale: int = 4, sigma: float = 1.6, offset: int = 0) -> np.ndarray:
-    """A 13x13 Gaussian with edges reflected, then every so many-th pixel.
+    """Blur by a 13x13 Gaussian (edges are reflected), then keep every ``scale``-th pixel.
 
     Args:
         frame: (H, W, 3), uint8, uint16 or float in [0, 1].
-        scale: Every how many-th pixel of a row, and row, is kept.
+        scale: The down-sampling factor: every ``scale``-th row and column is kept.
         sigma: Standard deviation of the Gaussian, pixels; 0 for none.
-        offset: Which pixel is the first one, right and down.
+        offset: The first pixel that is kept, right and down.
 
     Returns:
         (ceil((H - offset) / scale), ceil((W - offset) / scale), 3) of the frame's dtype.
@@ -42,9 +42,9 @@ class Downsample(Degradation):
     """Down-sampling; the defaults are those of STD.
 
     Attributes:
-        scale: Every how many-th pixel is kept.
+        scale: The down-sampling factor.
         sigma: Standard deviation of the 13x13 Gaussian before it, pixels.
-        offset: Which pixel is the first one, less than ``scale``.
+        offset: The first pixel that is kept, less than ``scale``.
     """
 
     name: ClassVar[str] = "downsample"

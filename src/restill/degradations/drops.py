@@ -1,6 +1,6 @@
-"""The drops of a rain: where they are, how they fall, and the streaks that they leave while the shutter is open.
+"""The drops of a rain: their positions, their fall, and their streaks while the shutter is open.
 
-Every number is a function of (seed, drop, passage, time), so that any frame can be rendered alone and in any order.
+Every number is a function of (seed, drop, passage, time), so frames can be rendered alone and in any order.
 Camera coordinates: x to the right, y down, z away from the camera, meters; the origin is the lens.
 """
 
@@ -12,10 +12,10 @@ import numpy as np
 
 from restill.degradations.rain_settings import RainSettings
 
-MOST_DROPS = 12_000  # the faintest beyond these are left out: nobody tells them from the mist
-FAINTEST = 0.012  # opacity of a streak that an eye or an 8-bit file would miss
+MOST_DROPS = 12_000  # the faintest drops beyond this number are left out: they look like mist
+FAINTEST = 0.012  # opacity of a streak that is invisible in an 8-bit file
 WIDEST_BLUR = 4  # levels of the pyramid above the first: a blur of 2**4 pixels
-MARGIN = 1.3  # how much larger than the frame the slab is that drops pass through
+MARGIN = 1.3  # size of the slab that drops pass through, relative to the frame
 
 
 def fall_speed(diameter: np.ndarray) -> np.ndarray:
@@ -28,7 +28,7 @@ def fall_speed(diameter: np.ndarray) -> np.ndarray:
 
 
 def drops_per_cubic_meter(rate: float, smallest: float) -> float:
-    """Drops larger than ``smallest`` mm in a cubic meter of rain of ``rate`` mm/h (Marshall and Palmer, 1948)."""
+    """The number of drops above ``smallest`` mm per cubic meter at ``rate`` mm/h (Marshall and Palmer, 1948)."""
     slope = marshall_palmer_slope(rate)
     return 8000.0 / slope * float(np.exp(-slope * smallest))
 
@@ -39,7 +39,7 @@ def marshall_palmer_slope(rate: float) -> float:
 
 
 def uniform(seed: int, *keys: np.ndarray | int) -> np.ndarray:
-    """Uniform numbers in [0, 1), one per element of the keys: a hash (splitmix64), not a stream."""
+    """Uniform numbers in [0, 1) for each element of the keys, by a hash (splitmix64) instead of a stream."""
     value = np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
     with np.errstate(over="ignore"):
         for key in keys:
@@ -52,7 +52,7 @@ def uniform(seed: int, *keys: np.ndarray | int) -> np.ndarray:
 
 
 class Wind:
-    """Wind at a time, and how far it has carried a drop: a sum of slow sines with random phases."""
+    """The wind over time: its mean plus slow sines with random phases."""
 
     def __init__(self, settings: RainSettings, seed: int) -> None:
         angle = np.deg2rad(settings.wind_direction)
@@ -78,7 +78,7 @@ class Wind:
 
 @dataclass(frozen=True)
 class Streaks:
-    """What one exposure shows of the drops: N straight segments, in pixels of the whole frame.
+    """The streaks of one exposure: N straight segments, in pixels of the whole frame.
 
     Attributes:
         start, end: (N, 2) x and y.
@@ -95,15 +95,15 @@ class Streaks:
 
 
 class Drops:
-    """All drops that a camera could see, as a table that is made once; :meth:`streaks` moves it through time.
+    """All drops that a camera could see; :meth:`streaks` gives their streaks at a time.
 
-    A drop passes again and again through a slab that covers the view at its depth; each passage starts at a
-    new random place, so nothing repeats.
+    A drop passes repeatedly through a slab that covers the view at its depth. Each passage starts at a new random
+    position, so nothing repeats.
 
     Args:
         settings: The rain.
         frame_size: (height, width) of the whole frame, pixels.
-        seed: Same seed, same rain.
+        seed: The same seed gives the same rain.
     """
 
     def __init__(self, settings: RainSettings, frame_size: tuple[int, int], seed: int) -> None:
@@ -117,12 +117,12 @@ class Drops:
     def _draw(self, rng: np.random.Generator) -> None:
         s = self.settings
         near, far = s.near, max(s.far, s.near * 1.01)
-        # sizes of the frame on a plane at 1 m, and how far the strongest wind moves a drop while it crosses that
+        # size of the frame on a plane at 1 m, plus how far the strongest wind moves a drop that crosses it
         tall = MARGIN * self.height / self.focal
         wide = MARGIN * self.width / self.focal + tall * (s.wind + s.gust) / 4.0
         density = drops_per_cubic_meter(s.rate, s.smallest_drop) if s.rate > 0 else 0.0
         expected = density * wide * tall * (far**3 - near**3) / 3
-        # beyond this only every n-th drop is drawn at random before the faint ones are sorted out
+        # above this limit only a random subset is drawn before faint drops are removed
         count = min(int(rng.poisson(min(expected, 1e6))), 25 * MOST_DROPS)
         depth = np.cbrt(rng.uniform(near**3, far**3, count))
         slope = marshall_palmer_slope(max(s.rate, 1e-3))
@@ -152,7 +152,7 @@ class Drops:
 
         Args:
             time: s.
-            area: (top, left, height, width) in pixels of the whole frame; streaks that miss it are left out.
+            area: (top, left, height, width) in pixels of the whole frame; streaks outside it are left out.
         """
         s = self.settings
         tilt = np.deg2rad(s.pitch)

@@ -1,4 +1,4 @@
-"""Noise: of a given standard deviation, as denoisers are compared on, or with a sensor's photons counted."""
+"""Noise: Gaussian of a given standard deviation, with an optional Poisson part for a sensor's photons."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from restill.degradations.degradation import Degradation, Range, between, peak, 
 
 
 def add_noise(frame: np.ndarray, rng: np.random.Generator, sigma: float, photons: float | None = None) -> np.ndarray:
-    """Independent noise on every value of every channel.
+    """Add independent noise to every value.
 
-    What leaves the range of the frame is clipped, and integers are rounded, as in a file.
+    Values are clipped to the range of the frame, and integers are rounded, as in a file.
 
     Args:
         frame: (H, W, 3), uint8, uint16 or float in [0, 1].
-        rng: Where the noise comes from.
+        rng: The source of the noise.
         sigma: Standard deviation of the Gaussian part, in 1/255 of white.
-        photons: How many photons white is, for a Poisson part whose variance grows with the light; None for none.
+        photons: The number of photons of white, for a Poisson part; None for no Poisson part.
 
     Returns:
         (H, W, 3) of the frame's dtype.
@@ -43,7 +43,7 @@ class Noise(Degradation):
 
     Attributes:
         sigma: Standard deviation of the Gaussian part, in 1/255 of white.
-        photons: Photons that white is, for a Poisson part: the fewer, the noisier; None for none.
+        photons: The number of photons of white, for a Poisson part: fewer is noisier; None for no Poisson part.
     """
 
     name: ClassVar[str] = "noise"

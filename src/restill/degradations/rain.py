@@ -1,8 +1,8 @@
-"""Rain rendered onto clean frames: drops in three dimensions, seen by a camera with a shutter and a lens.
+"""Render rain onto clean frames: drops in three dimensions, seen by a camera with a shutter and a lens.
 
-Sources: drop sizes Marshall and Palmer (1948); fall speeds Atlas, Srivastava and Sekhon (1973); the look of a
-streak Garg and Nayar, "Vision and Rain" (2007): a drop gathers light from nearly the whole hemisphere, so it is
-hardly ever darker than what it hides, and its motion makes it transparent.
+Sources: drop sizes Marshall and Palmer (1948); fall speeds Atlas, Srivastava and Sekhon (1973); appearance of
+streaks Garg and Nayar, "Vision and Rain" (2007): a drop gathers light from nearly the whole hemisphere, so it is
+rarely darker than the background, and its motion makes it transparent.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from restill.degradations.splat import GRID, coverage
 
 __all__ = ["PRESETS", "Rain", "RainSettings", "rain_clip", "rain_frames"]
 
-THUMB = 16  # ambient light is looked at on pictures this many times smaller
+THUMB = 16  # ambient light is estimated on pictures this many times smaller
 NOISE_TILE = 512
 
 
 class Rain:
-    """A rain that can be asked for any frame, in any order: same seed, settings and index, same picture.
+    """Renders rain onto any frame in any order. The same seed, settings and index give the same picture.
 
     Args:
         settings: The rain, the camera and the recording.
-        size: (height, width) of the frames that will be given, pixels.
+        size: (height, width) of the frames to render, pixels.
         seed: Any integer.
         fps: Frames per second.
         frame_size: (height, width) of the whole frame when ``size`` is a crop of it; default ``size``.
         origin: (top, left) of the crop within the whole frame.
-        depth: (height, width) of the frames, 0 near to 1 far, for the mist; default: guessed from the picture.
+        depth: (height, width) of the frames, 0 near to 1 far, for the mist; default: estimated from the picture.
 
     Example:
         >>> rain = Rain(RainSettings.preset("heavy"), (48, 64), seed=1)
@@ -60,39 +60,39 @@ class Rain:
         self.drops = Drops(settings, self.frame_size, seed)
 
     def render(self, frame: np.ndarray, index: int) -> np.ndarray:
-        """The frame as it would look in this rain.
+        """Render this rain onto a frame.
 
         Args:
             frame: (H, W, 3) RGB, uint8, uint16 (full 16-bit scale) or float in [0, 1].
-            index: Number of the frame in its clip; time is index / fps.
+            index: The frame's number in its clip; the time is index / fps.
 
         Returns:
             (H, W, 3) of the frame's dtype; a new array.
         """
-        return self._seen(frame, index, streakless=False)[0]
+        return self._render(frame, index, streakless=False)[0]
 
     def pair(self, frame: np.ndarray, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """The frame in this rain, and the same without its streaks and splashes: mist and noise are in both.
+        """Render the frame with rain, and again without streaks and splashes; both have mist and noise.
 
         Args:
-            frame: As of :meth:`render`.
-            index: As of :meth:`render`.
+            frame: As in :meth:`render`.
+            index: As in :meth:`render`.
 
         Returns:
             Two new arrays like the frame. The second is not compressed.
         """
-        rainy, streakless = self._seen(frame, index, streakless=True)
+        rainy, streakless = self._render(frame, index, streakless=True)
         return rainy, streakless
 
-    def _seen(self, frame: np.ndarray, index: int, *, streakless: bool) -> list[np.ndarray]:
-        """The frame in this rain and, if asked for, without its streaks."""
+    def _render(self, frame: np.ndarray, index: int, *, streakless: bool) -> list[np.ndarray]:
+        """Render the frame with rain and, if ``streakless``, also without streaks."""
         s = self.settings
         if s.rate == 0:
             return [frame.copy() for _ in range(1 + streakless)]
         peak = float(np.iinfo(frame.dtype).max) if frame.dtype.kind == "u" else 1.0
         light = _scaled(frame, 1 / peak, cv2.CV_32F)  # (H, W, 3) display values in [0, 1]
         if s.linear_light:
-            light *= light  # a gamma of 2 is near enough to sRGB, and its inverse is cheap
+            light *= light  # a gamma of 2 approximates sRGB, and its inverse is cheap
         small, ambient = self._surroundings(light)
         if s.mist > 0:
             _blend(light, self._veil(small, ambient, index), ambient)
@@ -108,7 +108,7 @@ class Rain:
         return [_like(frame, picture, peak) for picture in pictures]
 
     def opacity(self, index: int) -> np.ndarray:
-        """How much of the background streaks and splashes hide: (H, W) float32 in [0, 1)."""
+        """The share of the background that streaks and splashes hide: (H, W) float32 in [0, 1)."""
         time = index / self.fps
         height, width = self.size
         top, left = ((edge // GRID - 1) * GRID for edge in self.origin)
@@ -119,7 +119,7 @@ class Rain:
             covered += splashes(self.settings, self.frame_size, self.drops.focal, self.seed, time, area)
         y, x = self.origin[0] - top, self.origin[1] - left
         covered = np.ascontiguousarray(covered[y : y + height, x : x + width])
-        # drops that overlap hide what the other left, and no drop hides all
+        # overlapping drops multiply, and none hides everything
         return 1 - cv2.exp(-covered - 0.3 * covered * covered)
 
     def _surroundings(self, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -133,18 +133,18 @@ class Rain:
         return small, (1 - self.settings.whiteness) * bright + self.settings.whiteness
 
     def _drop_light(self, small: np.ndarray, ambient: np.ndarray) -> np.ndarray:
-        """Light that comes through a drop at each pixel, (H, W, 3): mostly ambient, a little of the surroundings."""
+        """The light of a drop at each pixel, (H, W, 3): mostly ambient light, some from the surroundings."""
         around = cv2.blur(small, (5, 5))
         through = (0.8 * ambient + 0.2 * around) * self.settings.brightness
         return cv2.resize(through.astype(np.float32), self.size[::-1], interpolation=cv2.INTER_LINEAR)
 
     def _veil(self, small: np.ndarray, ambient: np.ndarray, index: int) -> np.ndarray:
-        """Share of the ambient light that the mist puts in front of each pixel, (H, W) float32."""
+        """The share of ambient light that mist adds in front of each pixel, (H, W) float32."""
         h, w = small.shape[:2]
         y = (self.origin[0] + (np.arange(h, dtype=np.float32)[:, None] + 0.5) * self.size[0] / h) / self.frame_size[0]
         x = (self.origin[1] + (np.arange(w, dtype=np.float32) + 0.5) * self.size[1] / w) / self.frame_size[1]
         if self.depth is None:
-            # what is high in the picture, bright and pale is more often far away
+            # pixels that are high in the picture, bright and pale are usually far away
             pale = cv2.blur(small.min(2), (5, 5)) / max(float(ambient.mean()), 1e-3)
             far = np.clip(0.25 + 0.5 * (1 - y) + 0.35 * np.minimum(pale, 1), 0, 1)
         else:
@@ -159,7 +159,7 @@ class Rain:
         return cv2.resize(np.clip(veil, 0, 0.95).astype(np.float32), self.size[::-1], interpolation=cv2.INTER_LINEAR)
 
     def _add_noise(self, light: np.ndarray, index: int) -> None:
-        """Sensor noise added in place to (H, W, 3) float32: a fixed tile, laid elsewhere in each frame."""
+        """Add sensor noise in place to (H, W, 3) float32: a fixed tile, shifted in each frame."""
         shift = (uniform(self.seed, 8, index, np.arange(2)) * NOISE_TILE).astype(int)
         top, left = ((self.origin + shift) % NOISE_TILE).tolist()
         tile = _noise_tile() * np.float32(self.settings.noise / 255)
@@ -169,7 +169,7 @@ class Rain:
                 part += tile[max(-y, 0) :, max(-x, 0) :][: part.shape[0], : part.shape[1]]
 
     def _compressed(self, light: np.ndarray, quality: int) -> np.ndarray:
-        """JPEG's error added; the blocks lie where they would in the whole frame."""
+        """Add JPEG's error; the blocks are aligned to the whole frame."""
         top, left = self.origin[0] % 16, self.origin[1] % 16
         before = _scaled(light, 255.0, cv2.CV_8U)
         padded = cv2.copyMakeBorder(before, top, 0, left, 0, cv2.BORDER_REPLICATE)
@@ -188,7 +188,7 @@ def rain_clip(
     origin: tuple[int, int] = (0, 0),
     depth: np.ndarray | None = None,
 ) -> list[np.ndarray]:
-    """Rain on all frames of a clip; arguments as of :class:`Rain`.
+    """Render rain onto all frames of a clip; the arguments are those of :class:`Rain`.
 
     Args:
         frames: T frames (H, W, 3) of one size.

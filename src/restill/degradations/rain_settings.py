@@ -1,4 +1,4 @@
-"""What a rain is: its named physical parameters, the presets, and a wide random draw for training."""
+"""The settings of a rain: physical parameters, presets, and a wide random draw for training."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from restill.errors import RestillError
 
 
 class RainSettings(BaseModel):
-    """One rain, one camera, one recording.
+    """The settings of a rain, a camera and a recording.
 
     Attributes:
-        rate: Rain rate, mm/h, 0-500; 0 is no rain: every frame is returned as it came. Drizzle 2, a shower 25,
-            a cloudburst 100. It sets how many drops there are and their sizes (Marshall and Palmer, 1948).
-        smallest_drop: Smaller drops are left to the mist, mm of diameter.
-        near: No drop is nearer to the lens than this, m.
-        far: Drops farther than this are left to the mist, m.
+        rate: Rain rate, mm/h, 0-500; 0 is no rain: frames are returned unchanged. Drizzle is 2, a shower 25,
+            a cloudburst 100. The rate sets the number of drops and their sizes (Marshall and Palmer, 1948).
+        smallest_drop: Smallest diameter of a drop, mm; smaller drops are part of the mist.
+        near: Smallest distance of a drop from the lens, m.
+        far: Largest distance of a drop, m; farther drops are part of the mist.
         exposure: Time the shutter is open, s; a streak is as long as its drop falls in that time.
-        field_of_view: Horizontal angle that the whole frame sees, degrees.
-        pitch: Camera tilt, degrees, positive looks up: streaks then fan out downwards.
+        field_of_view: Horizontal field of view of the whole frame, degrees.
+        pitch: Camera tilt, degrees, positive is up: streaks then fan out downwards.
         focus_distance: Distance in focus, m.
         aperture: Diameter of the lens opening, mm; drops out of focus become wider and fainter.
         wind: Mean wind speed, m/s.
         wind_direction: Where the wind blows to, degrees: 90 to the right, -90 to the left, 0 away from the camera,
             180 toward it.
-        gust: How far gusts take the wind from its mean, m/s.
+        gust: Largest deviation of the wind from its mean, m/s.
         gust_period: Time scale of gusts, s.
         turbulence: Standard deviation of each drop's own sideways speed, m/s.
-        opacity: How much of the background a sharp streak of a 2 mm drop hides, 0-1. Physics says
-            diameter / (fall speed x exposure), 0.08 at 1/250 s; None uses that. Composited rain hides more.
+        opacity: The share of the background that a sharp streak of a 2 mm drop hides, 0-1. The physical value is
+            diameter / (fall speed x exposure), 0.08 at 1/250 s; None uses it. Composited rain hides more.
         opacity_spread: Standard deviation of the logarithm of opacity from drop to drop.
-        taper: How much a streak fades toward its two ends, 0-1.
-        brightness: Light of a drop as a multiple of the ambient light; above 1 where the sky is overexposed.
-        whiteness: 0: the ambient light is estimated from the frame, 1: it is white.
-        linear_light: Light adds in linear light, as in a camera; False: in display values, as composited rain does.
-        mist: Share of the ambient light that replaces the scene where it is farthest, 0-1 (the veil).
-        splash: Splashes on the ground, as a share of the drops that physics would land there, 0-1.
-        noise: Standard deviation of sensor noise, levels of 255.
+        taper: How much a streak fades toward its ends, 0-1.
+        brightness: Light of a drop as a multiple of the ambient light; above 1 for an overexposed sky.
+        whiteness: 0 uses the ambient light estimated from the frame, 1 uses white.
+        linear_light: Add light in linear values, as in a camera; False: in display values, as in composited rain.
+        mist: Share of the ambient light that replaces the farthest parts of the scene, 0-1.
+        splash: Splashes on the ground, as a share of the physical number, 0-1.
+        noise: Standard deviation of sensor noise, in 1/255 of white.
         compression: JPEG quality after the rain, 1-100; None does not compress.
     """
 
@@ -74,7 +74,7 @@ class RainSettings(BaseModel):
 
     @classmethod
     def make(cls, **values: Any) -> Self:
-        """As the constructor, but a wrong value is a :class:`RestillError` of one sentence."""
+        """Like the constructor, but a wrong value raises a one-sentence :class:`RestillError`."""
         try:
             return cls(**values)
         except ValidationError as error:
@@ -82,14 +82,14 @@ class RainSettings(BaseModel):
 
     @classmethod
     def preset(cls, name: str, **values: Any) -> Self:
-        """The rain of that name, with some values replaced.
+        """Look up a preset, with some values replaced.
 
         Args:
             name: One of :data:`PRESETS`.
             values: Fields that differ from the preset.
 
         Raises:
-            RestillError: For an unknown name, an unknown field or a value out of range.
+            RestillError: If there is an unknown name, an unknown field or a value out of range.
         """
         if name not in PRESETS:
             raise RestillError(f"there is no rain called '{name}': choose one of {', '.join(PRESETS)}, random")
@@ -97,10 +97,10 @@ class RainSettings(BaseModel):
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Self:
-        """A rain for training, drawn widely.
+        """Draw a rain for training from wide ranges.
 
-        From a few drops to a curtain, hair-thin to wide, faint to saturated, vertical to slanted, sharp to
-        defocused, photographed or composited, clean or compressed.
+        Few to many drops, thin to wide, faint to saturated, vertical to slanted, sharp to defocused, photographed or
+        composited, clean or compressed.
         """
 
         def spread(low: float, high: float) -> float:
@@ -127,7 +127,7 @@ class RainSettings(BaseModel):
             gust=spread(0.05, 1.2),
             gust_period=spread(1.0, 8.0),
             turbulence=spread(0.03, 0.5),
-            opacity=min(spread(0.15, 0.9) * (30 / rate) ** 0.25, 0.95),  # dense or opaque, rarely both
+            opacity=min(spread(0.15, 0.9) * (30 / rate) ** 0.25, 0.95),  # dense rain is rarely opaque
             opacity_spread=float(rng.uniform(0.1, 0.8)),
             taper=float(rng.uniform(0.2, 1)),
             brightness=float(rng.uniform(0.8, 1.0)) if composited else spread(0.8, 2.0),
@@ -141,16 +141,16 @@ class RainSettings(BaseModel):
 
 
 def named_rain(name: str, values: dict[str, Any], seed: int, wind: float | None = None) -> RainSettings:
-    """A preset, or the word "random", with some values replaced; what ``restill rain`` takes.
+    """The rain of ``restill rain``: a preset or "random", with some values replaced.
 
     Args:
         name: One of :data:`PRESETS`, or "random".
         values: Fields to replace.
-        seed: Of the random draw.
+        seed: The seed of the random draw.
         wind: m/s to the right, negative to the left; None leaves it.
 
     Raises:
-        RestillError: For an unknown name, an unknown field or a value out of range.
+        RestillError: If there is an unknown name, an unknown field or a value out of range.
     """
     if wind is not None:
         values = {"wind": abs(wind), "wind_direction": math.copysign(90.0, wind)} | values

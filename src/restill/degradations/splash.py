@@ -1,4 +1,4 @@
-"""Splashes: where a drop hits the ground, a small crown jumps up for some hundredths of a second."""
+"""Splashes: small crowns of water that rise briefly where drops hit the ground."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from restill.degradations.drops import uniform
 from restill.degradations.rain_settings import RainSettings
 from restill.degradations.splat import splat
 
-LIFE = 0.09  # s from the hit until the crown has fallen back
+LIFE = 0.09  # duration of a splash, s
 CAMERA_HEIGHT = 1.6  # m above the ground
 JETS = 7
 MOST_SPLASHES = 1500
@@ -22,13 +22,13 @@ def splashes(
     time: float,
     area: tuple[int, int, int, int],
 ) -> np.ndarray:
-    """Opacity of all splashes at a time, on level ground below the horizon of the frame.
+    """The opacity of all splashes at a time, on level ground below the horizon.
 
     Args:
         settings: The rain; its ``pitch`` moves the horizon.
         frame_size: (height, width) of the whole frame, pixels.
         focal: Focal length, pixels.
-        seed: Of the rain.
+        seed: The seed of the rain.
         time: s.
         area: (top, left, height, width) to draw.
 
@@ -44,9 +44,9 @@ def splashes(
     splash = np.arange(count)
     turn = time / LIFE + uniform(seed, 11, splash)
     number = np.floor(turn)
-    age = turn - number  # 0 at the hit, 1 when it is over
+    age = turn - number  # 0 at the hit, 1 at the end
     x = uniform(seed, 12, splash, number) * width * 1.1 - 0.05 * width
-    # as many per square meter everywhere: the farther, the denser in the picture
+    # uniform on the ground, so farther splashes are denser in the picture
     nearness = 1 / (
         1 / (height - horizon) + uniform(seed, 13, splash, number) * (1 / (top - horizon) - 1 / (height - horizon))
     )

@@ -1,4 +1,4 @@
-"""Streaks and points drawn into an opacity map, exactly and quickly: no drawing loop, every width, every blur."""
+"""Draw streaks and points of any width and blur into an opacity map, without a loop over them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numpy as np
 
 from restill.degradations.drops import WIDEST_BLUR, Streaks
 
-GRID = 2**WIDEST_BLUR  # an area must start and end on this grid, so that crops and whole frames share their pyramid
+GRID = 2**WIDEST_BLUR  # areas must be aligned to this grid, so that crops and whole frames share a pyramid
 
 
 def coverage(streaks: Streaks, taper: float, area: tuple[int, int, int, int]) -> np.ndarray:
-    """How much of each pixel is hidden, before overlaps are taken into account.
+    """The share of each pixel that streaks hide, before overlaps are taken into account.
 
-    A streak is a row of points along its axis, and of parallel rows where it is wider than a pixel. Defocus is
-    drawn on the level of a pyramid whose pixel is as large as the blur; between two levels it is split.
+    A streak is a row of points along its axis, or several parallel rows if it is wider than a pixel. Defocus is drawn
+    on the pyramid level whose pixel is as large as the blur, or split between two levels.
 
     Args:
         streaks: In pixels of the whole frame.
@@ -61,13 +61,13 @@ def _level(
     width = streaks.width[some] / np.float32(unit)
     along = end - start
     length = np.maximum(np.hypot(along[:, 0], along[:, 1]), np.float32(1e-3))
-    extent = length + width  # a drop at rest still covers itself
+    extent = length + width  # a drop at rest still covers its width
     along *= (extent / length)[:, None]
     rows = np.maximum(np.rint(width), 1).astype(np.int64)
     weight = streaks.opacity[some] * share[some] * width * extent / (rows * (1 - taper / 3))
-    row = np.repeat(np.arange(len(rows)), rows)  # of each row, the streak that it belongs to
+    row = np.repeat(np.arange(len(rows)), rows)  # the streak of each row
     aside = np.arange(len(row)) - np.repeat(np.cumsum(rows) - rows, rows) - (rows[row] - 1) / 2
-    round_off = np.sqrt(1 - (2 * aside / rows[row]) ** 2)  # a drop is a disc: it covers less toward its sides
+    round_off = np.sqrt(1 - (2 * aside / rows[row]) ** 2)  # a drop is a disc, so it covers less toward its sides
     round_off /= (np.bincount(row, round_off) / rows)[row]
     across = np.stack([-along[:, 1], along[:, 0]], 1) / extent[:, None]
     first = (start + end)[row] / 2 - along[row] / 2 + across[row] * aside[:, None].astype(np.float32)
@@ -85,7 +85,7 @@ def _level(
 
 
 def splat(x: np.ndarray, y: np.ndarray, weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Points spread over the four pixels around them.
+    """Spread points over the four pixels around each.
 
     Args:
         x, y: (N,) pixels, integers are pixel centers.
@@ -93,7 +93,7 @@ def splat(x: np.ndarray, y: np.ndarray, weight: np.ndarray, shape: tuple[int, ..
         shape: (height, width) of the picture; points outside are dropped.
 
     Returns:
-        (height, width) float32, its sum the sum of the weights inside.
+        (height, width) float32; its sum is the sum of the weights inside.
     """
     height, width = shape
     inside = (x > -1) & (x < width) & (y > -1) & (y < height)
@@ -102,7 +102,7 @@ def splat(x: np.ndarray, y: np.ndarray, weight: np.ndarray, shape: tuple[int, ..
     x, y, weight = x + 1, y + 1, weight.astype(np.float32)
     left, top = x.astype(np.int32), y.astype(np.int32)
     fx, fy = x - left.astype(np.float32), y - top.astype(np.float32)
-    stride = width + 3  # one more than the points need: adding 1 above may round up
+    stride = width + 3  # one spare column: adding 1 above may round up
     corner = top * np.int32(stride) + left
     right = weight * fx
     weight = weight - right

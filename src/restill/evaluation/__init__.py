@@ -1,4 +1,4 @@
-"""How good and how costly a network is: metrics, protocols, complexity, and the verdict over a data set."""
+"""Evaluation: metrics, protocols, and the scores of a model on a data set."""
 
 from __future__ import annotations
 

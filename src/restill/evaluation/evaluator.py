@@ -1,4 +1,4 @@
-"""The verdict over a data set: a model, a protocol, a number for each clip. Frames stream; memory stays flat."""
+"""Score a model on a data set under a protocol. Frames are streamed, so memory use does not grow with the clip."""
 
 from __future__ import annotations
 
@@ -55,37 +55,38 @@ def evaluate(
     Args:
         model: A zoo name, an ``.onnx`` file, a checkpoint (a run's folder or a ``.safetensors`` file), "none" for
             the degraded input itself, a loaded :class:`restill.runtime.Model`, or a PyTorch module.
-        dataset: One of :data:`restill.datasets.DATASETS` that brings both sides.
+        dataset: A paired data set of :data:`restill.datasets.DATASETS`.
         data: The data set's folder.
-        split: Which part of it.
+        split: The split to score.
         clips: Names of clips, or the path of a text file with one name per line; None for all of the split.
-        protocol: Its name, one of :data:`restill.evaluation.protocols.PROTOCOLS`; None for the data set's own.
-        backend: What runs an exported model; a checkpoint always runs in PyTorch.
-        precision: Of an exported model: "f32", "bf16" or "int8"; by default that of its file.
-        limit: Only the first so many frames of each clip, for a quick look (the report says so).
-        temporal: Measure temporal consistency too, on the frames that are scored; see
+        protocol: A name in :data:`restill.evaluation.protocols.PROTOCOLS`; None for the data set's default.
+        backend: The backend for an exported model; a checkpoint always runs in PyTorch.
+        precision: The precision of an exported model: "f32", "bf16" or "int8"; by default that of its file.
+        limit: Score only this many frames from the start of each clip; the report says so.
+        temporal: Also measure temporal consistency on the scored frames; see
             :mod:`restill.evaluation.metrics.temporal`.
-        profiles: A folder for a picture CLIP.png of each clip's temporal profile; measures, too.
-        options: The data set's own, such as ``order``: see :func:`restill.datasets.options_of`.
-        allow_test_images: Score a run on pictures that it was trained on.
-        context: Of a PyTorch module of your own, as in :func:`restill.export`: frames on either side.
-        align: How its frames are aligned: "none" or "dis".
-        picture: Which of its outputs is the picture.
-        size: (height, width) in pixels, if it takes one size only; smaller frames are padded to it.
-        multiple: Heights and widths must be multiples of this; found by trying where it is not given.
-        quiet: No progress.
+        profiles: A folder for the temporal profile of each clip, CLIP.png; implies ``temporal``.
+        options: Options of the data set, such as ``order``; see :func:`restill.datasets.options_of`.
+        allow_test_images: Allow scoring a run on pictures that it was trained on.
+        context: For your own PyTorch module, as in :func:`restill.export`: input frames on each side.
+        align: For a module: how its input frames are aligned, "none" or "dis".
+        picture: For a module: which of its outputs is the picture.
+        size: For a module that takes one size only: (height, width) in pixels; smaller frames are padded to it.
+        multiple: For a module: heights and widths must be multiples of this; determined by trial if not given.
+        quiet: Show no progress.
 
     Returns:
-        Scores of each clip and their mean.
+        The scores of each clip and their mean.
 
     Raises:
-        RestillError: A name or a file is wrong, a clip is too short for the protocol, or the run was trained on it.
+        RestillError: If a name or a file is wrong, a clip is too short for the protocol, or the model was trained on
+            a test picture.
     """
     own = {"context": context, "align": align, "picture": picture, "size": size, "multiple": multiple}
     if not isinstance(model, str | os.PathLike | Model):
         model = open_module(model, **own)
     elif given := [name for name, value in own.items() if value is not None]:
-        raise RestillError(f"{given[0]}= is for a PyTorch module; this model says of itself what it needs")
+        raise RestillError(f"{given[0]}= is for a PyTorch module; this model file already contains it")
     chosen = find_protocol(protocol or default_protocol(dataset))
     if limit is not None and limit < 1:
         raise RestillError(f"limit must be 1 frame or more, not {limit}")
@@ -95,7 +96,7 @@ def evaluate(
     for clip in paired:
         if clip.clean is None:
             raise RestillError(f"clip '{clip.name}' has no clean frames to compare with")
-        scored = chosen.frames(_length(clip, limit), dataset)  # too short is better known before an hour of work
+        scored = chosen.frames(_length(clip, limit), dataset)  # fail now if a clip is too short, not after an hour
         if temporal and len(scored) < 2:
             raise RestillError(
                 f"temporal consistency needs 2 frames or more, but protocol '{chosen.name}' scores {len(scored)} "
@@ -106,7 +107,7 @@ def evaluate(
     loaded = open_model(model, backend, precision)
     name = model.info.name if isinstance(model, Model) else os.fspath(model)
     _check_scale(loaded, name, opened, dataset)
-    # a training split may be scored by whoever wants to see how well it is learned
+    # scoring the training split is allowed: it shows how well the model fits it
     overlap_check = OverlapCheck(model, allow_test_images) if split != opened.trains else None
     report = Report(name, dataset, chosen, {}, limit, temporal)
     lengths = {clip.name: _length(clip, limit) for clip in paired}
@@ -130,8 +131,8 @@ def _check_scale(model: Model | None, name: str, data: PairedSet, dataset: str) 
     scale = 1 if model is None else model.info.scale
     if scale != data.scale:
         raise RestillError(
-            f"{name} gives pictures of {scale} times the size of its input, but those of {dataset} are to be "
-            f"{data.scale} times as large{'; the input alone is scored by bicubic' if model is None else ''}"
+            f"{name} enlarges its input by a factor of {scale}, but {dataset} needs a factor of {data.scale}"
+            f"{'; use the model bicubic to score the input' if model is None else ''}"
         )
 
 
@@ -139,7 +140,7 @@ def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RestillError(f"'{path}' cannot be made a folder for profiles: {error.strerror}") from error
+        raise RestillError(f"'{path}': cannot create this folder for profiles: {error.strerror}") from error
 
 
 def _length(clip: PairedClip, limit: int | None) -> int:
@@ -156,8 +157,8 @@ def _score(
     overlap_check: OverlapCheck | None,
     advance: Advance,
 ) -> dict[str, float]:
-    """Means over the frames that are wanted, and ``frames``, how many those are; the model may look at all."""
-    truths: deque[np.ndarray] = deque()  # as many as the model looks ahead
+    """Score one clip: means over the ``wanted`` frames, and their number as ``frames``; the model sees all frames."""
+    truths: deque[np.ndarray] = deque()  # clean frames that wait for the model's output
 
     def degraded() -> Iterator[np.ndarray]:
         for index in range(total):
@@ -169,9 +170,9 @@ def _score(
             yield rainy
 
     scores: list[dict[str, float]] = []
-    # float32 out of the model: how it becomes 8 bits is the protocol's to say
+    # the model returns float32: the protocol decides how it is quantized to 8 bits
     outputs = degraded() if model is None else stream(model, degraded(), output=np.float32, guard=False)
-    for index, output in zip(range(wanted.stop), outputs, strict=False):  # what comes after is not restored
+    for index, output in zip(range(wanted.stop), outputs, strict=False):  # later frames are not restored
         truth = truths.popleft()
         if index in wanted:
             picture, truth = rule.cropped(rule.to_8bit(output)), rule.cropped(truth)

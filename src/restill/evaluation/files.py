@@ -1,4 +1,4 @@
-"""Reports as files."""
+"""Write reports to files."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from restill.errors import RestillError
 
 
 def finite(row: dict[str, float]) -> dict[str, float | None]:
-    """What JSON can hold: None for infinity and for what is no number."""
+    """Replace infinity and nan by None, which JSON can hold."""
     return {key: value if math.isfinite(value) else None for key, value in row.items()}
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write plain data; the file appears when it is whole.
+    """Write plain data as JSON. The file gets its name only when it is complete.
 
     Raises:
-        RestillError: It cannot be written there.
+        RestillError: If it cannot be written there.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -31,10 +31,10 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text, for people.
+    """Write a text file.
 
     Raises:
-        RestillError: It cannot be written there.
+        RestillError: If it cannot be written there.
     """
     try:
         path.write_text(text, encoding="utf-8")

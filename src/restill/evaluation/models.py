@@ -24,9 +24,9 @@ NONE = "none"  # the "model" that returns the degraded frames unchanged
 def open_model(
     model: str | os.PathLike[str] | Model, backend: str = "onnxruntime", precision: str | None = None
 ) -> Model | None:
-    """Whatever :func:`evaluate` takes as a model; None for "none"."""
+    """Open a model as :func:`restill.evaluation.evaluate` takes it; None for "none"."""
     if "auto" in (backend, precision):
-        raise RestillError("a score needs a backend and a precision that can be named again, not 'auto'")
+        raise RestillError("evaluation must be repeatable: name a backend and a precision instead of 'auto'")
     if isinstance(model, Model):
         return model
     if model == NONE:
@@ -41,7 +41,7 @@ def open_model(
 
 
 def parameter_free_model(name: str) -> Model | None:
-    """A network that is whole without a checkpoint, such as bicubic, in PyTorch; None for all other names."""
+    """Open a network that has no weights, such as bicubic, in PyTorch; return None for any other name."""
     from restill.networks import NETWORKS, create, network_class
 
     align = getattr(network_class(name), "align", None) if name in NETWORKS else None
@@ -57,10 +57,10 @@ def parameter_free_model(name: str) -> Model | None:
 
 
 class Checkpoint(Model):
-    """A trained network that runs in PyTorch behind the interface of an exported one, so that one stream serves both.
+    """A network that runs in PyTorch behind the interface of an exported model.
 
     Attributes:
-        network: It.
+        network: The PyTorch network.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class Checkpoint(Model):
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """A trained network from its checkpoint.
+    """Load a trained network from its checkpoint.
 
     Args:
         path: A run's folder or a ``.safetensors`` file.
 
     Raises:
-        RestillError: It is not a checkpoint of ours, or the weights of the SPyNet it was trained with are gone.
+        RestillError: If it is not a Restill checkpoint, or the weights of its SPyNet are missing.
     """
     import torch
 
@@ -88,9 +88,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     network, header = load_network(path)
     aligner = _aligner(path) if header["align"] == "spynet" else None
-    # the stream knows no SPyNet: it hands out the frames as they are, and they are aligned here
+    # the stream cannot run SPyNet: it passes the frames on unaligned, and they are aligned here
     info = describe(network, header["name"], header["network"], header["align"] if aligner is None else "none")
-    quick_conv3d(network)  # not before: what is counted runs on no real tensors
+    quick_conv3d(network)  # after describe(), which counts on meta tensors
 
     @torch.inference_mode()
     def compute(window: np.ndarray) -> np.ndarray:  # (1, K, 3, H, W) -> (1, 3, sH, sW)
@@ -103,14 +103,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def open_module(module: Any, **own: Any) -> Checkpoint:
-    """A PyTorch module, of one's own or of Restill, behind the interface of an exported model.
+    """Wrap a PyTorch module, your own or one of Restill, in the interface of an exported model.
 
     Args:
-        module: It runs where it is, in its own type.
+        module: Runs on its own device and in its own data type.
         own: The fields of :class:`restill.training.user_module.ModuleFacts`.
 
     Raises:
-        RestillError: It is no module, or fails on what it would be shown.
+        RestillError: If it is not a module, or fails on its inputs.
     """
     import torch
 
@@ -132,13 +132,13 @@ def open_module(module: Any, **own: Any) -> Checkpoint:
 
 
 def _aligner(checkpoint: Path) -> SPyNet:
-    """The SPyNet of a run, from its folder."""
+    """Load the SPyNet of a run from the run's folder."""
     from restill.networks.blocks.spynet import WEIGHTS, load_spynet
 
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
-    for place in (folder, folder.parent):  # checkpoint-NNNNNN/ lies in the run's folder
-        if (place / WEIGHTS).is_file():
-            return load_spynet(place / WEIGHTS)
+    for where in (folder, folder.parent):  # checkpoint-NNNNNN/ is inside the run's folder
+        if (where / WEIGHTS).is_file():
+            return load_spynet(where / WEIGHTS)
     raise RestillError(
-        f"{checkpoint}: was trained on frames aligned by SPyNet, whose weights {WEIGHTS} must lie beside it"
+        f"{checkpoint}: was trained on frames aligned by SPyNet; put its weights {WEIGHTS} in the same folder"
     )

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class OverlapCheck:
-    """The pictures that are tested on, for :mod:`restill.datasets.leaks`.
+    """Check test pictures against the pictures that a model was trained on; see :mod:`restill.datasets.leaks`.
 
     Args:
-        model: What is tested; the run that it is from may say what it was trained on.
-        allowed: That it was trained on some is no error.
+        model: The model under test; its run's folder may record the training pictures.
+        allowed: Do not raise an error when they overlap.
 
     Attributes:
-        overlap: It was trained on one of those that were added.
+        overlap: Whether the model was trained on any of the added pictures.
     """
 
     def __init__(self, model: str | os.PathLike[str] | Model, allowed: bool) -> None:
@@ -33,18 +33,18 @@ class OverlapCheck:
         self.model, self.new = path, []
 
     def add(self, clip: PairedClip, index: int, degraded: np.ndarray, clean: np.ndarray) -> None:
-        """A frame, as it was read."""
+        """Add a frame as it was read; raise if it was trained on and that is not allowed."""
         for file, picture in ((clip.degraded[index], degraded), ((clip.clean or clip.degraded)[index], clean)):
             code = digest(picture)
             if code in self.trained and not self.allowed:
                 raise RestillError(
-                    f"{file}: {self.model} was trained on this very picture, so that a score on it means nothing; "
-                    "take another clip, or pass --allow-test-images"
+                    f"{file}: {self.model} was trained on this very picture, so its score would be meaningless; "
+                    "choose another clip, or pass --allow-test-images"
                 )
             self.overlap |= code in self.trained
             self.new.append((str(file), code))
 
     def remember(self) -> None:
-        """What was added is known as test pictures from now on."""
+        """Record the added pictures as test pictures."""
         remember_tests(self.new)
         self.new = []

@@ -1,6 +1,6 @@
-"""Protocols: everything that must be said before two PSNR values can be compared, under one name.
+"""Evaluation protocols: every choice that two PSNR values must share before they can be compared, under one name.
 
-The page ``docs/protocols.md`` puts them side by side.
+``docs/protocols.md`` compares them.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ SSIM: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "11x11 Gaussian zero-padded": ssim_gaussian11_zero,
     "11x11 Gaussian of the RGB volume": ssim_volume11,
 }
-SMALLEST = {"7x7 uniform": 7, "11x11 Gaussian": 11}  # pixels on a side; the others take any
+SMALLEST = {"7x7 uniform": 7, "11x11 Gaussian": 11}  # pixels per side; the others take any size
 MEANS = {"clips": "frames, then over clips", "images": "images", "blocks": "blocks"}
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a data set is scored: per frame, then the mean.
+    """How a data set is scored: metrics per frame, then their mean.
 
     Attributes:
-        name: What every number is printed with.
+        name: The name that is printed with every number.
         color: "RGB" (three channels jointly), "Y" (BT.601, 16..235), or "RGB and Y" (both; the Y values are
             called ``psnr_y`` and ``ssim_y``).
-        quantize: How a prediction in [0, 1] becomes 8 bits.
+        quantize: How a prediction in [0, 1] is converted to 8 bits.
         window: The SSIM window, a key of :data:`SSIM`.
         drop_first: Frames at the start of a clip that are not scored.
-        drop_last: Frames at its end that are not scored.
-        source: Whose protocol it is.
+        drop_last: Frames at the end of a clip that are not scored.
+        source: Where the protocol comes from.
         crop: Pixels on each side of a frame that are not scored.
         mean: "clips": over the frames of each clip, then over clips. "images" and "blocks": over all pictures of the
-            set alike, however they lie in clips.
-        center_of: Data sets of which only the center frame of each clip is scored.
+            set equally, regardless of clips.
+        center_of: Data sets where only the center frame of each clip is scored.
     """
 
     name: str
@@ -63,12 +63,12 @@ class Protocol:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What :meth:`score` gives: ``psnr`` and ``ssim``; with both colors also ``psnr_y`` and ``ssim_y``."""
+        """The keys of :meth:`score`: ``psnr`` and ``ssim``; with both colors also ``psnr_y`` and ``ssim_y``."""
         return ("psnr", "ssim", "psnr_y", "ssim_y") if self.color == "RGB and Y" else ("psnr", "ssim")
 
     @property
     def smallest(self) -> int:
-        """Pixels that SSIM needs on a side."""
+        """The smallest height and width for SSIM, pixels."""
         return SMALLEST.get(self.window, 1)
 
     def frames(self, total: int, dataset: str | None = None) -> range:
@@ -76,10 +76,10 @@ class Protocol:
 
         Args:
             total: Frames of the clip.
-            dataset: Whose clip it is.
+            dataset: The data set of the clip.
 
         Raises:
-            RestillError: None would be left.
+            RestillError: If no frame would be left.
 
         >>> PROTOCOLS["cstd"].frames(10)  # 1-based 4 .. N - 4
         range(3, 6)
@@ -96,10 +96,10 @@ class Protocol:
         return range(self.drop_first, total - self.drop_last)
 
     def to_8bit(self, prediction: np.ndarray) -> np.ndarray:
-        """A prediction as the picture that is scored.
+        """Convert a prediction to the 8-bit picture that is scored.
 
         Args:
-            prediction: (H, W, 3) RGB, float in [0, 1] (it is clipped), or uint8, which stays as it is.
+            prediction: (H, W, 3) RGB, float in [0, 1] (it is clipped), or uint8, which is returned unchanged.
 
         Returns:
             (H, W, 3) uint8.
@@ -117,7 +117,7 @@ class Protocol:
             truth: (H, W, 3) RGB uint8.
 
         Returns:
-            By :attr:`metrics`.
+            A value for each of :attr:`metrics`.
         """
         return self.compare(self.cropped(self.to_8bit(prediction)), self.cropped(truth))
 
@@ -125,7 +125,7 @@ class Protocol:
         """A picture (H, W, ...) without :attr:`crop` pixels on each side.
 
         Raises:
-            RestillError: Nothing would be left.
+            RestillError: If no pixel would be left.
         """
         height, width = picture.shape[:2]
         if min(height, width) <= 2 * self.crop:
@@ -136,7 +136,7 @@ class Protocol:
         return picture[self.crop : height - self.crop, self.crop : width - self.crop]
 
     def compare(self, picture: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-        """What :meth:`score` gives, of two cropped 8-bit pictures (H, W, 3)."""
+        """Score two cropped 8-bit pictures (H, W, 3), as :meth:`score` does."""
         ssim = SSIM[self.window]
         scores: dict[str, float] = {}
         if self.color != "Y":
@@ -147,7 +147,7 @@ class Protocol:
         return scores
 
     def __str__(self) -> str:
-        """All choices in a line, for the heading over numbers."""
+        """All choices in one line, for headings."""
         left_out = self.drop_first or self.drop_last
         frames = f"without the first {self.drop_first} and last {self.drop_last} frames" if left_out else "all frames"
         center = f" ({', '.join(self.center_of)}: the center frame)" if self.center_of else ""
@@ -183,7 +183,7 @@ PROTOCOLS = {
         *(_vsr(crop, skip) for crop in (0, 8) for skip in (0, 2)),
     )
 }
-# What a data set is scored by where nothing else is asked for: what most of its tables use.
+# The default protocol of a data set: the one that most published tables use.
 DEFAULTS = {
     "nturain": "cstd",
     "gopro": "gopro",
@@ -196,10 +196,10 @@ IMAGE_DEFAULT = "rain-y"
 
 
 def protocol(name: str) -> Protocol:
-    """A protocol by name.
+    """Look up a protocol by name.
 
     Raises:
-        RestillError: There is no such protocol.
+        RestillError: If there is no such protocol.
     """
     if name not in PROTOCOLS:
         raise RestillError(f"protocol '{name}' is not known; the protocols are: {', '.join(PROTOCOLS)}")
@@ -207,5 +207,5 @@ def protocol(name: str) -> Protocol:
 
 
 def default_protocol(dataset: str) -> str:
-    """The name of the protocol of most of a data set's tables; for rain in pictures, :data:`IMAGE_DEFAULT`."""
+    """The name of a data set's default protocol; :data:`IMAGE_DEFAULT` for sets of rainy pictures."""
     return DEFAULTS.get(dataset, IMAGE_DEFAULT)

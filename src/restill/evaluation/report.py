@@ -1,4 +1,4 @@
-"""Numbers as tables for people and as JSON for machines."""
+"""Evaluation results as tables for the terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from restill.evaluation.files import finite, write_json
 from restill.evaluation.metrics.temporal import MEANING as TEMPORAL
 from restill.evaluation.protocols import Protocol
 
-SHOWN = 20  # rows of clips on the screen
+SHOWN = 20  # clips shown in the terminal
 DIGITS = {"psnr": 2, "ssim": 4, "tof": 3}
 TEMPORAL_COLUMNS = {
     "warping_error": "warping error (1e-3)",
@@ -28,18 +28,18 @@ TEMPORAL_COLUMNS = {
 
 @dataclass
 class Report:
-    """What :func:`restill.evaluation.evaluate` found.
+    """The result of :func:`restill.evaluation.evaluate`.
 
     Attributes:
-        model: What was scored.
-        dataset: On what.
-        protocol: How; no number leaves here without it.
-        clips: By clip name: ``psnr`` (dB), ``ssim``, ``frames`` (how many were scored); with a protocol of two
-            colors also ``psnr_y`` and ``ssim_y``; with ``temporal`` what
-            :meth:`restill.evaluation.metrics.temporal.Consistency.result` gives.
-        limit: If set, only the first so many frames of each clip were looked at.
-        temporal: Temporal consistency was measured too.
-        trained_on: The model was trained on some of these very pictures.
+        model: The model that was scored.
+        dataset: The data set.
+        protocol: The protocol; it is printed with every number.
+        clips: By clip name: ``psnr`` (dB), ``ssim``, ``frames`` (the number scored); also ``psnr_y`` and ``ssim_y``
+            with a protocol of two colors; with ``temporal`` also the keys of
+            :meth:`restill.evaluation.metrics.temporal.Consistency.result`.
+        limit: If set, only this many frames from the start of each clip were used.
+        temporal: Whether temporal consistency was measured.
+        trained_on: Whether the model was trained on any of these pictures.
     """
 
     model: str
@@ -52,7 +52,7 @@ class Report:
 
     @property
     def mean(self) -> dict[str, float]:
-        """By the protocol: the mean over clips of the clips' means, or that over all pictures."""
+        """The mean that the protocol asks for: over clips, or over all pictures."""
         rows = list(self.clips.values())
         weights = None if self.protocol.mean == "clips" else [row["frames"] for row in rows]
         keys = [key for key in rows[0] if key != "frames"]
@@ -65,7 +65,7 @@ class Report:
         return f"{self.model} on {self.dataset}, protocol {self.protocol}{only}{known}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data; an infinite PSNR (equal pictures) becomes None, because JSON has no infinity."""
+        """Plain data for JSON. An infinite PSNR (equal pictures) becomes None."""
         return {
             "model": self.model,
             "dataset": self.dataset,
@@ -79,15 +79,15 @@ class Report:
         }
 
     def write_json(self, path: Path) -> None:
-        """Write :meth:`as_dict`; the file appears when it is whole.
+        """Write :meth:`as_dict` as JSON. The file gets its name only when it is complete.
 
         Raises:
-            RestillError: It cannot be written there.
+            RestillError: If it cannot be written there.
         """
         write_json(path, self.as_dict())
 
     def table(self) -> Group:
-        """The heading; a row per clip, and the mean if there is more than one; temporal consistency under them."""
+        """The heading, a row per clip, their mean if there are several, then temporal consistency."""
         scores = self._table(self.protocol.metrics)
         if not self.temporal:
             return Group(Text(str(self)), scores)
@@ -100,7 +100,7 @@ class Report:
         for key in columns:
             result.add_column(_column(key, self.protocol), justify="right")
         result.add_column("frames", justify="right")
-        # the last ones of a thousand pictures are in the JSON
+        # the JSON has all of them
         shown = list(self.clips.items())[: SHOWN if len(self.clips) > SHOWN + 1 else None]
         for name, row in shown:
             result.add_row(name, *(_number(key, row[key]) for key in columns), str(row["frames"]))
@@ -130,13 +130,13 @@ def _number(key: str, value: float) -> str:
 
 
 def complexity_table(rows: list[dict[str, Any]], asked: tuple[int, int], counted: str, *, wide: bool = False) -> Group:
-    """The rows of :func:`restill.networks.complexity.table` by task, in G (1e9) MACs.
+    """Format the rows of :func:`restill.networks.complexity.table`, grouped by task, in G (1e9) MACs.
 
     Args:
         rows: The counts.
-        asked: (H, W) that they were asked for.
-        counted: What is, in words.
-        wide: There is room for a paper's whole name.
+        asked: The requested frame size, (H, W).
+        counted: Which operations are counted, in words.
+        wide: Whether to print the whole reference of a paper.
     """
     result = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
     result.add_column("network", no_wrap=True)
@@ -168,11 +168,11 @@ def _size(height_width: Sequence[int]) -> str:
 
 
 def methods_table(rows: Sequence[dict[str, Any]], measured: str) -> Group:
-    """Every distillation method with what a step costs, and how that was measured.
+    """Format the distillation methods with the cost of a training step.
 
     Args:
         rows: ``name``, ``paper``, ``needs``, ``step`` (a multiple of plain training's, or None).
-        measured: Under what circumstances.
+        measured: How the cost was measured.
     """
     table = Table(box=SIMPLE)
     for title in ("method", "paper", "needs"):

@@ -1,4 +1,4 @@
-"""Scores without a clean side (PIQE, BRISQUE, NIQE) of videos, folders and pictures. Frames stream, memory is flat."""
+"""No-reference scores (PIQE, BRISQUE, NIQE) of videos, folders and pictures. Frames are streamed."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ METRICS = ("piqe", "brisque", "niqe")
 
 @dataclass
 class Scores:
-    """What :func:`score` found.
+    """The result of :func:`score`.
 
     Attributes:
-        definitions: By metric, what its numbers are to be printed with.
-        clips: By path: the mean of each metric over the frames that have one (nan if none has), ``frames`` (how many
-            were looked at) and ``flat`` (how many of those have no BRISQUE or NIQE, being without contrast).
-        limit: If set, only the first so many frames of each clip were looked at.
+        definitions: By metric, the definition to print with its numbers.
+        clips: By path: the mean of each metric over the frames that have one (nan if none has), ``frames`` (the number
+            of frames used) and ``flat`` (the number without contrast, for which BRISQUE and NIQE are not defined).
+        limit: If set, only this many frames from the start of each clip were used.
     """
 
     definitions: dict[str, str]
@@ -46,11 +46,11 @@ class Scores:
 
     @property
     def mean(self) -> dict[str, float]:
-        """Mean over clips of the clips' means."""
+        """The mean over clips of the clips' means."""
         return {key: float(np.mean([row[key] for row in self.clips.values()])) for key in self.definitions}
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data; what has no score becomes None, because JSON has no nan."""
+        """Plain data for JSON. A missing score (nan) becomes None."""
         return {
             "definitions": self.definitions,
             "limit": self.limit,
@@ -59,7 +59,7 @@ class Scores:
         }
 
     def table(self) -> Group:
-        """The definitions; a row per clip, and the mean if there is more than one."""
+        """The definitions, a row per clip, and their mean if there are several."""
         only = "" if self.limit is None else f"; the first {self.limit} frames only"
         result = Table(box=SIMPLE)
         result.add_column("clip", overflow="fold")
@@ -84,30 +84,30 @@ def score(
     limit: int | None = None,
     quiet: bool = False,
 ) -> Scores:
-    """Score videos, folders and pictures for which there is no clean side.
+    """Score videos, folders and pictures that have no clean reference.
 
     Args:
-        paths: Videos, pictures and folders of pictures, which may differ in size. A folder without pictures stands
-            for the folders below it that have some, each a clip.
-        metrics: Of :data:`METRICS`.
+        paths: Videos, pictures and folders of pictures, which may differ in size. A folder without pictures is
+            replaced by the folders below it that contain some; each is a clip.
+        metrics: Names in :data:`METRICS`.
         brisque_model: BRISQUE's model; see :func:`restill.evaluation.metrics.brisque_model.load_brisque_model`.
-        niqe_model: NIQE's model; see :func:`restill.evaluation.metrics.niqe.load_niqe_model`.
-        limit: Only the first so many frames of each clip, for a quick look.
-        quiet: No progress.
+        niqe_model: The file of NIQE's model; see :func:`restill.evaluation.metrics.niqe.load_niqe_model`.
+        limit: Score only this many frames from the start of each clip.
+        quiet: Show no progress.
 
     Returns:
-        Scores of each clip and their mean.
+        The scores of each clip and their mean.
 
     Raises:
-        RestillError: A name or a file is wrong, or a picture is too small.
+        RestillError: If a name or a file is wrong, or a picture is too small.
     """
     if limit is not None and limit < 1:
         raise RestillError(f"limit must be 1 frame or more, not {limit}")
     if not paths:
         raise RestillError("there is nothing to score; give videos, folders of pictures or pictures")
     measures, definitions = _measures(metrics, {"brisque": brisque_model, "niqe": niqe_model})
-    places = [place for path in paths for place in _places(Path(path))]
-    lengths = {place: _length(place) for place in places}  # what is missing is better known before the work
+    clips = [clip for path in paths for clip in _find_clips(Path(path))]
+    lengths = {clip: _length(clip) for clip in clips}  # fail on missing files before the work starts
     scores = Scores(definitions, {}, limit)
     for path, length in lengths.items():
         total = length if limit is None or length is None else min(length, limit)
@@ -130,7 +130,7 @@ Measure = Callable[[np.ndarray], float]
 def _measures(
     metrics: Sequence[str], models: dict[str, str | os.PathLike[str] | None]
 ) -> tuple[list[Measure], dict[str, str]]:
-    """What computes each metric, and its definition."""
+    """The function of each metric, and the definitions."""
     found: dict[str, tuple[Measure, str]] = {}
     for name in metrics:
         if name not in METRICS:
@@ -142,7 +142,7 @@ def _measures(
 
 
 def _trained(name: str, path: str | os.PathLike[str] | None) -> tuple[Measure, str]:
-    """BRISQUE or NIQE with its model."""
+    """The function and the definition of BRISQUE or NIQE with its model."""
     if path is None:
         sources = BRISQUE_SOURCES if name == "brisque" else NIQE_SOURCES
         raise RestillError(f"{name} needs its trained model, which does not come with Restill; give {sources}")
@@ -153,8 +153,8 @@ def _trained(name: str, path: str | os.PathLike[str] | None) -> tuple[Measure, s
     return functools.partial(niqe, model=pristine), str(pristine)
 
 
-def _places(path: Path) -> list[Path]:
-    """The path itself; of a folder that holds folders only, those below it that hold pictures."""
+def _find_clips(path: Path) -> list[Path]:
+    """The path itself; for a folder without pictures, the folders below it that contain pictures."""
     if not path.is_dir():
         return [path]
     found = [file.relative_to(path) for file in path.rglob("*") if is_picture(file)]

@@ -1,4 +1,4 @@
-"""The papers' results tables as commands: what they print, what ours comes to, side by side."""
+"""Reproduce the papers' results tables: the paper's numbers next to ours."""
 
 from __future__ import annotations
 

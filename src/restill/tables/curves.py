@@ -1,4 +1,4 @@
-"""How a table's students came on: validation PSNR over steps, a line for each row. SVG, by hand."""
+"""Draw the validation PSNR of a table's students over training steps as SVG, a line for each row."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ VALUE = "validation_psnr_rgb_crops"
 LEFT, TOP, WIDTH, HEIGHT, LINE = 60, 40, 460, 300, 18  # pixels
 COLORS = ("#111111", "#c2410c", "#1d4ed8", "#15803d", "#a21caf", "#0e7490", "#b45309", "#6b7280", "#be123c", "#4d7c0f")
 
-Curve = list[tuple[int, float, float, float]]  # step, mean, least and most of the seeds
+Curve = list[tuple[int, float, float, float]]  # step; mean, minimum and maximum over seeds
 
 
 def read_curve(runs: list[Path]) -> Curve:
-    """The validation PSNR (RGB, dB) of the runs of one row at the steps that all of them have."""
-    seen = [_validations(run / "log.jsonl") for run in runs]
-    steps = sorted(set.intersection(*map(set, seen))) if seen else []
-    rows = [(step, [values[step] for values in seen]) for step in steps]
+    """Read the validation PSNR (RGB, dB) of a row's runs, at the steps that all of them have."""
+    logs = [_validations(run / "log.jsonl") for run in runs]
+    steps = sorted(set.intersection(*map(set, logs))) if logs else []
+    rows = [(step, [values[step] for values in logs]) for step in steps]
     return [(step, statistics.fmean(values), min(values), max(values)) for step, values in rows]
 
 
 def curves(result: TableResult) -> str:
-    """A picture of all rows that several seeds were trained for: the mean of the seeds, and from least to most."""
+    """Draw every row that was trained with several seeds: their mean, and the range from minimum to maximum."""
     found = [(row.row.label, read_curve(row.runs)) for row in result.rows if len(row.runs) > 1]
     lines = [(label, curve) for label, curve in found if curve]
     width, height = LEFT + WIDTH + 240, TOP + max(HEIGHT, LINE * len(lines)) + 50

@@ -1,4 +1,4 @@
-"""Our numbers: a model on a set under its protocol, kept in a file so that none is measured twice."""
+"""Measure models on test sets. Results are cached in files, so nothing is measured twice."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ NIQE = "niqe"
 
 @dataclass(frozen=True)
 class Measured:
-    """Numbers of one model on one set.
+    """The numbers of one model on one test set.
 
     Attributes:
         clips: By clip, by metric.
-        missing: Clips of the set that the user's copy does not have.
-        part: Only a part of the set was looked at.
-        weighed: The protocol's mean is over pictures, not over clips.
-        trained_on: The model was trained on some of these very pictures.
+        missing: Clips of the set that the user's copy lacks.
+        part: Whether only a part of the set was scored.
+        weighed: Whether the protocol's mean is over pictures instead of clips.
+        trained_on: Whether the model was trained on any of these pictures.
     """
 
     clips: dict[str, dict[str, float]]
@@ -57,7 +57,7 @@ class Measured:
     trained_on: bool = False
 
     def value(self, metric: str, clip: str | None) -> float | None:
-        """The number of a clip, or the mean over all of the set; None where a clip of it is not there."""
+        """The number of a clip, or the mean over the set; None if a clip is missing."""
         if clip is not None:
             return self.clips.get(clip, {}).get(metric)
         rows = [row for row in self.clips.values() if metric in row]
@@ -69,18 +69,18 @@ class Measured:
 
 @dataclass(frozen=True)
 class Scorer:
-    """How models are measured.
+    """Scores models on test sets.
 
     Attributes:
-        data: Folders of data sets by name; without one, ``data/NAME``.
-        cache: Folder of the numbers that were measured before.
-        limit: Only the first so many frames of each clip.
-        first: Only the first so many clips of each set.
-        niqe_model: NIQE's model file.
-        quiet: No progress.
-        temporal: Temporal consistency, too.
+        data: Folders of data sets by name; the default is ``data/NAME``.
+        cache: The folder of earlier measurements.
+        limit: Score only this many frames of each clip.
+        first: Score only this many clips of each set.
+        niqe_model: The file of NIQE's model.
+        quiet: Show no progress.
+        temporal: Also measure temporal consistency.
         allow: Score a model even on pictures that it was trained on.
-        synthetic_sets: Made-up data for sets that are not here; None: nothing is measured on those.
+        synthetic_sets: Synthetic data for missing sets; None to measure nothing on those.
     """
 
     data: dict[str, Path]
@@ -94,10 +94,10 @@ class Scorer:
     synthetic_sets: SyntheticSets | None = None
 
     def root(self, test: TestSet) -> Path:
-        """The folder of a set.
+        """The folder of a test set.
 
         Raises:
-            AbsentError: It is not there.
+            AbsentError: If it is missing.
         """
         root = self.data.get(test.dataset, Path("data") / test.dataset)
         if self.synthetic_sets is not None:
@@ -111,7 +111,7 @@ class Scorer:
         """NIQE's model.
 
         Raises:
-            RestillError: It was not given, or the file is no such model.
+            RestillError: If it was not given, or the file is not such a model.
         """
         if self.niqe_model is None and self.synthetic_sets is not None:
             return load_niqe_model(self.synthetic_sets.niqe_model)
@@ -120,36 +120,36 @@ class Scorer:
         return load_niqe_model(self.niqe_model)
 
     def missing(self, test: TestSet, protocol: str) -> list[str]:
-        """A sentence for each thing without which nothing can be measured."""
+        """A sentence for each missing thing that a measurement needs."""
         found = []
-        for look in (partial(self.root, test), partial(self.words, protocol)):
+        for check in (partial(self.root, test), partial(self.words, protocol)):
             try:
-                look()
+                check()
             except RestillError as error:
                 found.append(str(error))
         return found
 
     def words(self, protocol: str) -> str:
-        """What numbers of a protocol are to be printed with.
+        """The description to print with the numbers of a protocol.
 
         Raises:
-            RestillError: It needs NIQE's model, which is not there.
+            RestillError: If it needs NIQE's model, which is missing.
         """
         if protocol == NIQE:
             return str(self.pristine)
         return "; ".join([str(PROTOCOLS.get(protocol, protocol)), *([TEMPORAL] if self.temporal else [])])
 
     def measure(self, model: str, mark: str, test: TestSet, protocol: str) -> Measured:
-        """Measure a model, or read what was measured.
+        """Measure a model, or read the cached measurement.
 
         Args:
             model: As :func:`restill.evaluation.evaluate` takes it.
-            mark: Tells the model from others.
-            test: On what.
-            protocol: How.
+            mark: A text that identifies the model.
+            test: The test set.
+            protocol: The protocol's name.
 
         Raises:
-            RestillError: Data are missing or wrong; or the model was trained on them, which is not allowed.
+            RestillError: If data are missing or wrong, or the model was trained on them and that is not allowed.
         """
         root = self.root(test)
         names = list(dataset_class(test.dataset)(root, test.split).names)
@@ -160,7 +160,7 @@ class Scorer:
             raise AbsentError(f"{root}: has none of the clips {', '.join(wanted)} of {test.dataset}")
         limit = min((n for n in (self.limit, test.limit) if n is not None), default=None)
         few = self.first is not None and len(wanted) > self.first <= len(chosen)
-        if few:  # no more than these are scored: the others need not be here
+        if few:  # only these are scored: the others may be missing
             missing = ()
         part = limit is not None or few
         chosen = chosen[: self.first]
@@ -176,8 +176,8 @@ class Scorer:
             clips, known = found["clips"], found.get("trained_on", False)
             if known and not self.allow:
                 raise RestillError(
-                    f"{model} was trained on pictures of {root}, so that a score on them means nothing; pass "
-                    "--allow-test-images to see it"
+                    f"{model} was trained on pictures of {root}, so its score would be meaningless; pass "
+                    "--allow-test-images to score it anyway"
                 )
         else:
             clips, known = self._measure(model, test, protocol, root, chosen, limit)
@@ -211,7 +211,7 @@ class Scorer:
     def _niqe(
         self, name: str, model: Model | None, data: PairedSet, limit: int | None
     ) -> tuple[dict[str, dict[str, float]], bool]:
-        """NIQE of what a model makes of clips, rounded to 8 bits; a clip without contrast has none."""
+        """Mean NIQE of a model's outputs, rounded to 8 bits; a clip without contrast has none."""
         overlap_check = (
             OverlapCheck(NONE if model is None else model, self.allow) if data.split != data.trains else None
         )
@@ -234,7 +234,7 @@ class Scorer:
 
 
 def _degraded(clip: PairedClip, length: int, overlap_check: OverlapCheck | None) -> Iterator[np.ndarray]:
-    """The first frames of a clip, (H, W, 3) RGB uint8; the clean side need not be there."""
+    """The first frames of a clip, (H, W, 3) RGB uint8; the clean side may be missing."""
     for index in range(length):
         rainy, clean = clip.read(index)
         if overlap_check is not None:
@@ -243,13 +243,13 @@ def _degraded(clip: PairedClip, length: int, overlap_check: OverlapCheck | None)
 
 
 def _mark(pristine: NiqeModel) -> str:
-    """Tells a NIQE model from others, whatever its file is called."""
+    """A hash that identifies a NIQE model by its content."""
     return hashlib.sha256(pristine.mean.tobytes() + pristine.covariance.tobytes()).hexdigest()[:8]
 
 
 def counted(row: Row, rule: Counting) -> dict[str, float]:
-    """Frames, parameters and, in G, multiply-accumulates of a row's network in a paper's convention."""
-    assert row.network is not None  # noqa: S101 - the caller has looked
+    """The frames, parameters and GMACs of a row's network, counted by a paper's convention."""
+    assert row.network is not None  # noqa: S101 - checked by the caller
     with torch.device("meta"):
         network = create(row.network, **row.options)
     cost = count(network, row.size or rule.size)
@@ -258,10 +258,10 @@ def counted(row: Row, rule: Counting) -> dict[str, float]:
 
 
 def version_mark(model: str) -> str:
-    """Tells a model that is no file of ours from others."""
+    """An identifier for a model that is not a file: its name and our version."""
     return f"{model}-{__version__}"
 
 
 def _infinite(row: Mapping[str, float | None]) -> dict[str, float]:
-    """What a JSON file holds as null is the PSNR of equal pictures."""
+    """Read null from a JSON file as infinity, the PSNR of equal pictures."""
     return {key: float("inf") if value is None else value for key, value in row.items()}

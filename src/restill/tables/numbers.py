@@ -17,7 +17,11 @@ NAMES = {
     "seconds": "seconds",
     **TEMPORAL_COLUMNS,
 }
-UNITS = {"parameters": 1e6, "warping_error": 1e-3, "warping_error_clean": 1e-3}  # what 1 is in a table, if not 1
+UNITS = {
+    "parameters": 1e6,
+    "warping_error": 1e-3,
+    "warping_error_clean": 1e-3,
+}  # the unit of a printed number, if not 1
 
 
 def digits_of(table: Table, metric: str) -> int:

@@ -1,4 +1,4 @@
-"""From a row of a table to the trainings that it needs: which recipes, at which scale, in which folders."""
+"""Find the trainings that a row of a table needs: their recipes, scale and folders."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from restill.training.checkpoint import checkpoints
 from restill.training.recipe import DataPart, Recipe, merge, parse_recipe, read_fields
 
 SUFFIX = ".safetensors"
-# what changes nothing about the weights that come of a run
+# fields that do not affect the weights of a run
 _ASIDE = ("name", "epochs", "output", "threads", "log_every", "save_every", "validation")
 
 
 class AbsentError(RestillError):
-    """Data or weights that the user is to bring are not there."""
+    """Data or weights that the user must provide are missing."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """Weights that are there already."""
+    """Weights that already exist."""
 
     path: Path
 
     @cached_property
     def mark(self) -> str:
-        """Tells it from others: a hash of its weights."""
+        """A hash of the weights."""
         file = self.path / STUDENT if self.path.is_dir() else self.path
         return _mark(hashlib.sha256(file.read_bytes()).hexdigest())
 
 
 @dataclass(frozen=True)
 class Job:
-    """A training.
+    """A training run.
 
     Attributes:
-        recipe: As it will be run: its folder is its own, its checkpoints are where they will be.
-        needs: What has to be there before.
-        mark: A hash of all that decides its weights, its needs' too; part of its folder's name.
+        recipe: The recipe as it will be run, with its own folder and the final paths of its checkpoints.
+        needs: Runs and weights that must exist first.
+        mark: A hash of everything that affects the weights, including its needs; part of its folder's name.
     """
 
     recipe: Recipe
@@ -61,19 +61,19 @@ class Job:
 
     @property
     def done(self) -> bool:
-        """Whether it has been run to its end."""
+        """Whether the run is complete."""
         return _whole(self.path, self.recipe.steps)
 
     def missing(self) -> list[str]:
-        """A sentence for each folder of data that it, or what it still needs, lacks."""
+        """A sentence for each missing data folder of this run and of the runs it still needs."""
         if self.done:
             return []
         found = [text for need in self.needs if isinstance(need, Job) for text in need.missing()]
         data = self.recipe.data
-        places = [("", data.dataset, data.root)]
+        folders = [("", data.dataset, data.root)]
         if data.unpaired is not None:
-            places.append(("unpaired", data.unpaired.dataset, data.unpaired.root))
-        found += [absent(dataset, root, key) for key, dataset, root in places if not root.is_dir()]
+            folders.append(("unpaired", data.unpaired.dataset, data.unpaired.root))
+        found += [absent(dataset, root, key) for key, dataset, root in folders if not root.is_dir()]
         return list(dict.fromkeys(found))
 
 
@@ -88,10 +88,10 @@ class Plan:
         table: The table.
         scale: The name of the scale.
         recipes: The folder of recipes.
-        output: Runs are made in a folder of the scale in here.
-        data: Folders of data sets, by name, instead of the recipes' own; "unpaired" is a recipe's unpaired side, a
-            folder of pictures.
-        synthetic_sets: Made-up data for sets that are not here; None: a training without its data is not run.
+        output: The folder for runs; each scale has its own folder in it.
+        data: Folders of data sets by name, instead of those in the recipes; "unpaired" is a folder of pictures for
+            the unpaired side of a recipe.
+        synthetic_sets: Synthetic data for missing sets; None to skip a training without its data.
     """
 
     table: Table
@@ -110,17 +110,17 @@ class Plan:
         return by_name(self.recipes)
 
     def of_row(self, row: Row, training: str | None, seed: int | None) -> Source:
-        """What a row's numbers come from.
+        """The run or weights that a row's numbers come from.
 
         Raises:
-            RestillError: A recipe is wrong, or a checkpoint is no recipe's and not there.
+            RestillError: If a recipe is wrong, or a checkpoint is missing and no recipe produces it.
         """
-        assert row.recipe is not None  # noqa: S101 - the caller has looked
+        assert row.recipe is not None  # noqa: S101 - checked by the caller
         needs = tuple(self._source(self.recipes / path, training, None, {}) for path in row.needs)
         return self._source(self.recipes / row.recipe, training, seed, row.scales.get(self.scale, {}), needs)
 
     def of_recipe(self, path: Path) -> Source:
-        """What a recipe by itself comes to at this scale.
+        """The run or weights of a single recipe at this scale.
 
         Raises:
             RestillError: As :meth:`of_row`.
@@ -139,26 +139,26 @@ class Plan:
         for side in ("student", "teacher"):
             part = fields.get(side)
             if isinstance(part, dict) and part.get("checkpoint"):
-                # one teacher for all seeds; what the student starts from is the seed's own
+                # all seeds share a teacher; each seed has its own initial student
                 source = self._before(Path(part["checkpoint"]), training, seed if side == "student" else None, path)
                 sources.append(source)
                 part["checkpoint"] = str(source.path)
         recipe = in_steps(parse_recipe({**fields, "name": name}, str(path)))
         mark = fingerprint(recipe, tuple(sources))
         seeded = "" if seed is None else f"-seed{seed}"
-        place = self.output / self.scale
-        same = sorted(place.glob(f"*-{mark}"))  # another table's, by another name
+        folder = self.output / self.scale
+        same = sorted(folder.glob(f"*-{mark}"))  # the same run under another table's name
         name = same[0].name if same else f"{name}{seeded}-{mark}"
-        return Job(recipe.model_copy(update={"name": name, "output": place}), tuple(sources), mark)
+        return Job(recipe.model_copy(update={"name": name, "output": folder}), tuple(sources), mark)
 
     def _before(self, checkpoint: Path, training: str | None, seed: int | None, path: Path) -> Source:
-        """Where a checkpoint that a recipe names comes from."""
+        """The source of a checkpoint that a recipe names."""
         name = checkpoint.name.removesuffix(SUFFIX)
         if name in self._library:
             return self._source(self._library[name], training, seed, {})
         if checkpoint.exists():
             return Given(checkpoint)
-        raise AbsentError(f"needs {checkpoint}, which is not there and which no recipe makes; see {path}")
+        raise AbsentError(f"needs {checkpoint}, which does not exist and which no recipe produces; see {path}")
 
     def _fields(self, path: Path, training: str | None, seed: int | None, extra: dict[str, Any]) -> dict[str, Any]:
         fields = read_fields(path)
@@ -169,17 +169,17 @@ class Plan:
             part = fields.get(side) or {}
             small = self._scale.networks.get(part.get("network", ""))
             if small and not part.get("checkpoint"):
-                part["options"] = merge(small, part.get("options", {}))  # an ablation's own options stay
+                part["options"] = merge(small, part.get("options", {}))  # the recipe's own options win
         method = self._scale.methods.get(fields.get("method") or "plain")
         if method:
             fields["options"] = merge(fields.get("options", {}), method)
         if seed is not None:
             fields["seed"] = seed
-        self._place(fields.get("data", {}))
+        self._use_data_folders(fields.get("data", {}))
         return fields
 
-    def _place(self, data: dict[str, Any]) -> None:
-        """Put the user's folders where the recipe has its own."""
+    def _use_data_folders(self, data: dict[str, Any]) -> None:
+        """Replace the recipe's data folders by the user's."""
         unpaired, before = data.get("unpaired"), data.get("root")
         name = data.get("dataset", DataPart.model_fields["dataset"].default)
         if name in self.data:
@@ -187,7 +187,7 @@ class Plan:
         if self.synthetic_sets is not None and "root" in data:
             data["root"] = str(self.synthetic_sets.to_train_on(name, Path(data["root"])))
             if is_synthetic(Path(data["root"])):
-                data.pop("clips", None)  # names of the set that is not here
+                data.pop("clips", None)  # the synthetic set has other names
         if unpaired:
             kind = unpaired.get("dataset", "clean-clips")
             if "unpaired" in self.data:
@@ -202,7 +202,7 @@ class Plan:
                 unpaired["root"] = str(root)
 
     def _given(self, place: Path, fields: dict[str, Any], path: Path) -> Given | None:
-        """Weights of the recipe as it is written: a file that the user has put there, or a run of `restill train`."""
+        """Existing weights of the recipe as it is written: a file from the user, or a run of `restill train`."""
         if self.scale != self.table.written:
             return None
         file = place.with_name(place.name + SUFFIX)
@@ -218,24 +218,26 @@ class Plan:
 
 
 def by_name(recipes: Path) -> dict[str, Path]:
-    """Every recipe that can be run, by its name.
+    """Find every runnable recipe by its name.
 
     Raises:
-        RestillError: Two have the same.
+        RestillError: If two recipes have the same name.
     """
     found: dict[str, Path] = {}
     for path in sorted(recipes.rglob("*.yaml")):
         if FOLDER not in path.relative_to(recipes).parts:
             name = read_fields(path).get("name")
             if name in found:
-                raise RestillError(f"{path}: is called '{name}' as {found[name]} is; checkpoints go by that name")
+                raise RestillError(
+                    f"{path}: has the name '{name}', which {found[name]} has too; recipe names must be unique"
+                )
             if name is not None:
                 found[str(name)] = path
     return found
 
 
 def fingerprint(recipe: Recipe, needs: tuple[Source, ...]) -> str:
-    """A hash of what decides a run's weights: eight hexadecimal digits."""
+    """Hash everything that affects a run's weights: eight hexadecimal digits."""
     fields = recipe.model_dump(mode="json", exclude=set(_ASIDE))
     for part in (fields["data"], fields["data"]["unpaired"] or {}):
         if part and is_synthetic(Path(part["root"])):
@@ -249,14 +251,14 @@ def fingerprint(recipe: Recipe, needs: tuple[Source, ...]) -> str:
 
 
 def absent(dataset: str, root: Path, key: str = "") -> str:
-    """Which data are missing, where they go, and in what layout."""
+    """Say which data are missing, where to put them, and in which layout."""
     layout = getattr(dataset_class(dataset), "layout", "")
     laid_out = f", laid out as {' or '.join(layout.splitlines())}" if layout else ""
-    return f"needs {dataset} in {root}, or elsewhere by --data {key or dataset}=DIR{laid_out}"
+    return f"needs {dataset} in {root}, or in another folder given by --data {key or dataset}=DIR{laid_out}"
 
 
 def _whole(folder: Path, steps: int) -> bool:
-    """Whether a run has come to its end."""
+    """Whether a run is complete."""
     found = checkpoints(folder) if folder.is_dir() else []
     return bool(found) and (folder / STUDENT).is_file() and found[-1].name == f"checkpoint-{steps:06d}"
 

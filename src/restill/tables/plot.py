@@ -1,4 +1,4 @@
-"""A table as a picture: each row a line, the paper's number a ring, ours a dot, single seeds small. SVG, by hand."""
+"""Draw a table as SVG: a line for each row, a ring for the paper's number, a dot for ours, small dots for seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAPER, OURS = "#8a8f98", "#c2410c"
 
 
 def plot(result: TableResult) -> str:
-    """The first metric of a table as SVG: a panel for the column "average" if there is one, else one for each."""
+    """Draw a table's first metric as SVG: one panel for the column "average" if there is one, else one per column."""
     metric = result.table.metrics[0]
     names = [column.name for column in result.table.columns] or [""]
     columns = [names.index("average")] if "average" in names else list(range(len(names)))

@@ -1,4 +1,4 @@
-"""What came of a table: the paper's numbers and ours in one grid, as text, as Markdown and as JSON."""
+"""The result of a table: the paper's numbers and ours, as text, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from rich.text import Text
 from restill.tables.numbers import NAMES, UNITS, digits_of, number_text, paper_text
 from restill.tables.table import Row, Table
 
-ABSENT = "not implemented"  # the message of a row that only a paper has
+ABSENT = "not implemented"  # the message of a row that only the paper has
 
 
 @dataclass
 class RowResult:
-    """A row and what came of it.
+    """A row and its results.
 
     Attributes:
-        row: The paper's side.
-        ours: By metric, for each column, the numbers of all seeds; empty where there is none.
-        messages: Why something is not there.
-        runs: Folders of the runs that were trained for it, one for each seed and training.
-        notes: Footnotes that ours have, besides the row's own.
+        row: The row of the table, with the paper's numbers.
+        ours: By metric, for each column, the numbers of all seeds; empty if there are none.
+        messages: Why numbers are missing.
+        runs: Folders of the row's runs, one for each seed and training.
+        notes: Footnotes on our numbers, besides the row's own note.
     """
 
     row: Row
@@ -40,23 +40,23 @@ class RowResult:
 
     @property
     def footnotes(self) -> list[str]:
-        """The row's own, and those of ours."""
+        """The row's own note and the notes on our numbers."""
         return [*([self.row.note] if self.row.note else []), *self.notes]
 
 
 @dataclass
 class TableResult:
-    """A table, the paper's and ours.
+    """A table with the paper's numbers and ours.
 
     Attributes:
         name: The table's name.
-        table: What it says.
-        scale: At which scale ours were made.
-        seeds: With which seeds; empty: the recipes' own.
-        rows: What came of each row.
-        protocols: Each protocol that ours were measured by, in words.
-        part: Only a part of the test sets was looked at.
-        stopped: It was interrupted.
+        table: The table's definition.
+        scale: The scale of our numbers.
+        seeds: The seeds of our numbers; empty for the recipes' own.
+        rows: The results of each row.
+        protocols: Each protocol that was used, in words.
+        part: Whether only a part of the test sets was scored.
+        stopped: Whether the run was interrupted.
         made_up: The data sets that synthetic data replaced.
     """
 
@@ -72,11 +72,11 @@ class TableResult:
 
     @property
     def has_paper(self) -> bool:
-        """Whether there is any paper's number."""
+        """Whether the table has any number of a paper."""
         return any(row.paper for row in self.table.rows)
 
     def head(self) -> list[str]:
-        """What stands over the numbers."""
+        """The lines above the numbers."""
         scale = {
             "smoke": "scale smoke: a few steps of small networks, which only prove that all is wired",
             "small": "scale small: a small budget, not the paper's",
@@ -105,30 +105,30 @@ class TableResult:
         return lines
 
     def grids(self) -> list[tuple[str, list[str], list[list[str]]]]:
-        """(heading, column titles, lines of cells): one grid for each metric, or one in all for single columns."""
+        """(heading, column titles, lines of cells): a grid for each metric, or a single grid for single columns."""
         columns = [column.name for column in self.table.columns] or [""]
-        places = {m: [i for i in range(self.table.width) if self._used(m, i)] for m in self.table.metrics}
-        if all(len(used) == 1 for used in places.values()):
-            one = [(m, used[0]) for m, used in places.items()]
+        used_columns = {m: [i for i in range(self.table.width) if self._used(m, i)] for m in self.table.metrics}
+        if all(len(used) == 1 for used in used_columns.values()):
+            one = [(m, used[0]) for m, used in used_columns.items()]
             titles = [" ".join([NAMES.get(m, m), *([columns[i]] if self.table.width > 1 else [])]) for m, i in one]
             return [(columns[0] if self.table.width == 1 else "", *self._grid(titles, one))]
         return [
             (NAMES.get(m, m), *self._grid([columns[i] for i in used], [(m, i) for i in used]))
-            for m, used in places.items()
+            for m, used in used_columns.items()
         ]
 
-    def _grid(self, columns: list[str], places: list[tuple[str, int]]) -> tuple[list[str], list[list[str]]]:
-        """Titles and lines; columns of differences stand last."""
-        titles, lines = self._titles(columns), self._lines(places)
-        for metric, i in places if self.table.against else ():
-            name = columns[places.index((metric, i))]
+    def _grid(self, columns: list[str], cells: list[tuple[str, int]]) -> tuple[list[str], list[list[str]]]:
+        """Titles and lines; columns of differences come last."""
+        titles, lines = self._titles(columns), self._lines(cells)
+        for metric, i in cells if self.table.against else ():
+            name = columns[cells.index((metric, i))]
             titles.append(f"{name} against '{self.table.against}'")
             for line, cell in zip(lines, self._differences(metric, i), strict=True):
                 line.append(cell)
         return titles, lines
 
     def against(self, result: RowResult, metric: str, column: int) -> list[float]:
-        """A row's numbers minus those of the row that others are compared with, seed by seed."""
+        """A row's numbers minus those of the reference row, seed by seed."""
         base = [row for row in self.rows if row.row.label == self.table.against and row is not result]
         if not base or column >= len(result.ours.get(metric, [])) or column >= len(base[0].ours.get(metric, [])):
             return []
@@ -146,21 +146,21 @@ class TableResult:
         return cells
 
     def _used(self, metric: str, column: int) -> bool:
-        """Whether a metric has any number in a column, as far as the paper tells."""
+        """Whether a column has numbers of a metric: if the table has a paper, the paper decides."""
         return not self.has_paper or any(self.table.of(row, metric, column) is not None for row in self.table.rows)
 
     def _titles(self, columns: list[str]) -> list[str]:
         return ["", *([""] if self.has_paper else []), *columns]
 
-    def _lines(self, places: list[tuple[str, int]]) -> list[list[str]]:
+    def _lines(self, cells: list[tuple[str, int]]) -> list[list[str]]:
         lines = []
         for result in self.rows:
             label = result.row.label + self._marks(result)
-            ours = [self._ours(result, metric, i) for metric, i in places]
+            ours = [self._ours(result, metric, i) for metric, i in cells]
             if not self.has_paper:
                 lines.append([label, *ours])
                 continue
-            paper = [paper_text(self.table, result.row, metric, i) for metric, i in places]
+            paper = [paper_text(self.table, result.row, metric, i) for metric, i in cells]
             lines += [[label, "paper", *paper], ["", "ours", *ours]]
         return lines
 
@@ -169,18 +169,18 @@ class TableResult:
         return "".join(f" [{i}]" for i in numbers)
 
     def notes(self) -> list[str]:
-        """Footnotes in their order: those of rows, which marks refer to, then those of the table."""
+        """The footnotes in order: those of rows, then those of the table."""
         of_rows = [note for result in self.rows for note in result.footnotes]
         return list(dict.fromkeys([*of_rows, *self.table.notes]))
 
     def messages(self) -> list[str]:
-        """Why numbers of ours are missing, the same reason once for all rows that it holds for."""
+        """Why our numbers are missing: each reason once, with all its rows."""
         rows: dict[str, list[str]] = {}
         for result in self.rows:
             for text in result.messages:
                 rows.setdefault(text, []).append(result.row.label)
         lines = [f"{', '.join(labels)}: {text}" for text, labels in rows.items()]
-        return [*lines, "Stopped: the same command goes on."] if self.stopped else lines
+        return [*lines, "Stopped. Run the same command again to continue."] if self.stopped else lines
 
     def _ours(self, result: RowResult, metric: str, column: int) -> str:
         values = result.ours.get(metric, [[]] * self.table.width)[column]
@@ -190,13 +190,13 @@ class TableResult:
         return f"{text} ± {number_text(self.table, metric, statistics.stdev(values))}" if len(values) > 1 else text
 
     def text(self) -> Group:
-        """For a terminal."""
+        """The table for a terminal."""
         parts: list[Any] = [Text(line) for line in self.head()]
         for heading, titles, lines in self.grids():
             grid = RichTable(box=SIMPLE, title=heading or None, title_justify="left", pad_edge=False)
             for i, title in enumerate(titles):
                 left = i == 0 or (i == 1 and self.has_paper)
-                # a narrow terminal breaks titles and labels between words, and no number
+                # a narrow terminal may wrap titles and labels between words, but never a number
                 widest = max(len(word) for line in lines for word in _in_terminal(line[i]).split() or [""])
                 grid.add_column(Text(title), justify="left" if left else "right", min_width=widest)
             for line in lines:
@@ -207,7 +207,7 @@ class TableResult:
         return Group(*parts)
 
     def markdown(self) -> str:
-        """For a page."""
+        """The table as Markdown."""
         title, *head = self.head()
         blocks = [f"## {title}", *head]
         for heading, titles, lines in self.grids():
@@ -220,7 +220,7 @@ class TableResult:
         return "\n\n".join(blocks) + "\n"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Plain data for JSON."""
         return {
             "table": self.name,
             "title": self.table.title,
@@ -250,7 +250,7 @@ class TableResult:
 
 
 def _in_terminal(cell: str) -> str:
-    """Mean and deviation as one word."""
+    """Join mean and deviation into one word."""
     return cell.replace(" ± ", "±")
 
 

@@ -1,4 +1,4 @@
-"""Run a table: train what is missing, measure what is not measured, and put ours beside the paper's."""
+"""Run a table: train and measure what is missing, and report our numbers next to the paper's."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ def reproduce(
     recipes: str | Path | None = None,
     quiet: bool = False,
 ) -> TableResult:
-    """Reproduce a results table, as far as the data are there.
+    """Reproduce a results table as far as the data are available.
 
-    What is done is not done again: a run belongs to its recipe by a hash in the name of its folder, a measurement to
-    its model and its test set. An interrupted run goes on where it stopped.
+    Finished work is reused: a hash in a run's folder name identifies its recipe, and measurements are cached by model
+    and test set. An interrupted run continues where it stopped.
 
     Args:
         name: The table's name, one of :func:`restill.tables.table.table_names`.
         rows: Labels of the rows to run; None for all.
-        data: Folders of data sets by name, instead of ``data/NAME`` and of what the recipes say; "unpaired" is the
-            side without clean frames of a recipe that has one, a folder of pictures.
-        scale: "smoke", "small" or "paper"; None for the one that the table's recipes are written for. "smoke" makes
-            up the data that are not here.
-        seeds: Train each row with each of these; None for what the table says.
+        data: Folders of data sets by name, instead of ``data/NAME`` and of those in the recipes; "unpaired" is a
+            folder of pictures for recipes that also learn from frames without a clean side.
+        scale: "smoke", "small" or "paper"; None for the scale of the table's recipes. "smoke" replaces missing
+            data by synthetic data.
+        seeds: Train each row with each of these; None for the table's seeds.
         output: Folder for runs and measurements.
-        evaluate_only: Train nothing.
-        niqe_model: The file of NIQE's model, for tables of NIQE.
-        allow_test_images: Train and score even on the same pictures; a footnote says where that is so.
-        recipes: The folder of recipes, if not the one that is found.
-        quiet: No progress.
+        evaluate_only: Do not train.
+        niqe_model: The file of NIQE's model, for tables with NIQE.
+        allow_test_images: Allow training and scoring on the same pictures; a footnote marks these numbers.
+        recipes: The folder of recipes; None to find it.
+        quiet: Show no progress.
 
     Raises:
-        RestillError: The table, a row or a scale is not known, or the table is wrong. What goes wrong with one row,
-            missing data above all, is told in its messages and does not stop the others.
+        RestillError: If the table, a row or a scale is not known, or the table is wrong. A problem with one row, such
+            as missing data, becomes a message of that row; the other rows still run.
     """
     recipes = Path(recipes) if recipes is not None else recipes_folder()
     table = find_table(name, recipes)
@@ -61,13 +61,13 @@ def reproduce(
         raise RestillError(f"table '{name}' has no row '{unknown[0]}'; its rows are: {labels}")
     scale = scale or table.written
     small = table.scale(scale)
-    places = {key: Path(place) for key, place in (data or {}).items()}
+    folders = {key: Path(folder) for key, folder in (data or {}).items()}
     synthetic_sets = SyntheticSets(Path(output) / "synthetic") if scale == "smoke" else None
-    plan = Plan(table, scale, recipes, Path(output), places, synthetic_sets)
+    plan = Plan(table, scale, recipes, Path(output), folders, synthetic_sets)
     niqe = None if niqe_model is None else Path(niqe_model)
     temporal = not TEMPORAL_COLUMNS.keys().isdisjoint(table.metrics)
     scorer = Scorer(
-        places,
+        folders,
         Path(output) / "measured",
         small.limit,
         small.clips,
@@ -108,7 +108,7 @@ class _Runner:
         self.seeds, self.evaluate_only, self.allow, self.quiet = seeds, evaluate_only, allow, quiet
 
     def row(self, result: RowResult) -> None:
-        """Fill in a row; whatever is wrong with it becomes a message."""
+        """Fill in a row; a problem becomes a message."""
         row = result.row
         try:
             if row.network is not None:
@@ -155,7 +155,7 @@ class _Runner:
         return not missing
 
     def _model(self, row: Row, training: str | None, seed: int | None) -> tuple[str, str]:
-        """A model, trained if need be, as `evaluate` takes it; and its mark."""
+        """The path or name of a row's model, trained if necessary, and its mark."""
         if row.model is not None:
             path = Path(row.model)
             return row.model, Given(path).mark if path.exists() else version_mark(row.model)
@@ -167,7 +167,7 @@ class _Runner:
         if isinstance(source, Given) or source.done:
             return
         if self.evaluate_only:
-            raise RestillError("is not trained yet, and only evaluation was asked for")
+            raise RestillError("is not trained yet; run without --evaluate-only to train it")
         missing = source.missing()
         if missing:
             raise AbsentError("; ".join(missing))
@@ -177,7 +177,7 @@ class _Runner:
             raise KeyboardInterrupt
 
     def _columns(self, result: RowResult, columns: list[int], model: str, mark: str) -> None:
-        """One model's numbers into some columns."""
+        """Fill some columns with one model's numbers."""
         for i in columns:
             column = self.table.columns[i]
             test, protocol = self.table.sets[column.set], self.table.protocol_of(column.set)

@@ -1,4 +1,4 @@
-"""Between the command line and a table: what is typed, what is shown, what is written."""
+"""Parse the options of `restill reproduce`, list the tables, and write the output files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from restill.tables.table import SCALES, find_table, not_tables, recipes_folder,
 
 
 def overview() -> Group:
-    """All tables: name, what they show, scales; then what the papers print that is no table here."""
+    """List all tables, then the published tables and figures that cannot be reproduced here."""
     recipes = recipes_folder()
     result = RichTable(box=SIMPLE, pad_edge=False)
     for title in ("table", "shows", "scales"):
@@ -37,30 +37,30 @@ def overview() -> Group:
 
 
 def parse_data(given: Sequence[str]) -> dict[str, Path]:
-    """``NAME=DIR`` of the command line.
+    """Parse ``NAME=DIR`` options.
 
     Raises:
-        RestillError: One has another form, or there is no such folder.
+        RestillError: If one has another form, or its folder does not exist.
 
     >>> parse_data(["nturain=."])
     {'nturain': PosixPath('.')}
     """
-    places = {}
+    folders = {}
     for text in given:
-        name, equals, place = text.partition("=")
-        if not equals or not name or not place:
+        name, equals, folder = text.partition("=")
+        if not equals or not name or not folder:
             raise RestillError(f"--data {text}: should be NAME=DIR, such as nturain=data/nturain")
-        if not Path(place).is_dir():
-            raise RestillError(f"--data {text}: there is no folder {place}")
-        places[name] = Path(place)
-    return places
+        if not Path(folder).is_dir():
+            raise RestillError(f"--data {text}: there is no folder {folder}")
+        folders[name] = Path(folder)
+    return folders
 
 
 def parse_seeds(text: str | None) -> list[int] | None:
-    """``1,2,3`` of the command line.
+    """Parse seeds such as ``1,2,3``.
 
     Raises:
-        RestillError: They are no whole numbers.
+        RestillError: If they are not whole numbers.
 
     >>> parse_seeds("1,2")
     [1, 2]
@@ -70,11 +70,11 @@ def parse_seeds(text: str | None) -> list[int] | None:
     try:
         return [int(seed) for seed in text.split(",")]
     except ValueError as error:
-        raise RestillError(f"--seeds {text}: should be whole numbers with commas between, such as 1,2,3") from error
+        raise RestillError(f"--seeds {text}: should be whole numbers separated by commas, such as 1,2,3") from error
 
 
 def parse_labels(text: str | None) -> list[str] | None:
-    """Labels with commas between; None for all rows.
+    """Parse labels separated by commas; None for all rows.
 
     >>> parse_labels("Teacher, Student#1 before")
     ['Teacher', 'Student#1 before']
@@ -89,10 +89,10 @@ def write(
     picture: Path | None,
     curves: Path | None = None,
 ) -> None:
-    """Write the files that were asked for.
+    """Write the requested files.
 
     Raises:
-        RestillError: One cannot be written.
+        RestillError: If a file cannot be written.
     """
     if json_file is not None:
         write_json(json_file, result.as_dict())

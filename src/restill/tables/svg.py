@@ -1,4 +1,4 @@
-"""A picture of lines of SVG, written by hand."""
+"""Write SVG pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def svg(width: int, height: int, parts: Iterable[str]) -> str:
-    """A white page of width x height pixels with the parts on it, later ones over earlier ones."""
+    """A white picture of width x height pixels; later parts cover earlier ones."""
     page = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
@@ -17,7 +17,7 @@ def svg(width: int, height: int, parts: Iterable[str]) -> str:
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round values between low and high, at most so many: 1, 2 or 5 times a power of ten apart.
+    """At most ``most`` round values between low and high, spaced by 1, 2 or 5 times a power of ten.
 
     >>> ticks(25.1, 28.7), ticks(100, 2000), ticks(0.9253, 0.9361)
     ([26.0, 27.0, 28.0], [500.0, 1000.0, 1500.0, 2000.0], [0.93, 0.935])

@@ -1,6 +1,6 @@
-"""Made-up data for the scale "smoke": where a data set is not here, small pictures of nothing in its layout.
+"""Synthetic data for the scale "smoke": small random pictures in the layout of a data set that is missing.
 
-They show that training and scoring are wired, with no download. Numbers on them mean nothing.
+They test training and scoring without a download. Numbers measured on them are meaningless.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from restill.degradations.rain import rain_frames
 from restill.degradations.rain_settings import named_rain
 from restill.errors import RestillError
 
-MARK = "synthetic.txt"  # lies in every such folder
+MARK = "synthetic.txt"  # a file in every folder of synthetic data
 SIZE = (112, 128)  # height and width, pixels: enough for a block of NIQE and for crops of 64
 CLIP, TEST_CLIP = 13, 8  # frames: CSTD's seven, five centers and one more; as many as are scored at this scale
 
 
 class SplitLayout(NamedTuple):
-    """Where the made-up clips of one split go.
+    """Where the synthetic clips of one split go.
 
     Attributes:
-        degraded: Path of a frame, with {clip}, a name, and {frame}, a number from 1; "" for no degraded side.
-        clean: The same of the clean side; "" for none.
+        degraded: Path of a frame with {clip}, a name, and {frame}, a number from 1; "" for no degraded side.
+        clean: The same for the clean side; "" for none.
         clips: Names of the clips.
-        frames: In each.
+        frames: The number of frames in each clip.
     """
 
     degraded: str
@@ -63,15 +63,14 @@ PICTURES = tuple(
 LISTS = {
     "vimeo90k": ("sep_trainlist.txt", "sep_testlist.txt", "fast_testset.txt", "medium_testset.txt", "slow_testset.txt")
 }
-KINDS = {"gopro": "blur", "hide": "blur", "sidd": "noise"}  # the others have rain
+KINDS = {"gopro": "blur", "hide": "blur", "sidd": "noise"}  # the others use rain
 
 
 class SyntheticSets:
-    """Made-up data sets, each made when it is first needed.
+    """Synthetic data sets, each written when it is first needed.
 
     Args:
-        folder: They are made in here.
-
+        folder: The folder to write them to.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,20 +80,20 @@ class SyntheticSets:
 
     @property
     def used(self) -> list[str]:
-        """What they stood in for: names of data sets, and for which of the two uses if only for one."""
+        """The data sets that were replaced, with the use if it was only one: to train on or to test on."""
         return [f"{name} (to {next(iter(uses))} on)" if len(uses) == 1 else name for name, uses in self._used.items()]
 
     def to_test_on(self, dataset: str, root: Path, split: str) -> Path:
-        """The folder, where it holds clips of the split; else that of made-up ones."""
+        """The given folder if it holds clips of the split; else a folder of synthetic ones."""
         return self._either((dataset, root, split), lambda: open_paired(dataset, root, split))
 
     def to_train_on(self, dataset: str, root: Path, *, unpaired: bool = False) -> Path:
-        """The folder, where it holds clips to train on; else that of made-up ones."""
+        """The given folder if it holds clips to train on; else a folder of synthetic ones."""
         return self._either((dataset, root, unpaired), lambda: open_source(dataset, root, unpaired=unpaired))
 
     @cached_property
     def niqe_model(self) -> Path:
-        """A file in the form of NIQE's model that no photograph was looked at for."""
+        """A file in the format of NIQE's model, not fitted to any photograph."""
         path = self.folder / "synthetic.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, mu_prisparam=np.full(36, 0.5), cov_prisparam=np.eye(36))
@@ -116,7 +115,7 @@ class SyntheticSets:
 
 
 def write_synthetic_set(dataset: str, folder: Path) -> Path:
-    """Write a data set of nothing, in its own layout; one that is there already stays.
+    """Write a synthetic data set in the layout of a real one, unless the folder has one already.
 
     Returns:
         The folder.
@@ -125,30 +124,32 @@ def write_synthetic_set(dataset: str, folder: Path) -> Path:
         return folder
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    seed = sum(map(ord, dataset))  # no two sets share a picture, or one would train on another's test
+    seed = sum(map(ord, dataset))  # sets must not share pictures: the leak check would find them
     scene, number = synthetic_clip(seed, CLIP, SIZE), 0
-    for place in LAYOUTS.get(dataset, PICTURES):
-        for name in place.clips:
-            number += 1  # nor do two clips
-            clean = [np.roll(frame, (5 * number, 9 * number), (0, 1)) for frame in scene[: place.frames]]
-            if place.clean:
-                _write(partial, place.clean, name, clean)
-            if place.degraded:
-                _write(partial, place.degraded, name, list(_worse(dataset, clean, seed + number)))
+    for layout in LAYOUTS.get(dataset, PICTURES):
+        for name in layout.clips:
+            number += 1  # clips must not share pictures either
+            clean = [np.roll(frame, (5 * number, 9 * number), (0, 1)) for frame in scene[: layout.frames]]
+            if layout.clean:
+                _write(partial, layout.clean, name, clean)
+            if layout.degraded:
+                _write(partial, layout.degraded, name, list(_degrade(dataset, clean, seed + number)))
     for name in LISTS.get(dataset, ()):
         (partial / name).write_text("00001/0001\n00001/0002\n", encoding="utf-8")
-    (partial / MARK).write_text("Made up by `restill reproduce --scale smoke`. You may delete this folder.\n")
+    (partial / MARK).write_text(
+        "Synthetic data written by `restill reproduce --scale smoke`. You may delete this folder.\n"
+    )
     shutil.rmtree(folder, ignore_errors=True)
     partial.replace(folder)
     return folder
 
 
 def is_synthetic(root: Path) -> bool:
-    """Whether a folder of data is one of these."""
+    """Whether a folder holds synthetic data."""
     return (root / MARK).is_file()
 
 
-def _worse(dataset: str, clean: list[np.ndarray], seed: int) -> Iterator[np.ndarray]:
+def _degrade(dataset: str, clean: list[np.ndarray], seed: int) -> Iterator[np.ndarray]:
     kind = KINDS.get(dataset)
     if kind is None:
         return rain_frames(iter(clean), named_rain("moderate", {}, seed, None), seed, 25.0)

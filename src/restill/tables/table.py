@@ -1,4 +1,4 @@
-"""A results table as data: what the paper prints, and how our number for each row comes about. YAML, by safe_load."""
+"""A results table as data: the paper's numbers, and how to produce ours for each row. Tables are YAML files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from restill.errors import RestillError
 from restill.training.recipe import describe, merge, read_fields
 
-FOLDER = "tables"  # in the folder of recipes
+FOLDER = "tables"  # below the folder of recipes
 SCALES = ("smoke", "small", "paper")
 Numbers = list[float | None]
 
@@ -20,43 +20,45 @@ class _Part(BaseModel):
 
 
 class TestSet(_Part):
-    """What models are measured on, and how."""
+    """A test set and its protocol."""
 
-    dataset: str = Field(description="a data set that brings degraded frames, or from which they are made")
+    dataset: str = Field(description="a data set that has degraded frames, or from which they are made")
     split: str = "test"
     clips: list[str] | None = Field(default=None, description="names of the clips; all of the split if not given")
-    protocol: str = Field(default="", description="a protocol's name; niqe: no clean side is needed; the table's")
-    limit: int | None = Field(default=None, description="only the first so many frames of each clip are scored")
+    protocol: str = Field(
+        default="", description="a protocol's name, or niqe, which needs no clean side; default: the table's"
+    )
+    limit: int | None = Field(default=None, description="score only this many frames of each clip")
 
 
 class Column(_Part):
     """One column of numbers."""
 
     name: str
-    set: str = Field(description="which of the table's sets")
-    clip: str | None = Field(default=None, description="one clip of it; the mean over its clips if not given")
-    training: str | None = Field(default=None, description="which of the table's trainings its models come from")
+    set: str = Field(description="one of the table's sets")
+    clip: str | None = Field(default=None, description="one clip of the set; the mean over its clips if not given")
+    training: str | None = Field(default=None, description="the table's training that its models come from")
 
 
 class Counting(_Part):
-    """How a complexity table counts."""
+    """How a complexity table counts operations."""
 
-    convention: str = Field(description="what counts, as in `restill networks --convention`")
+    convention: str = Field(description="which operations count, as in `restill networks --convention`")
     size: tuple[int, int] = Field(description="height and width of an input frame")
 
 
 class Row(_Part):
-    """One row: the paper's numbers, and at most one way to ours."""
+    """One row: the paper's numbers, and at most one way to produce ours."""
 
-    label: str = Field(pattern="^[^,]+$", description="without a comma, which stands between labels for --rows")
+    label: str = Field(pattern="^[^,]+$", description="must not contain a comma, which separates labels in --rows")
     paper: dict[str, float | Numbers | None] = Field(default={}, description="by metric, one number for each column")
-    model: str | None = Field(default=None, description="none, a name of the zoo, or a checkpoint: nothing is trained")
+    model: str | None = Field(default=None, description="none, a zoo name, or a checkpoint; nothing is trained")
     recipe: str | None = Field(default=None, description="a recipe, its path within the folder of recipes")
     network: str | None = Field(default=None, description="for a complexity table: the network to count")
     options: dict[str, Any] = Field(default={}, description="that network's options")
-    size: tuple[int, int] | None = Field(default=None, description="counted at this height and width instead")
+    size: tuple[int, int] | None = Field(default=None, description="height and width, instead of the table's")
     needs: list[str] = Field(
-        default=[], description="recipes to run first, besides those whose runs the recipe's checkpoints name"
+        default=[], description="recipes to run first, besides those that the recipe's checkpoints name"
     )
     seeds: list[int] | None = Field(default=None, description="instead of the table's")
     scales: dict[str, dict[str, Any]] = Field(default={}, description="by scale: fields of the recipe that differ")
@@ -70,34 +72,37 @@ class Row(_Part):
 
 
 class Scale(_Part):
-    """What is smaller than the table says."""
+    """What a scale reduces."""
 
     recipe: dict[str, Any] = Field(default={}, description="fields of every recipe that differ")
     networks: dict[str, dict[str, Any]] = Field(default={}, description="by network: its options")
     methods: dict[str, dict[str, Any]] = Field(default={}, description="by method: its options")
-    limit: int | None = Field(default=None, description="only the first so many frames of each clip are scored")
-    clips: int | None = Field(default=None, description="only the first so many clips of each set are scored")
+    limit: int | None = Field(default=None, description="score only this many frames of each clip")
+    clips: int | None = Field(default=None, description="score only this many clips of each set")
 
 
 class Table(_Part):
     """One results table."""
 
     title: str
-    paper: str = Field(description="whose numbers these are, or where ours stand alone, what they are")
-    protocol: str = Field(default="", description="how the sets are scored that do not say so themselves")
-    written: Literal["paper", "small"] = Field(default="paper", description="the scale of its recipes as they are")
+    paper: str = Field(description="where the numbers come from; for a table of ours alone, what they are")
+    protocol: str = Field(default="", description="the protocol of sets that name none")
+    written: Literal["paper", "small"] = Field(
+        default="paper", description="the scale that its recipes are written for"
+    )
     complexity: Counting | None = None
     sets: dict[str, TestSet] = {}
     columns: list[Column] = []
     metrics: list[str]
-    trainings: dict[str, dict[str, Any]] = Field(default={}, description="fields of all recipes that differ, by name")
-    seeds: list[int] = Field(default=[], description="each row is trained with each; the recipe's own if not given")
+    trainings: dict[str, dict[str, Any]] = Field(default={}, description="by name: fields of all recipes that differ")
+    seeds: list[int] = Field(default=[], description="seeds for each row; the recipe's own if not given")
     scales: dict[str, Scale] = {}
     rows: list[Row]
-    notes: list[str] = Field(default=[], description="footnotes: what a reader of the paper's numbers must know")
-    about: str | None = Field(default=None, description="a sentence over the table")
+    notes: list[str] = Field(default=[], description="footnotes on the paper's numbers")
+    about: str | None = Field(default=None, description="a sentence above the table")
     against: str | None = Field(
-        default=None, description="label of a row: the others' numbers are shown against its too, seed by seed"
+        default=None,
+        description="label of a reference row: the differences of the other rows to it are shown too, seed by seed",
     )
 
     @model_validator(mode="after")
@@ -129,22 +134,22 @@ class Table(_Part):
             raise ValueError(f"row {row.label!r}: a complexity table counts a 'network'")
 
     def numbers(self, row: Row, metric: str) -> Numbers:
-        """The paper's numbers, one for each column; empty where it has none of this metric."""
+        """The paper's numbers, one for each column; empty if it has none of this metric."""
         given = row.paper.get(metric, [])
         return given if isinstance(given, list) else [given]
 
     @property
     def width(self) -> int:
-        """How many columns each metric has."""
+        """The number of columns of each metric."""
         return max(1, len(self.columns))
 
     def of(self, row: Row, metric: str, column: int) -> float | None:
-        """The paper's number in a place, or None."""
+        """The paper's number in a cell, or None."""
         numbers = self.numbers(row, metric)
         return numbers[column] if column < len(numbers) else None
 
     def wanted(self, row: Row, column: int) -> bool:
-        """Whether our number belongs there: a row of a paper has none where the paper has none."""
+        """Whether a cell should have our number: a row of a paper has one only where the paper does."""
         return not row.paper or any(self.of(row, metric, column) is not None for metric in self.metrics)
 
     def protocol_of(self, name: str) -> str:
@@ -152,10 +157,10 @@ class Table(_Part):
         return self.sets[name].protocol or self.protocol
 
     def scale(self, name: str) -> Scale:
-        """What is smaller at a scale: nothing at the one that the recipes are written for.
+        """What a scale reduces: nothing at the scale that the recipes are written for.
 
         Raises:
-            RestillError: The table has no such scale.
+            RestillError: If the table has no such scale.
         """
         if name == self.written:
             return Scale()
@@ -166,10 +171,10 @@ class Table(_Part):
 
 
 def load_table(path: Path) -> Table:
-    """Read a table; it may take over another as ``base:``, as a recipe may.
+    """Read a table. Like a recipe, it may extend another one with ``base:``.
 
     Raises:
-        RestillError: The file is missing, is no YAML, or a field is wrong; the sentence names the field.
+        RestillError: If the file is missing or is not YAML, or a field is wrong; the message names the field.
     """
     try:
         return Table.model_validate(read_fields(path))
@@ -178,36 +183,36 @@ def load_table(path: Path) -> Table:
 
 
 def recipes_folder() -> Path:
-    """Where the recipes and, in ``tables/``, the tables are: here, in the package, or in its checkout.
+    """Find the folder of recipes (with ``tables/`` in it): here, in the package, or in its checkout.
 
     Raises:
-        RestillError: In none of them.
+        RestillError: If there is none.
     """
     package = Path(__file__).resolve().parents[1]
-    for place in (Path("recipes"), package / "recipes", package.parents[1] / "recipes"):
-        if (place / FOLDER).is_dir():
-            return place
-    raise RestillError("there is no folder recipes/tables here; run this where the recipes are")
+    for folder in (Path("recipes"), package / "recipes", package.parents[1] / "recipes"):
+        if (folder / FOLDER).is_dir():
+            return folder
+    raise RestillError("there is no folder recipes/tables here; run this in the folder that contains recipes/")
 
 
 def table_names(recipes: Path) -> list[str]:
-    """The tables of a folder of recipes."""
+    """The names of the tables in a folder of recipes."""
     return sorted(path.stem for path in (recipes / FOLDER).glob("*.yaml"))
 
 
 class NotATable(_Part):
-    """A table or a figure of a paper that cannot be run here."""
+    """A table or figure of a paper that cannot be reproduced here."""
 
-    what: str = Field(description="which")
+    what: str = Field(description="the table or figure")
     shows: str
     why: str = Field(description="why not, and what to do instead")
 
 
 def not_tables(recipes: Path) -> list[NotATable]:
-    """What the papers print that is no table here.
+    """The published tables and figures that cannot be reproduced here.
 
     Raises:
-        RestillError: The file that lists it is wrong.
+        RestillError: If the file that lists them is wrong.
     """
     path = recipes / FOLDER / "parts" / "not_tables.yaml"
     if not path.is_file():
@@ -219,10 +224,10 @@ def not_tables(recipes: Path) -> list[NotATable]:
 
 
 def find_table(name: str, recipes: Path) -> Table:
-    """A table by its name.
+    """Load a table by its name.
 
     Raises:
-        RestillError: There is no such table, or it is wrong.
+        RestillError: If there is no such table, or it is wrong.
     """
     path = recipes / FOLDER / f"{name}.yaml"
     if not path.is_file():

@@ -187,7 +187,7 @@ def test_command(data, tmp_path):
     result = CliRunner().invoke(app, [*line, "--limit", "1"])
     assert "temporal consistency needs 2 frames or more" in str(result.exception)
     (tmp_path / "file").write_text("")
-    with pytest.raises(RestillError, match="cannot be made a folder"):
+    with pytest.raises(RestillError, match="cannot create this folder"):
         evaluate("none", data=data, profiles=tmp_path / "file", quiet=True)
 
 

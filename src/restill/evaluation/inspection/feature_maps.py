@@ -1,4 +1,4 @@
-"""What a checkpoint shows inside while it restores a clip: the maps that distillation methods compare, as pictures."""
+"""Feature maps of a checkpoint while it restores a clip: the maps that distillation methods compare."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAPPINGS: tuple[str, ...] = get_args(Attention)
 
 
 class Look:
-    """A tap in a checkpoint's network; open while the clip streams.
+    """A hook in a checkpoint's network that records a feature while the clip streams.
 
     Args:
         checkpoint: From :func:`restill.evaluation.models.load_checkpoint`.
@@ -25,7 +25,7 @@ class Look:
         path: Where to look, such as "body.1" or "head:input"; its spec's feature by default.
 
     Raises:
-        RestillError: There is no module at the path.
+        RestillError: If there is no module at the path.
     """
 
     def __init__(self, checkpoint: Checkpoint, label: str, path: str | None = None) -> None:
@@ -35,7 +35,7 @@ class Look:
         self.tap = FeatureHook(checkpoint.network, self.path)
 
     def maps(self, size: tuple[int, int]) -> dict[str, np.ndarray]:
-        """The maps of the last frame that the network restored.
+        """The maps of the last restored frame.
 
         Args:
             size: (H, W) of the frame; what the padding beyond it brought is cut off.
@@ -44,7 +44,7 @@ class Look:
             By aggregation and by mapping, (h, w) float32. "mean_sq" as it is; all others over their own means.
 
         Raises:
-            RestillError: What stands at the path is not a map.
+            RestillError: If the output of the module is not a map.
         """
         (feature,) = self._net.maps(
             NetworkOutput(torch.empty(0), {self.path: self.tap.value}), "feature"
@@ -58,5 +58,5 @@ class Look:
 
 
 def _over_mean(q: Tensor) -> Tensor:
-    """(1, 1, h, w) over its mean: 1 is average, whatever the network's own scale."""
+    """(1, 1, h, w) divided by its mean, so that 1 is average for every network."""
     return q / (q.mean() + 1e-12)

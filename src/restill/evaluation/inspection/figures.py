@@ -1,4 +1,4 @@
-"""The figures of ``restill inspect``, out of what was seen of a clip and its models."""
+"""Draw the figures of ``restill inspect`` from a clip and its models' outputs."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import numpy as np
 from restill.evaluation.inspection import pictures
 from restill.evaluation.inspection.pictures import Region, common_scale, error_map, fitted, labeled, maps_beside
 
-TALL = 96  # least lines of a temporal profile
-CLOSE = 440  # least columns of an enlarged region
+TALL = 96  # minimum height of a temporal profile
+CLOSE = 440  # minimum width of an enlarged region
 
-_OWN_MEAN = "Each map is over its own mean, so that 1 is average and no network's own scale matters."
+_OWN_MEAN = "Each map is divided by its own mean, so that 1 is average and the scales of networks do not matter."
 
-# By name: the title, and what is to be seen.
+# By name: the title and the caption.
 FIGURES = {
     "frames": (
         "Frames",
-        "The frame as it came, as each model restored it, and clean where that is known. Framed: what is enlarged "
-        "below. The ticks at the sides mark the row that is shown over time.",
+        "The input frame, the output of each model, and the clean frame if it is given. The box marks the region "
+        "enlarged below. The ticks at the sides mark the row of the temporal profiles.",
     ),
-    "crops": ("Enlarged", "The framed region; each pixel is a block."),
-    "errors": ("Error maps", "How far each pixel is from the clean frame. All on one scale."),
+    "crops": ("Enlarged", "The region in the box; each pixel is a block."),
+    "errors": ("Error maps", "The difference of each pixel from the clean frame. All maps share one scale."),
     "profile": (
         "Temporal profiles",
-        "One row of the picture over time, the first frame on top. What stands still is an upright line; rain and "
+        "One row of the picture over time, the first frame on top. Still objects are vertical lines; rain and "
         "flicker are dots.",
     ),
     "mean_sq": (
         "Features",
-        "The map that CSTD and STD compare: all channels averaged, and squared. All on one scale; networks that were "
-        "trained apart need not have one in common, so see the next picture too.",
+        "The map that CSTD and STD compare: the mean over channels, squared. All maps share one scale; networks that "
+        "were trained separately may differ in scale, so see the next picture too.",
     ),
-    "unit_mean_sq": ("Features, each over its own mean", f"The same maps. {_OWN_MEAN}"),
+    "unit_mean_sq": ("Features, each divided by its own mean", f"The same maps. {_OWN_MEAN}"),
     "sum_of_squares": ("Attention, sum of squares", f"STD's mapping (1), and AT's. {_OWN_MEAN}"),
     "sum_of_abs": ("Attention, sum of absolute values", f"STD's mapping (2). {_OWN_MEAN}"),
     "max_of_squares": ("Attention, largest square", f"STD's mapping (3). {_OWN_MEAN}"),
@@ -47,10 +47,10 @@ class Figure:
 
     Attributes:
         name: One of :data:`FIGURES`; the file is ``NAME.png``.
-        panels: What is in it, in order.
+        panels: The labels of its panels, in order.
         picture: (H, W, 3) RGB uint8.
-        scale: Where its colors begin and end, if it has a scale.
-        unit: What they mean.
+        scale: The values of its first and last color, if it has a scale.
+        unit: The unit of the scale.
     """
 
     name: str
@@ -61,17 +61,17 @@ class Figure:
 
     @property
     def file(self) -> str:
-        """Its name in the folder."""
+        """The file name in the folder."""
         return f"{self.name}.png"
 
 
 @dataclass
 class View:
-    """One column of every figure: a clip, or what a model made of it."""
+    """One column of every figure: a clip, or a model's output."""
 
     label: str
     what: str
-    feature: str | None = None  # where it was looked at
+    feature: str | None = None  # the module path of its feature
     picture: np.ndarray = field(init=False)  # (H, W, 3) uint8, the frame of the plan
     profile: np.ndarray = field(init=False)  # (T, W, 3) uint8
     maps: dict[str, np.ndarray] = field(default_factory=dict)
@@ -79,13 +79,13 @@ class View:
 
 
 def draw(views: list[View], truth: View | None, region: Region, row: int, size: tuple[int, int]) -> list[Figure]:
-    """Every figure there is something for.
+    """Draw every figure for which there are data.
 
     Args:
-        views: The input and what each model made of it.
-        truth: The clean clip, if it is known.
-        region: What is enlarged.
-        row: What is shown over time.
+        views: The input and each model's output.
+        truth: The clean clip, if it is given.
+        region: The region to enlarge.
+        row: The row of the temporal profiles.
         size: (H, W) of the clip, at which maps are shown.
     """
     shown = [*views, *([truth] if truth else [])]
@@ -119,9 +119,9 @@ def _maps(name: str, maps: dict[str, np.ndarray], unit: str, size: tuple[int, in
 
 
 def _tall(profile: np.ndarray) -> np.ndarray:
-    """A profile (T, W, 3) as wide as a panel; each frame is several lines where there are few."""
+    """A profile (T, W, 3) as wide as a panel; a short one is stretched in time."""
     _, most = pictures.SIDE
-    if profile.shape[1] > most:  # columns alone: averages over time would hide what it is to show
+    if profile.shape[1] > most:  # shrink columns only: averaging over time would hide flicker
         profile = cv2.resize(profile, (most, len(profile)), interpolation=cv2.INTER_AREA)
     profile = fitted(profile)
     return profile.repeat(max(1, -(-TALL // len(profile))), axis=0)

@@ -1,4 +1,4 @@
-"""What the papers show, for any clip and any models: crops, error maps, temporal profiles, features, attention."""
+"""Compare models on a clip: crops, error maps, temporal profiles, feature and attention maps."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ PSNR = "PSNR of this frame: RGB, 8 bits by rounding"
 
 @dataclass(frozen=True)
 class Plan:
-    """What is looked at.
+    """The settings of a comparison.
 
     Attributes:
         clip: The degraded clip.
-        clean: The clean one, if it is known.
+        clean: The clean clip, if it is given.
         size: (H, W) of the clip.
         scale: Output size over input size, the same for every model.
-        frame: Which frame, the first is 0.
-        row: Which line of the output over time.
-        region: What is enlarged of the output.
-        limit: Only the first so many frames are read; None for all.
-        total: How many that are, if it is known before they are read.
+        frame: The frame to show; the first is 0.
+        row: The row of the output for temporal profiles.
+        region: The region of the output to enlarge.
+        limit: Read only this many frames; None for all.
+        total: The number of frames to read, if known in advance.
     """
 
     clip: Path
@@ -77,28 +77,28 @@ def inspect(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> Path:
-    """Write pictures of what models do to a clip, one page that shows them and one file that lists them.
+    """Write pictures of models' outputs on a clip, a page that shows them, and a JSON file that lists them.
 
     Args:
         clip: A degraded video, folder of frames or picture.
         models: Zoo names, ``.onnx`` files, checkpoints (a run's folder or a ``.safetensors`` file). Only checkpoints
             have feature and attention maps.
-        output: The folder to write; its parents are made.
-        clean: The clean clip, frame for frame, at the size of the models' output: for error maps.
-        frame: Which frame, the first is 0; by default the middle one.
-        region: What is enlarged, in pixels of the output, or "x,y,w,h"; by default the quarter in the middle.
-        row: Which line of the output is shown over time; by default the middle of the region.
-        features: Where to look in the checkpoints: a module path for all, or one for each in order; by default the
-            feature that their specs name.
-        limit: Only the first so many frames.
-        overwrite: Whether the folder may have been written before.
-        quiet: No progress.
+        output: The folder to write; missing parents are created.
+        clean: The clean clip with the same frames at the size of the models' output, for error maps.
+        frame: The frame to show; the first is 0; default: the middle one.
+        region: The region to enlarge in pixels of the output, or "x,y,w,h"; default: the middle quarter.
+        row: The row of the output for temporal profiles; default: the middle of the region.
+        features: Module paths in the checkpoints: one for all, or one for each in order; default: the feature of
+            their specs.
+        limit: Read only this many frames from the start.
+        overwrite: Allow a folder that is not empty.
+        quiet: Show no progress.
 
     Returns:
         The page, ``output/index.html``.
 
     Raises:
-        RestillError: A name, path, size or number is wrong; nothing is written then.
+        RestillError: If a name, path, size or number is wrong; then nothing is written.
     """
     output = Path(output)
     check_folder(output, overwrite)
@@ -110,7 +110,7 @@ def inspect(
     if truth is not None and len(truth.profile) != len(views[0].profile):
         raise RestillError(
             f"'{clean}' has {len(truth.profile)} frames and '{clip}' {len(views[0].profile)}; "
-            "a clean clip is the same one, frame for frame"
+            "a clean clip must have the same frames"
         )
     views += [_watch_model(label, model, plan, looks.get(label), quiet) for label, model in opened.items()]
     if truth is not None:
@@ -131,11 +131,8 @@ def inspect(
     return write_folder(output, about, figures)
 
 
-# --- before anything is computed -------------------------------------------------------------------------------------
-
-
 def _open(models: Sequence[str | os.PathLike[str]]) -> dict[str, Model]:
-    """Models by the words that named them."""
+    """Open the models, by the names that were given."""
     opened: dict[str, Model] = {}
     for given in models:
         model = open_model(given)
@@ -191,7 +188,7 @@ def _region(given: Region | str | None, height: int, width: int) -> Region:
 
 
 def _looks(opened: dict[str, Model], features: Sequence[str]) -> dict[str, Look]:
-    """Where each checkpoint is looked at, by label."""
+    """The hooks of each checkpoint, by label."""
     checkpoints = {label: model for label, model in opened.items() if isinstance(model, Checkpoint)}
     if features and not checkpoints:
         raise RestillError("a feature is named, but no model is a checkpoint: exported models show no features")
@@ -205,11 +202,8 @@ def _looks(opened: dict[str, Model], features: Sequence[str]) -> dict[str, Look]
     return {label: Look(model, label, path) for (label, model), path in zip(checkpoints.items(), paths, strict=True)}
 
 
-# --- clips and what models make of them ------------------------------------------------------------------------------
-
-
 def _watch_clip(label: str, path: Path, plan: Plan, quiet: bool) -> View:
-    """The degraded clip, enlarged as the models enlarge it, or the clean one."""
+    """Read the degraded clip, enlarged to the models' output size, or the clean one."""
     frames = _frames(path, plan)
     if label == INPUT and plan.scale > 1:
         frames = (cv2.resize(frame, plan.shown[::-1], interpolation=cv2.INTER_CUBIC) for frame in frames)
@@ -230,14 +224,14 @@ def _frames(path: Path, plan: Plan) -> Iterator[np.ndarray]:
 
 
 def _watched(view: View, frames: Iterator[np.ndarray], plan: Plan, advance: Advance, look: Look | None = None) -> View:
-    """Go through a clip once, and keep of it what is shown."""
+    """Read a clip once and keep what the figures show."""
     found: list[np.ndarray] = []
 
     def passing() -> Iterator[np.ndarray]:
         for number, frame in enumerate(frames):
             if number == plan.frame:
                 found.append(frame.copy())
-                view.maps = {} if look is None else look.maps(plan.size)  # the tap still holds this frame's feature
+                view.maps = {} if look is None else look.maps(plan.size)  # the hook still holds this frame's feature
             advance()
             yield frame
 

@@ -1,4 +1,4 @@
-"""The folder that ``restill inspect`` writes: PNGs, one page that opens offline, one file for machines."""
+"""Write the folder of ``restill inspect``: PNGs, a page that opens offline, and a JSON file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LIST = "inspect.json"
 
 
 def check_folder(folder: Path, overwrite: bool) -> None:
-    """Better known before an hour of work.
+    """Check the output folder before the work starts.
 
     Raises:
-        RestillError: The folder is a file, or is not empty and may not be overwritten.
+        RestillError: If the folder is a file, or is not empty and ``overwrite`` is not set.
     """
     if folder.exists() and not folder.is_dir():
         raise RestillError(f"'{folder}' is a file; the output of inspect is a folder")
@@ -31,7 +31,7 @@ def check_folder(folder: Path, overwrite: bool) -> None:
 
 
 def write_folder(folder: Path, about: dict[str, Any], figures: list[Figure]) -> Path:
-    """Write all files; each appears under its name only when all are whole.
+    """Write all files. They get their names only when all are complete.
 
     Args:
         folder: Where to; made if it is not there. Pictures of an earlier run are removed.
@@ -42,7 +42,7 @@ def write_folder(folder: Path, about: dict[str, Any], figures: list[Figure]) -> 
         The page.
 
     Raises:
-        RestillError: The folder cannot be written.
+        RestillError: If the folder cannot be written.
     """
     listed = [
         {"file": f.file, "title": FIGURES[f.name][0], "panels": f.panels, "scale": f.scale, "unit": f.unit}
@@ -67,7 +67,7 @@ def write_folder(folder: Path, about: dict[str, Any], figures: list[Figure]) -> 
 
 
 def page(about: dict[str, Any], figures: list[Figure]) -> str:
-    """The page: every sentence and picture stands in the folder itself."""
+    """The HTML page; it needs only files of its own folder."""
     region, scored = about["region"], about["clean"] is not None
     intro = (
         f"Frame {about['frame']} of {about['frames']} (the first is 0); row {about['row']} over time; enlarged: "
@@ -99,5 +99,5 @@ def _scale(figure: Figure) -> str:
     low, high = figure.scale
     return escape(
         f" Scale: {low:.4g} to {high:.4g} ({figure.unit}); the end is the largest 99.5th percentile of the maps, and "
-        "what is beyond it has the last color."
+        "larger values have the last color."
     )

@@ -1,4 +1,4 @@
-"""Pictures for people, as pure functions: maps in color with their scale, regions enlarged, panels beside each other.
+"""Draw pictures as pure functions: colored maps with a scale, enlarged regions, panels side by side.
 
 Everything is NumPy and OpenCV. A picture is (H, W, 3) RGB uint8; a map is (h, w) of floats.
 """
@@ -13,10 +13,10 @@ import numpy as np
 
 from restill.errors import RestillError
 
-SIDE = (280, 960)  # least and most columns of a panel
+SIDE = (280, 960)  # minimum and maximum width of a panel
 GAP = 8  # pixels between panels
-PAGE = 2000  # columns after which panels go on in a new line
-SATURATED = 99.5  # percent: few values are far above the rest, and a scale that reaches them shows nothing else
+PAGE = 2000  # maximum width of a line of panels
+SATURATED = 99.5  # percent: a scale that included the few largest values would hide all others
 PAPER, INK, MARK = (255, 255, 255), (32, 36, 42), (255, 214, 10)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -30,15 +30,15 @@ class Region(NamedTuple):
     h: int
 
     def cut(self, picture: np.ndarray) -> np.ndarray:
-        """That part of (H, W, ...)."""
+        """Cut the region out of (H, W, ...)."""
         return picture[self.y : self.y + self.h, self.x : self.x + self.w]
 
 
 def parse_region(text: str) -> Region:
-    """A region as it is typed.
+    """Parse a region from the command line.
 
     Raises:
-        RestillError: It is not four whole numbers, or has no size.
+        RestillError: If it is not four whole numbers, or is empty.
 
     >>> parse_region("10,20,64,48")
     Region(x=10, y=20, w=64, h=48)
@@ -53,7 +53,7 @@ def parse_region(text: str) -> Region:
 
 
 def error_map(picture: np.ndarray, clean: np.ndarray) -> np.ndarray:
-    """How far each pixel is from the clean one: |picture - clean|, the mean over channels.
+    """The difference of each pixel from the clean one: |picture - clean|, the mean over channels.
 
     Args:
         picture: (H, W, 3) uint8.
@@ -82,7 +82,7 @@ def common_scale(maps: Iterable[np.ndarray]) -> tuple[float, float]:
 
 
 def colored(values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
-    """A map as a picture: from black over red to pale yellow ("inferno"); what is beyond the scale is cut off.
+    """Color a map from black over red to pale yellow ("inferno"); values beyond the scale are clipped.
 
     Args:
         values: (h, w).
@@ -119,7 +119,7 @@ def color_bar(width: int, scale: tuple[float, float], unit: str) -> np.ndarray:
 
 
 def temporal_profile(frames: Iterable[np.ndarray], row: int) -> np.ndarray:
-    """One row of a clip over time: still things are upright lines, flicker and rain are dots in them.
+    """One row of a clip over time: still objects are vertical lines, flicker and rain are dots.
 
     Args:
         frames: T times (H, W, 3).
@@ -132,7 +132,7 @@ def temporal_profile(frames: Iterable[np.ndarray], row: int) -> np.ndarray:
 
 
 def fitted(picture: np.ndarray, least: int = SIDE[0]) -> np.ndarray:
-    """A picture as wide as a panel may be: a small one enlarged by a whole factor (no new values), a large averaged."""
+    """Fit a picture to a panel: enlarge a small one by a whole factor (no new values), average a large one."""
     height, width = picture.shape[:2]
     most = SIDE[1]
     if width < least:
@@ -144,12 +144,12 @@ def fitted(picture: np.ndarray, least: int = SIDE[0]) -> np.ndarray:
 
 
 def stretched(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A map at another size (height, width), each of its values as a block: no new values."""
+    """Enlarge a map to (height, width), each value as a block: no new values."""
     return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def outlined(picture: np.ndarray, region: Region, row: int | None = None) -> np.ndarray:
-    """A copy with a region framed, and a row marked by a tick at either side."""
+    """Return a copy with a box around a region, and a row marked by ticks at both sides."""
     marked = picture.copy()
     thick = max(1, round(picture.shape[1] / 320))
     corners = (region.x, region.y), (region.x + region.w - 1, region.y + region.h - 1)
@@ -161,14 +161,14 @@ def outlined(picture: np.ndarray, region: Region, row: int | None = None) -> np.
 
 
 def labeled(picture: np.ndarray, label: str) -> np.ndarray:
-    """A picture with a line of words under it; words that are too long lose their beginning."""
+    """Add a line of text under a picture; a text that is too long loses its beginning."""
     words = _blank(24, picture.shape[1])
     _write(words, _shortened(label, picture.shape[1]), (0, 17))
     return np.concatenate([picture, words])
 
 
 def beside(panels: Sequence[np.ndarray], foot: np.ndarray | None = None) -> np.ndarray:
-    """Panels in lines, as many in one as fit in :data:`PAGE` columns, on white.
+    """Arrange panels in lines of at most :data:`PAGE` columns, on white.
 
     Args:
         panels: (h, w, 3) uint8, of any sizes.
@@ -183,14 +183,14 @@ def beside(panels: Sequence[np.ndarray], foot: np.ndarray | None = None) -> np.n
 
 
 def stacked(panels: Sequence[np.ndarray]) -> np.ndarray:
-    """Panels under each other, on white."""
+    """Stack panels vertically, on white."""
     return np.pad(_joined(panels, axis=0), [(GAP, GAP)] * 2 + [(0, 0)], constant_values=255)
 
 
 def maps_beside(
     maps: dict[str, np.ndarray], unit: str, scale: tuple[float, float], size: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Maps in color beside each other on one scale, with its legend.
+    """Color maps on one scale, side by side, with a legend.
 
     Args:
         maps: By label, (h, w) each.
@@ -209,7 +209,7 @@ def maps_beside(
 
 
 def _joined(panels: Sequence[np.ndarray], axis: int) -> np.ndarray:
-    """Panels along an axis with gaps between; the shorter ones are filled up with white."""
+    """Join panels along an axis with gaps; shorter ones are filled with white."""
     side = max(panel.shape[1 - axis] for panel in panels)
     parts = []
     for i, panel in enumerate(panels):
@@ -233,7 +233,7 @@ def _write(picture: np.ndarray, words: str, at: tuple[int, int]) -> None:
 
 
 def _shortened(words: str, width: int) -> str:
-    """The end of some words that fits into a width, after "..." where something is left out; OpenCV has ASCII only."""
+    """The end of a text that fits a width, after "..." if it was cut. ASCII only, for OpenCV."""
     words = words.encode("ascii", "replace").decode()
     if _width(words) <= width:
         return words

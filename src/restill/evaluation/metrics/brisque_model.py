@@ -1,7 +1,7 @@
-"""The support vector regression that turns BRISQUE's features into a score: read from the files of its makers.
+"""The support vector regression that turns BRISQUE's features into a score, read from published files.
 
-Restill ships none. Two are published, both trained on the LIVE database: that of the authors' BRISQUE release, in
-LIBSVM's format, and that of OpenCV's quality module (``brisque_model_live.yml``). Each is two files: the model and the
+Restill ships no model. Two are published, both trained on the LIVE database: one in the authors' BRISQUE release, in
+LIBSVM's format, and one in OpenCV's quality module (``brisque_model_live.yml``). Each is two files: the model and the
 range of the features, which lies beside it with "range" in its name where the model has "model".
 """
 
@@ -53,7 +53,7 @@ class BrisqueModel:
     vectors: np.ndarray
 
     def __str__(self) -> str:
-        """What a score is to be printed with."""
+        """The definition to print with a score."""
         source = {"release": "features of the authors' release", "opencv": "features of OpenCV, cut to 0..100"}
         return f"model {self.name}, {source[self.convention]}"
 
@@ -73,11 +73,11 @@ def load_brisque_model(path: str | os.PathLike[str]) -> BrisqueModel:
         path: The model; its name contains "model".
 
     Raises:
-        RestillError: A file is missing, or is not what it should be.
+        RestillError: If a file is missing or has another format.
     """
     path = Path(path)
     if "model" not in path.name:
-        raise RestillError(f"'{path}' is no BRISQUE model by its name; give {SOURCES}")
+        raise RestillError(f"'{path}' does not have the name of a BRISQUE model; give {SOURCES}")
     ranges = path.with_name(path.name.replace("model", "range"))
     for file in (path, ranges):
         if not file.is_file():
@@ -106,7 +106,7 @@ def _read_libsvm(path: Path, ranges: Path) -> BrisqueModel:
 
 
 def _sparse(items: Iterable[str]) -> np.ndarray:
-    """``1:0.5 3:-1`` as (36,); what is not named is 0."""
+    """``1:0.5 3:-1`` as (36,); missing entries are 0."""
     values = np.zeros(FEATURES)
     for item in items:
         index, value = item.split(":")
@@ -117,7 +117,7 @@ def _sparse(items: Iterable[str]) -> np.ndarray:
 
 
 def _libsvm_range(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """What svm-scale writes: an x, the span, and a line "index low high" for each feature."""
+    """Read a file of svm-scale: an x, the span, and a line "index low high" for each feature."""
     lines = [line.split() for line in _read(path).splitlines() if line.strip()]
     try:
         (letter,), (lower, upper), *rows = lines

@@ -1,6 +1,6 @@
-"""BRISQUE and PIQE: how good a picture looks, judged without the clean one. Pure functions; lower is better.
+"""BRISQUE and PIQE: quality scores of a picture without a clean reference. Lower is better.
 
-Nothing here needs PyTorch. The page ``docs/no-reference.md`` says what the numbers can and cannot tell.
+Pure functions without PyTorch. ``docs/no-reference.md`` explains how to interpret the numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ACTIVE, IMPAIRED = 0.1, 0.1  # PIQE: least variance of an active block, least st
 
 
 def brisque_features(picture: np.ndarray, convention: Literal["release", "opencv"] = "release") -> np.ndarray:
-    """The 36 numbers that BRISQUE reads in a picture: 18 at full and 18 at half size.
+    """The 36 features of BRISQUE: 18 at full and 18 at half size.
 
     Mittal, Moorthy, Bovik: No-Reference Image Quality Assessment in the Spatial Domain, TIP 2012, Table I. At each
     size: shape and variance of the MSCN map; then, for the products of neighbors across, down and along both
@@ -42,7 +42,7 @@ def brisque_features(picture: np.ndarray, convention: Literal["release", "opencv
         (36,) float64; nan where a picture is too flat to be fitted.
 
     Raises:
-        RestillError: The picture is too small.
+        RestillError: If the picture is too small.
 
     >>> noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     >>> brisque_features(noise).shape
@@ -80,7 +80,7 @@ def _opencv_features(picture: np.ndarray) -> np.ndarray:
 
 
 def brisque(picture: np.ndarray, model: BrisqueModel) -> float:
-    """BRISQUE's score: what a support vector regression says of :func:`brisque_features`.
+    """BRISQUE's score: a support vector regression over :func:`brisque_features`.
 
     Args:
         picture: (H, W, 3) RGB or (H, W) gray, uint8, at least 14 pixels on a side.
@@ -90,7 +90,7 @@ def brisque(picture: np.ndarray, model: BrisqueModel) -> float:
         About 0 (best) to 100, nan for a flat picture. Models of OpenCV are cut to that range, as OpenCV does.
 
     Raises:
-        RestillError: The picture is too small.
+        RestillError: If the picture is too small.
     """
     return model.predict(brisque_features(picture, model.convention))
 
@@ -110,7 +110,7 @@ def piqe(picture: np.ndarray) -> float:
         Mean over the active blocks, (sum + 1) / (blocks + 1) * 100: 0..100, 0 is best; 100 for a flat picture.
 
     Raises:
-        RestillError: The picture is too small.
+        RestillError: If the picture is too small.
 
     >>> piqe(np.full((64, 64), 128, np.uint8))
     100.0
@@ -127,14 +127,14 @@ def piqe(picture: np.ndarray) -> float:
 
 
 def _has_dead_edge(blocks: np.ndarray) -> np.ndarray:
-    """Whether any of the 11 pieces of any of the 4 edges hardly varies. (N, 16, 16) -> (N,) bool."""
+    """Whether any of the 11 pieces of any of the 4 edges has almost no variance. (N, 16, 16) -> (N,) bool."""
     edges = np.stack([blocks[:, 0], blocks[:, -1], blocks[:, :, 0], blocks[:, :, -1]], axis=1)  # (N, 4, 16)
     pieces = np.lib.stride_tricks.sliding_window_view(edges, SEGMENT, axis=2)  # (N, 4, 11, 6)
     return (pieces.std(axis=3, ddof=1) < IMPAIRED).any(axis=(1, 2))
 
 
 def _looks_noisy(blocks: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Whether the middle of a block varies as the rest does, and much: deviation > 2 beta. (N, 16, 16) -> (N,) bool."""
+    """Whether a block's center varies strongly and like the rest: deviation > 2 beta. (N, 16, 16) -> (N,) bool."""
     middle = BLOCK // 2
     center = blocks[:, :, middle - 1 : middle + 1].std(axis=(1, 2), ddof=1)
     # MATLAB takes the two middle columns out one after the other, so that the second one to go is one further right

@@ -1,7 +1,7 @@
-"""What the blind metrics share: the normalized map of a picture and the two distributions that are fitted to it.
+"""The common part of the no-reference metrics: the normalized map of a picture and two fitted distributions.
 
 BRISQUE, NIQE and PIQE all start from the MSCN map ("mean subtracted, contrast normalized", Mittal et al., TIP 2012,
-Eq. 1-3): of an undisturbed photograph it is close to Gaussian, and what disturbs a picture changes its distribution.
+Eq. 1-3): for a clean photograph it is close to Gaussian, and distortions change its distribution.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BORDERS = {"replicate": cv2.BORDER_REPLICATE, "zero": cv2.BORDER_CONSTANT}
 
 
 def to_gray(picture: np.ndarray) -> np.ndarray:
-    """Luminance as MATLAB's ``rgb2gray`` gives it: 0.2989 R + 0.5870 G + 0.1140 B, rounded, 0..255.
+    """Luminance as by MATLAB's ``rgb2gray``: 0.2989 R + 0.5870 G + 0.1140 B, rounded, 0..255.
 
     Args:
         picture: (H, W, 3) RGB or (H, W) gray, uint8.
@@ -58,14 +58,14 @@ def mscn(gray: np.ndarray, border: Literal["replicate", "zero"] = "replicate", c
         return cv2.GaussianBlur(values, (7, 7), 7 / 6, borderType=_BORDERS[border])
 
     mean = blur(gray)
-    deviation = np.sqrt(np.abs(blur(gray * gray) - mean * mean))  # the difference of equals may fall below 0
+    deviation = np.sqrt(np.abs(blur(gray * gray) - mean * mean))  # rounding may make the difference negative
     difference = gray - mean
     difference[np.abs(difference) < 1e-9 * c] = 0  # what differs at all leaves more, at half size too
     return difference / (deviation + c)
 
 
 def half_scale(gray: np.ndarray) -> np.ndarray:
-    """Half as large, by antialiased bicubic interpolation: MATLAB's ``imresize(gray, 0.5)``.
+    """Shrink to half the size by antialiased bicubic interpolation: MATLAB's ``imresize(gray, 0.5)``.
 
     Args:
         gray: (H, W).
@@ -166,7 +166,7 @@ def fit_aggd(values: np.ndarray, *, zeros: Literal["right", "neither"]) -> AGGD:
         zeros: The side they belong to: "right" by the distribution's definition; some leave them out.
 
     Returns:
-        What was fitted.
+        The fitted distribution.
 
     >>> fit_aggd(np.array([-1.0, 1.0, -3.0, 3.0]), zeros="right") == AGGD(10.0, 5**0.5, 5**0.5)
     True

@@ -1,8 +1,8 @@
-"""NIQE: how far a picture's statistics are from those of good photographs. Lower is better; needs no PyTorch.
+"""NIQE: the distance of a picture's statistics from those of good photographs. Lower is better; needs no PyTorch.
 
-Mittal, Soundararajan, Bovik: Making a "Completely Blind" Image Quality Analyzer, SPL 2013. What good photographs look
-like is a file of its makers, which does not come with Restill. The page ``docs/no-reference.md`` says what the number
-can and cannot tell.
+Mittal, Soundararajan, Bovik: Making a "Completely Blind" Image Quality Analyzer, SPL 2013. The model of good
+photographs is a file of its authors that is not part of Restill. ``docs/no-reference.md`` explains how to interpret
+the number.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def load_niqe_model(path: str | os.PathLike[str]) -> NiqeModel:
     """Read a pristine model: ``.mat`` (up to version 7) as published, or ``.npz``.
 
     Raises:
-        RestillError: The file is missing, or is not what it should be.
+        RestillError: If the file is missing or has another format.
     """
     path = Path(path)
     if not path.is_file():
@@ -74,7 +74,7 @@ def _read_mat(path: Path) -> dict[str, np.ndarray]:
         raise need_extra("scipy", "train", "reading a .mat file") from error
     try:
         return loadmat(path, variable_names=MEAN_NAMES + COVARIANCE_NAMES)
-    except Exception as error:  # of a damaged file SciPy raises whatever it stumbles over
+    except Exception as error:  # SciPy raises many types for a damaged file
         raise ValueError(str(error)) from error
 
 
@@ -89,7 +89,7 @@ def _array(path: Path, arrays: Mapping[str, np.ndarray], names: tuple[str, str],
 
 
 def niqe_features(picture: np.ndarray) -> np.ndarray:
-    """What NIQE reads in each block of 96x96: 18 numbers at full and 18 at half size (SPL 2013, Section II).
+    """NIQE's features of each block of 96x96: 18 numbers at full and 18 at half size (SPL 2013, Section II).
 
     At each size: shape and mean width of an asymmetric generalized Gaussian fitted to the MSCN map (edges replicated);
     then, for the products of neighbors across, down and along both diagonals (within the block, around its ends),
@@ -102,7 +102,7 @@ def niqe_features(picture: np.ndarray) -> np.ndarray:
         (N, 36) float64, nan where a block is too flat to be fitted.
 
     Raises:
-        RestillError: The picture is too small or no picture.
+        RestillError: If the picture is too small or not a picture.
 
     >>> noise = np.random.default_rng(0).integers(0, 256, (100, 200, 3), dtype=np.uint8)
     >>> niqe_features(noise).shape
@@ -145,7 +145,7 @@ def niqe(picture: np.ndarray, model: NiqeModel) -> float:
         0 (best) and up, 3 for a good photograph; nan for a flat picture.
 
     Raises:
-        RestillError: The picture is too small.
+        RestillError: If the picture is too small.
     """
     features = niqe_features(picture)
     counted = ~np.isnan(features)

@@ -3,7 +3,7 @@
 SSIM equals scikit-image's ``structural_similarity`` with the arguments named below (a test holds it to 1e-9); OpenCV's
 filters are used because they take a third of the time. Nothing here needs PyTorch.
 
-A value means something only under a protocol (:mod:`restill.evaluation.protocols`); never print one without its name.
+Values are comparable only under the same protocol (:mod:`restill.evaluation.protocols`): always print its name.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
         Decibels; infinity for equal pictures.
 
     Raises:
-        RestillError: The shapes differ.
+        RestillError: If the shapes differ.
 
     >>> black = np.zeros((2, 2, 3), np.uint8)
     >>> round(psnr(black, black + np.uint8(51)), 4)  # 20 log10(255 / 51)
@@ -54,7 +54,7 @@ def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
     inf
     """
     _same_shape(picture, truth)
-    error = cv2.norm(picture, truth, cv2.NORM_L2SQR) / picture.size  # exact: whole numbers are summed
+    error = cv2.norm(picture, truth, cv2.NORM_L2SQR) / picture.size  # exact, because it sums whole numbers
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
 
 
@@ -72,7 +72,7 @@ def ssim_uniform7(picture: np.ndarray, truth: np.ndarray) -> float:
         -1..1, 1 for equal pictures.
 
     Raises:
-        RestillError: The shapes differ or the picture is too small.
+        RestillError: If the shapes differ or the picture is too small.
 
     >>> round(ssim_uniform7(np.full((8, 8), 100, np.uint8), np.full((8, 8), 200, np.uint8)), 6)
     0.800026
@@ -81,7 +81,7 @@ def ssim_uniform7(picture: np.ndarray, truth: np.ndarray) -> float:
 
 
 def ssim_gaussian11(picture: np.ndarray, truth: np.ndarray) -> float:
-    """Structural similarity as Wang et al. (2004): 11x11 Gaussian windows of sigma 1.5, valid region only.
+    """Structural similarity of Wang et al. (2004): 11x11 Gaussian windows of sigma 1.5, valid region only.
 
     ``structural_similarity(a, b, data_range=255, channel_axis=2, gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False)``; the mean is over windows inside the picture and over channels.
@@ -94,7 +94,7 @@ def ssim_gaussian11(picture: np.ndarray, truth: np.ndarray) -> float:
         -1..1, 1 for equal pictures.
 
     Raises:
-        RestillError: The shapes differ or the picture is too small.
+        RestillError: If the shapes differ or the picture is too small.
 
     >>> round(ssim_gaussian11(np.full((12, 12), 100, np.uint8), np.full((12, 12), 200, np.uint8)), 6)
     0.800026
@@ -103,7 +103,7 @@ def ssim_gaussian11(picture: np.ndarray, truth: np.ndarray) -> float:
 
 
 def ssim_gaussian11_zero(picture: np.ndarray, truth: np.ndarray) -> float:
-    """Structural similarity as deep-learning code has it: the same windows, zeros beyond the picture, all of them.
+    """Structural similarity as in deep-learning code: the same windows at every pixel, with zero padding.
 
     The windows of :func:`ssim_gaussian11` around every pixel, the mean over all pixels and channels (``pytorch_ssim``,
     with ``padding=window // 2`` and ``size_average=True``). Borders, which agree with each other, raise it.
@@ -116,7 +116,7 @@ def ssim_gaussian11_zero(picture: np.ndarray, truth: np.ndarray) -> float:
         -1..1, 1 for equal pictures.
 
     Raises:
-        RestillError: The shapes differ.
+        RestillError: If the shapes differ.
 
     >>> round(ssim_gaussian11_zero(np.full((12, 12), 100, np.uint8), np.full((12, 12), 200, np.uint8)), 6)
     0.654462
@@ -129,7 +129,7 @@ def ssim_gaussian11_zero(picture: np.ndarray, truth: np.ndarray) -> float:
 
 
 def ssim_volume11(picture: np.ndarray, truth: np.ndarray) -> float:
-    """Structural similarity as MATLAB's ``ssim(picture, truth)`` gives it for a color picture: of a volume.
+    """Structural similarity as by MATLAB's ``ssim(picture, truth)`` for a color picture, which it takes for a volume.
 
     Called so, without ``DataFormat``, MATLAB takes height, width and color for three dimensions of space: the Gaussian
     of sigma 1.5 is 11x11x11, the edge again stands beyond the picture on all sides (of three channels, too), and the
@@ -143,7 +143,7 @@ def ssim_volume11(picture: np.ndarray, truth: np.ndarray) -> float:
         -1..1, 1 for equal pictures.
 
     Raises:
-        RestillError: The shapes differ.
+        RestillError: If the shapes differ.
 
     >>> black = np.zeros((2, 2, 3), np.uint8)
     >>> round(ssim_volume11(black, black + np.uint8(51)), 6)

@@ -23,13 +23,13 @@ SMALLEST = 16  # pixels on a side, for DIS
 
 
 def make_flow() -> Any:
-    """The DIS estimator of these measures. OpenCV is set to one thread: with more, DIS gives other flow."""
+    """Make the DIS flow estimator. Sets OpenCV to one thread, because DIS depends on the number of threads."""
     cv2.setNumThreads(1)
     return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
 
 def occluded(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
-    """Where a frame shows what the other one does not, by forward-backward consistency (Lai et al., ECCV 2018, 4.1).
+    """Where a frame shows parts that the other one hides, by forward-backward consistency (Lai et al., ECCV 2018, 4.1).
 
     With f the flow at x and b the other one where f leads: |f + b|^2 > 0.01 (|f|^2 + |b|^2) + 0.5. What leads out of
     the picture is hidden too.
@@ -49,7 +49,7 @@ def occluded(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
 
 
 def motion_boundaries(flow: np.ndarray) -> np.ndarray:
-    """Where things move apart, and flow is not to be trusted: |grad f|^2 > 0.01 |f|^2 + 0.002, of both components.
+    """Where motion is discontinuous and flow is unreliable: |grad f|^2 > 0.01 |f|^2 + 0.002, of both components.
 
     Gradients are differences to the next pixel, 0 at the last one (as the code of Lai et al. has them).
 
@@ -71,7 +71,7 @@ def motion_boundaries(flow: np.ndarray) -> np.ndarray:
 
 
 def warping_error(frame: np.ndarray, before: np.ndarray, flow: np.ndarray, mask: np.ndarray) -> float:
-    """How much a frame differs from the one before, moved onto it: sum M |y_t - warp(y_{t-1})|^2 / sum M.
+    """The difference between a frame and the warped previous one: sum M |y_t - warp(y_{t-1})|^2 / sum M.
 
     Args:
         frame: y_t, (H, W, 3) uint8.
@@ -112,7 +112,7 @@ def warped(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
 
 
 class Consistency:
-    """The measures of one clip, frame by frame. It keeps a frame, and one row of every frame.
+    """Temporal measures of one clip, frame by frame. It stores one frame, and one row of every frame.
 
     Args:
         rule: By whose PSNR and SSIM profiles are compared.
@@ -129,7 +129,7 @@ class Consistency:
         """The next frame of the clip, restored and clean, (H, W, 3) uint8 each.
 
         Raises:
-            RestillError: They are too small for flow.
+            RestillError: If they are too small for flow.
         """
         height, width = frame.shape[:2]
         if min(height, width) < SMALLEST:
