@@ -92,7 +92,7 @@ def test_the_newest_checkpoint_that_is_whole_is_taken(tmp_path, capsys):
         data = (newer / name).read_bytes()
         (newer / name).write_bytes(data[: len(data) // 2])
         assert newest_readable(tmp_path) == older
-        assert f"{newer}: is damaged and left out" in " ".join(capsys.readouterr().err.split())
+        assert f"{newer}: is damaged and skipped" in " ".join(capsys.readouterr().err.split())
         (newer / name).write_bytes(data)
     (tmp_path / ".checkpoint-000003.partial").mkdir()  # one that was being written
     assert newest_readable(tmp_path) == newer

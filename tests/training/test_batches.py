@@ -161,7 +161,7 @@ def test_the_clean_side_may_hold_the_centers_alone_where_the_rest_is_not_looked_
     assert torch.equal(made["clean"][:, 1:-1], clean)
     with pytest.raises(RestillError, match=r"as many frames; 1 frames on either side"):
         as_batch((degraded, clean), context=1)
-    with pytest.raises(RestillError, match="or 'clean' the 3 centers alone"):
+    with pytest.raises(RestillError, match="or 'clean' only the 3 centers"):
         as_batch((degraded, clean[:, :2]), context=1, clean_context=False)
 
 

@@ -163,8 +163,8 @@ def test_a_key_that_leads_nowhere(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda w: w * torch.nan, "first.weight' holds NaN or infinite"),
-        (lambda w: w + torch.inf, "first.weight' holds NaN or infinite"),
+        (lambda w: w * torch.nan, "first.weight' contains NaN or infinite"),
+        (lambda w: w + torch.inf, "first.weight' contains NaN or infinite"),
         pytest.param(
             lambda w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8),
             r"first.weight' is quantized \(qint8\)",
@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(foreign, tmp_path):
     for part in (
         f"{source}: does not fit network 'rill-s'",
         "1 of the network's weights are not in it (first.bias)",
-        "1 of its keys belong nowhere (extra.weight)",
+        "1 of its keys do not belong to the network (extra.weight)",
         "1 have another shape (blocks.0.ca.bias is 9, not 8)",
         "--set (channels, pairs)",
     ):
@@ -267,7 +267,7 @@ def test_published_mappings(name, tmp_path):
     for key, value in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value), key
     wrong = save({"conv.weight": torch.zeros(3)}, tmp_path / "wrong.pth")
-    with pytest.raises(RestillError, match=r"1 of its keys belong nowhere \(conv.weight\)"):
+    with pytest.raises(RestillError, match=r"1 of its keys do not belong to the network \(conv.weight\)"):
         convert(wrong, name, tmp_path / "wrong.safetensors", options=SMALL[name])
 
 

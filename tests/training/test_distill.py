@@ -58,7 +58,7 @@ class Deadly(Dataset):
 
 
 def test_a_worker_that_is_killed_is_told_in_a_sentence():
-    with pytest.raises(RestillError, match=r"was killed, most likely because memory ran out: lower data\.distinct"):
+    with pytest.raises(RestillError, match=r"was killed, probably because memory ran out: lower data\.distinct"):
         restill.distill(
             None, create("rill-p", channels=4), "plain", data=DataLoader(Deadly(), num_workers=1), steps=8, **RUN
         )

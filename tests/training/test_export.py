@@ -127,7 +127,7 @@ def test_errors(tmp_path):
     path, _ = checkpoint(tmp_path, "prednet-student3", **SMALL)
     with pytest.raises(RestillError, match=r"must end in \.onnx"):
         export(path, tmp_path / "model.bin")
-    with pytest.raises(RestillError, match="is not there; make it first"):
+    with pytest.raises(RestillError, match="does not exist; create it first"):
         export(path, tmp_path / "nowhere" / "model.onnx")
     with pytest.raises(RestillError, match="nothing"):
         export(tmp_path / "nothing", tmp_path / "model.onnx")

@@ -189,11 +189,11 @@ def test_batches_that_processes_do_not_divide_are_refused_before_the_first(tmp_p
     check_loader(in_order(), 2)
     check_loader(DataLoader(Noisy(), 3), 1)
     with pytest.raises(
-        RestillError, match=r"a batch of 3 samples cannot be shared out over 2 .* multiple of 2 \(the DataLoader's"
+        RestillError, match=r"a batch of 3 samples cannot be split equally over 2 .* multiple of 2 \(the DataLoader's"
     ):
         check_loader(DataLoader(Noisy(), 3), 2)
     with pytest.raises(
-        RestillError, match=r"a batch of 3 samples cannot be shared out .* \(the last batch of each pass; drop_last"
+        RestillError, match=r"a batch of 3 samples cannot be split equally .* \(the last batch of each pass; drop_last"
     ):
         check_loader(DataLoader(Noisy(), 4), 2)
 
@@ -249,7 +249,7 @@ def test_two_processes_are_given_one_batch_or_a_sentence(tmp_path):
         "sampler the DataLoader has a DistributedSampler",
         "generator the processes were given different batches",
         "own the processes were given different batches",
-        "odd a batch of 3 samples cannot be shared out",
+        "odd a batch of 3 samples cannot be split equally",
         "weights the processes start from different weights or seeds",
         "branch trained",
         "shuffled trained",

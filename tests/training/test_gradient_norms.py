@@ -64,12 +64,12 @@ def test_gradients_are_those_computed_by_hand():
     assert found["reconstruction"].value == pytest.approx((2 * (3 * w[0] + 4 * w[1])).item(), rel=1e-5)
 
 
-def test_a_loss_equal_to_the_reconstruction_pulls_as_it_does():
+def test_a_loss_equal_to_the_reconstruction_has_its_gradient():
     found = loss_gradients(Lines(), numbers(1.0), {}, 0)["same"]
     assert (found.ratio, found.step_ratio, found.cosine, found.steady) == (1, 1, pytest.approx(1), 1)
 
 
-def test_batches_that_pull_apart_are_not_steady():
+def test_batches_with_opposite_gradients_are_not_steady():
     found = loss_gradients(Lines(), numbers(2.0, -1.0), {}, 0)  # mean 0.5 * (3, 4), single norms 10 and 5; (0, 10)
     assert found["reconstruction"].steady == pytest.approx(2.5 / 7.5)
     assert found["across"].steady == pytest.approx(1)
@@ -77,7 +77,7 @@ def test_batches_that_pull_apart_are_not_steady():
     assert found["across"].step_ratio == pytest.approx(10 / 7.5)
 
 
-def test_a_loss_without_gradient_in_the_student_pulls_nothing():
+def test_a_loss_without_gradient_in_the_student_has_norm_zero():
     found = loss_gradients(Lines(), numbers(1.0), {}, 0)
     for name, value in (("elsewhere", 25), ("constant", 2)):
         assert found[name].value == value
@@ -208,17 +208,17 @@ def test_a_teacher_is_validated_as_it_was_when_it_was_trained(runs, tmp_path):
 
 
 def test_what_is_no_run_is_told_in_a_sentence(runs, tmp_path):
-    with pytest.raises(RestillError, match=r"nowhere: is no run's folder: it holds no recipe\.yaml$"):
+    with pytest.raises(RestillError, match=r"nowhere: is not the folder of a run: it has no recipe\.yaml$"):
         gradient_norms(tmp_path / "nowhere")
     (tmp_path / "recipe.yaml").write_text((runs["std"].folder / "recipe.yaml").read_text())
-    with pytest.raises(RestillError, match="holds no checkpoint yet"):
+    with pytest.raises(RestillError, match="has no checkpoint yet"):
         gradient_norms(tmp_path)
     with pytest.raises(RestillError, match="1 or more, not 0"):
         gradient_norms(tmp_path, batches=0)
 
 
 def test_the_script_prints_tables_and_writes_numbers(runs, tmp_path, capsys, monkeypatch):
-    file = tmp_path / "pull.json"
+    file = tmp_path / "norms.json"
     asked = [str(runs[name].folder) for name in ("std", "teacher")]
     monkeypatch.setattr(sys, "argv", ["gradient_norms.py", *asked, "--batches", "1", "--json", str(file)])
     runpy.run_path(str(SCRIPT), run_name="__main__")
@@ -231,4 +231,4 @@ def test_the_script_prints_tables_and_writes_numbers(runs, tmp_path, capsys, mon
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert stop.value.code == 1
-    assert "is no run's folder" in capsys.readouterr().err
+    assert "is not the folder of a run" in capsys.readouterr().err

@@ -260,8 +260,8 @@ def test_streaks_are_of_rain_that_is_rendered(clips, tmp_path, change):
 @pytest.mark.parametrize(
     ("change", "naming"),
     [
-        ({"dataset": "rain12"}, "is for data sets whose degraded side is made here: clean-clips, clean-photos"),
-        ({"degradation": "downsample"}, "is for degradations that keep the size"),
+        ({"dataset": "rain12"}, "is only for data sets that Restill degrades: clean-clips, clean-photos"),
+        ({"degradation": "downsample"}, "is only for degradations that keep the size"),
     ],
 )
 def test_dry_where_there_is_no_dry_side(clips, tmp_path, change, naming):

@@ -60,7 +60,7 @@ def test_it_is_trained_and_saved(name: str, method: str, tmp_path: Path):
     torch.manual_seed(0)
     net = WORK[name]()
     if name == "half":
-        with pytest.raises(RestillError, match=r"is in float16, in which Adam does not train; give student\.float"):
+        with pytest.raises(RestillError, match=r"is in float16, which Adam cannot train; give student\.float"):
             distil(net, method)
         restill.distill(net, Own(), "output", data=[batch()], **RUN)  # as a teacher it is taken
         return

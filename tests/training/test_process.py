@@ -76,7 +76,7 @@ CALLS: dict[str, Callable[[Path, Path], object]] = {
     "distill of a folder": lambda clips, folder: restill.distill(
         None, "rill-p", "plain", data={"root": clips, "crop": 32, "centres": 1, "workers": 1}, steps=1, quiet=True
     ),
-    "train and pull": lambda clips, folder: gradient_norms(
+    "train and gradient norms": lambda clips, folder: gradient_norms(
         restill.train(recipe(clips, folder, 1), quiet=True).folder, 1
     ),
 }

@@ -1,4 +1,4 @@
-"""Networks by name. One line per network; the class is imported when it is asked for."""
+"""Networks by name, one line each. A class is imported when it is first used."""
 
 from __future__ import annotations
 
@@ -50,23 +50,23 @@ __all__ = ["NETWORKS", "NetworkSpec", "create", "network_class"]
 
 
 def network_class(name: str) -> type[nn.Module]:
-    """The class behind a network's name.
+    """The class of a network, by name.
 
     Raises:
-        RestillError: There is no such network.
+        RestillError: The name is unknown.
     """
     return look_up(NETWORKS, "network", name)
 
 
 def create(name: str, **options: Any) -> nn.Module:
-    """A network with fresh weights.
+    """Create a network with new weights.
 
     Args:
         name: One of :data:`NETWORKS`.
-        options: The class's own, such as ``channels=8``.
+        options: Options of the class, such as ``channels=8``.
 
     Raises:
-        RestillError: The name or an option is not known.
+        RestillError: The name or an option is unknown.
     """
     cls = network_class(name)
     try:

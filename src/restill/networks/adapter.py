@@ -1,7 +1,7 @@
-"""Any PyTorch module as a network of the house: windows (B, K, C, H, W) in, the picture (B, C, sH, sW) out.
+"""Adapter from any PyTorch module to Restill's network interface: window (B, K, C, H, W) to picture (B, C, sH, sW).
 
-People's modules take a picture or a clip, give a tensor, a list or a dict, and have a type of their own. What a module
-takes and gives is found by trying it once, on a window of the size that it will see.
+A user's module may take a picture or a clip, return a tensor, a list or a dict, and have any floating-point type. Its
+inputs and outputs are found by trying it once, on a window of the size that it will get.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _OTHER = {"teacher": "teacher_picture=", "student": "student_picture="}
 
 
 class Adapter(nn.Module):
-    """A module of one's own behind the interface of every network.
+    """Gives a user's module the interface of Restill's networks.
 
     Args:
-        net: The module. It stays as it is: its layers keep their paths and its state dict keeps its keys.
-        role: What errors call it: "teacher", "student", "network".
-        context: Frames on either side of the center in the windows to come.
-        picture: Which of its outputs is the picture; by default the first of the largest, or the one of these that
-            is named so.
+        net: The module. It is not changed: layers keep their paths and the state dict keeps its keys.
+        role: Its name in errors: "teacher", "student", "network".
+        context: Frames on either side of the center in later windows.
+        picture: Index or key of the picture among its outputs; by default the first of the largest, or the one of
+            these with a name such as "picture" or "out".
 
     Attributes:
-        frames: How many frames it is shown; 0 says that it takes a picture (B, C, H, W). None before :meth:`fit`.
-        example: The window (1, K, C, H, W) that it was fitted to; None before.
-        scale: Output size over input size.
+        frames: Number of frames that it takes; 0 means a picture (B, C, H, W). None before :meth:`fit`.
+        example: The window (1, K, C, H, W) that it was fitted to; None before :meth:`fit`.
+        scale: Output size divided by input size.
         spec: Facts for export and the runtime; None in distillation.
     """
 
@@ -64,7 +64,7 @@ class Adapter(nn.Module):
             (B, C, s*H, s*W).
 
         Raises:
-            RestillError: The module fails on it, or gives no picture.
+            RestillError: The module fails, or returns no picture.
         """
         if self.frames is None:
             self.fit(window)
@@ -75,16 +75,16 @@ class Adapter(nn.Module):
             raise RestillError(self._sentence(window, [(frames, error)])) from error.cause
 
     def fit(self, window: Tensor) -> None:
-        """Find out what the module takes: all of the frames, fewer, or the center one as a picture (B, C, H, W).
+        """Find out what the module takes: all frames, fewer, or the center frame as a picture (B, C, H, W).
 
-        A module that takes several frames but does not look at the center one would restore the wrong frame, so it is
-        tried with fewer. Nothing of the module changes.
+        A module that takes several frames but ignores the center one would restore the wrong frame, so it is tried
+        with fewer. The module does not change.
 
         Args:
-            window: (B, 2 * context + 1, C, H, W) as they will come; the first of them is tried.
+            window: (B, 2 * context + 1, C, H, W), like later windows; its first sample is used.
 
         Raises:
-            RestillError: It fails on all of them.
+            RestillError: The module fails with every number of frames.
         """
         window = window[:1].detach()
         failed: list[tuple[int, _Unfit]] = []
@@ -103,13 +103,13 @@ class Adapter(nn.Module):
                 self.frames = blind
             if self.frames is None:
                 raise RestillError(self._sentence(window, failed)) from failed[0][1].cause
-            self._run(net, window, self.frames)  # what was noted last is of this form
+            self._run(net, window, self.frames)  # so that the recorded place is for this number of frames
             if net is not self.net:
-                self._run(self.net, window, self.frames)  # lazy layers get their shapes
+                self._run(self.net, window, self.frames)  # initializes lazy layers
         self.example = window
 
     def fixed(self) -> nn.Module:
-        """A copy in eval mode and float32 that does the same without looking at sizes, to be exported."""
+        """A copy for export, in eval mode and float32, with fixed places instead of checks of shapes."""
         return _Fixed(deepcopy(self.net).float().eval(), self.frames or 0, self._place)
 
     def _sees_center(self, net: nn.Module, window: Tensor, picture: Tensor, frames: int) -> bool:
@@ -118,17 +118,17 @@ class Adapter(nn.Module):
         return not torch.equal(self._run(net, other, frames), picture)
 
     def _run(self, net: nn.Module, window: Tensor, frames: int) -> Tensor:
-        """The picture, as the module gives it when it is shown so many frames.
+        """Run the module on this number of frames and return its picture.
 
         Raises:
-            _Unfit: It fails, or gives none.
+            _Unfit: It fails, or returns no picture.
         """
         weight = next((p for p in net.parameters() if p.is_floating_point()), window)
         try:
             output = net(_shown(window, frames).to(weight.device, weight.dtype))
         except RestillError:
             raise
-        except Exception as error:  # whatever a module raises: assertions, shapes, errors of other libraries
+        except Exception as error:  # a module can raise anything
             raise _Unfit(f"{type(error).__name__}: {_first_line(error)}", error) from error
         self._place = self._find(output, window, frames)
         picture = take(output, self._place)
@@ -136,10 +136,10 @@ class Adapter(nn.Module):
         return picture.float()
 
     def _find(self, output: Any, window: Tensor, frames: int) -> Place:
-        """Where the picture is in what the module gave.
+        """Find the picture in the module's output.
 
         Raises:
-            _Unfit: Nowhere.
+            _Unfit: There is none.
         """
         found = dict(leaves(output))
         pictures = {key: place for key, value in found.items() if (place := as_picture(key, value, window))}
@@ -169,10 +169,10 @@ class Adapter(nn.Module):
         return pictures[key]
 
     def _sentence(self, window: Tensor, failed: Sequence[tuple[int, _Unfit]]) -> str:
-        """What was tried, and how it failed; the same reason only once."""
+        """Describe what was tried and how it failed, each reason once."""
         c, h, w = window.shape[-3:]
         tried: dict[str, list[str]] = {}
-        ran = [(frames, error) for frames, error in failed if error.cause is None]  # but gave no picture
+        ran = [(frames, error) for frames, error in failed if error.cause is None]  # ran, but returned no picture
         for frames, error in ran or failed:
             shape = f"windows (B, frames, C, H, W) = (B, {frames}, {c}, {h}, {w})"
             shape = shape if frames else f"pictures (B, C, H, W) = (B, {c}, {h}, {w})"
@@ -192,7 +192,7 @@ class _Fixed(nn.Module):
 
 
 class _Unfit(Exception):
-    """Why a module does not take a window, or gives no picture of it."""
+    """A module does not take a window, or returns no picture."""
 
     def __init__(self, reason: str, cause: Exception | None = None) -> None:
         super().__init__(reason)
@@ -200,16 +200,16 @@ class _Unfit(Exception):
 
 
 def adapt(network: nn.Module, role: str = "network", context: int = 0, picture: Picture | None = None) -> nn.Module:
-    """The network itself where it is one of the house's, in float32; else an :class:`Adapter` around it.
+    """Return one of Restill's networks in float32 unchanged, and any other module in an :class:`Adapter`.
 
     Raises:
-        RestillError: It is no module that can be tapped, frozen and run.
+        RestillError: It is not a module, or one whose layers cannot be accessed.
     """
     if isinstance(network, Adapter):
         return network
     if isinstance(network, torch.jit.ScriptModule):
         raise RestillError(
-            f"the {role} is a TorchScript module, whose layers cannot be reached; give the PyTorch module that it was "
+            f"the {role} is a TorchScript module, whose layers cannot be accessed; give the PyTorch module that it was "
             "made from"
         )
     if not isinstance(network, nn.Module):
@@ -220,20 +220,20 @@ def adapt(network: nn.Module, role: str = "network", context: int = 0, picture: 
 
 
 def unwrapped(network: nn.Module) -> nn.Module:
-    """The module inside an :class:`Adapter`; any other as it is."""
+    """The module inside an :class:`Adapter`, or the module itself."""
     return network.net if isinstance(network, Adapter) else network
 
 
 def class_name(network: nn.Module) -> str:
-    """The name of a network's class, for sentences."""
+    """The name of a network's class, for messages."""
     return type(unwrapped(network)).__name__
 
 
 @contextmanager
 def as_for_use(network: nn.Module) -> Iterator[nn.Module]:
-    """The network in eval mode, without gradients; afterwards it and the random numbers are as they were.
+    """Yield the network in eval mode without gradients, and restore it and the random state afterwards.
 
-    Of a module with lazy layers, which a first run would give their shapes, a copy.
+    A module with lazy layers, which the first run would initialize, is copied.
     """
     lazy = any(isinstance(p, UninitializedParameter | UninitializedBuffer) for p in network.parameters())
     network = deepcopy(network) if lazy else network
@@ -248,7 +248,7 @@ def as_for_use(network: nn.Module) -> Iterator[nn.Module]:
 
 
 def _shown(window: Tensor, frames: int) -> Tensor:
-    """The middle of a window: so many frames; with 0 the center one as a picture."""
+    """The middle ``frames`` of a window; with 0, the center frame as a picture."""
     middle = window.shape[1] // 2
     return window[:, middle - frames // 2 : middle + frames // 2 + 1] if frames else window[:, middle]
 
@@ -258,12 +258,12 @@ def _first_line(error: BaseException) -> str:
 
 
 def _dtype(network: nn.Module) -> torch.dtype:
-    """The type of a module's weights; float32 where it has none."""
+    """The type of a module's weights; float32 if it has none."""
     return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
 
 
 def _no_module(given: Any) -> str:
-    """What to do about a thing that is no module."""
+    """Advice for a value that is not a module."""
     if isinstance(given, type):
         return f"is the class {given.__name__}; make a network of it first: {given.__name__}(...)"
     if isinstance(given, Mapping):

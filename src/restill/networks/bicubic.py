@@ -1,4 +1,4 @@
-"""bicubic: what super-resolution is measured against, interpolation of the center frame alone."""
+"""bicubic: interpolation of the center frame, the baseline of super-resolution."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from restill.networks.spec import NetworkSpec
 
 
 class Bicubic(nn.Module):
-    """The picture four times as large, by cubic convolution with a = -0.5 as in MATLAB: no weights, nothing to train.
+    """Enlarges the picture by 4 with cubic convolution, a = -0.5 as in MATLAB; it has no weights.
 
     Attributes:
-        align: Of a network with weights, its checkpoint says so.
+        align: Alignment of its neighbors. For a network with weights, the checkpoint stores it.
     """
 
     align: ClassVar[Literal["none"]] = "none"
@@ -24,13 +24,13 @@ class Bicubic(nn.Module):
         paper="none: interpolation",
         frames_before=0,
         frames_after=0,
-        feature="",  # the picture itself: there is nothing before it
+        feature="",  # the picture itself
         scale=SCALE,
         upsample="bicubic",
-        no_export="there is nothing learned in it; every player enlarges pictures",
+        no_export="it has no weights, and every player can enlarge pictures",
     )
 
     def forward(self, window: Tensor) -> Tensor:
         """(B, 1, 3, H, W) -> (B, 3, 4*H, 4*W), not clamped; any H and W."""
-        # with antialias PyTorch takes a = -0.5, without it -0.75; enlarging needs no other filter
+        # with antialias PyTorch takes a = -0.5, without it -0.75; when enlarging, nothing else changes
         return interpolate(window[:, 0], scale_factor=SCALE, mode="bicubic", antialias=True)

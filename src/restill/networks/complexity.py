@@ -1,7 +1,7 @@
-"""Parameters and multiply-accumulates (MACs) of a network, counted exactly, in the convention of each paper.
+"""Exact counts of a network's parameters and multiply-accumulates (MACs), in the convention of each paper.
 
-Papers write "FLOPs" and mean MACs, each by another tool. What the tools see beside the MACs is in :data:`CONVENTIONS`;
-each reproduces what its paper prints of its own networks.
+Papers write "FLOPs" but count MACs, each with another tool. :data:`CONVENTIONS` lists what each tool counts besides
+MACs; each convention reproduces the numbers that its paper prints for its own networks.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from restill.progress import track
 
 @dataclass(frozen=True)
 class Convention:
-    """A way to count.
+    """A counting convention.
 
     Attributes:
-        meaning: In words.
-        times: How often each kind of :attr:`Complexity.work` counts.
+        meaning: Description in words.
+        times: Factor for each kind of :attr:`Complexity.work`.
     """
 
     meaning: str
@@ -52,15 +52,16 @@ CONVENTIONS: dict[str, Convention] = {
 
 @dataclass(frozen=True)
 class Complexity:
-    """What one restored frame costs.
+    """The cost of one restored frame.
 
     Attributes:
-        parameters: Trainable or not, each shared one once.
-        work: By kind. Multiply-accumulates: ``convolution``, ``deformable`` (deformable convolutions, without those
-            that make the offsets), ``matmul`` (linear layers, attention). Elements: ``bias`` (outputs of convolutions
-            with a bias), ``pooling`` (what is pooled), and of modules alone, as the tools see it, ``activation`` (what
-            ``nn.ReLU``, ``nn.LeakyReLU`` and ``nn.PReLU`` go over) and ``layer norm`` (what ``nn.LayerNorm`` does).
-        size: (height, width) that it was counted at: the size asked for, rounded up to the network's multiple.
+        parameters: Trainable or not; shared ones count once.
+        work: Counts by kind. Multiply-accumulates: ``convolution``, ``deformable`` (deformable convolutions, without
+            those that make the offsets), ``matmul`` (linear layers, attention). Elements: ``bias`` (outputs of
+            convolutions with a bias), ``pooling`` (what is pooled), and of modules alone, as the tools see it,
+            ``activation`` (what ``nn.ReLU``, ``nn.LeakyReLU`` and ``nn.PReLU`` go over) and ``layer norm`` (what
+            ``nn.LayerNorm`` does).
+        size: (height, width) of the count: the requested size, rounded up to the network's multiple.
     """
 
     parameters: int
@@ -69,7 +70,7 @@ class Complexity:
 
     @property
     def macs(self) -> int:
-        """Every multiply-accumulate of convolutions, linear layers and attention; biases left out."""
+        """Every multiply-accumulate of convolutions, linear layers and attention, without biases."""
         return self.by("all")
 
     @property
@@ -81,7 +82,7 @@ class Complexity:
         """The count in one of :data:`CONVENTIONS`.
 
         Raises:
-            RestillError: There is no such convention.
+            RestillError: The convention is unknown.
         """
         return sum(times * self.work[kind] for kind, times in _convention(convention).times.items())
 
@@ -93,18 +94,18 @@ def _convention(name: str) -> Convention:
 
 
 def count(module: nn.Module, size: Sequence[int] = (128, 128)) -> Complexity:
-    """Count a network by running a copy of it on the meta device: no arithmetic, no memory, any size.
+    """Count a network by running a copy on the meta device, which needs no arithmetic and no memory.
 
-    Every operation is seen, whether a module or a function does it. A convolution counts every tap at every output
-    position, the ones over the zero padding too, as all the papers' tools do.
+    Operations of modules and of functions are counted. A convolution counts every tap at every output position, also
+    over the zero padding, as the papers' tools do.
 
     Args:
-        module: Maps a window (B, K, C, H, W) to a picture; it is not changed.
+        module: A network from a window (B, K, C, H, W) to a picture; it is not changed.
         size: (H, W), with the frames and the size multiple from ``module.spec``; or the whole window (K, C, H, W)
             for a network without a spec.
 
     Raises:
-        RestillError: ``size`` is neither, or two numbers were given for a network without a ``spec``.
+        RestillError: ``size`` has another form, or two numbers were given for a network without a ``spec``.
     """
     spec: NetworkSpec | None = getattr(module, "spec", None)
     if len(size) == 2 and spec is not None:
@@ -159,9 +160,9 @@ _ELEMENTWISE: dict[type, str] = {
 
 
 class _Meter(TorchDispatchMode):
-    """Tallies the operations of a network, whoever calls them: a module or a function.
+    """Counts the operations of a network, in modules and functions.
 
-    ``torch.utils.flop_counter`` sees the same multiplications, but no biases, and takes twice as long.
+    ``torch.utils.flop_counter`` counts the same multiplications but no biases, and takes twice as long.
     """
 
     def __init__(self) -> None:
@@ -184,7 +185,7 @@ class _Meter(TorchDispatchMode):
         operation = func.overloadpacket
         if operation is _aten.convolution:
             x, weight, bias, _, _, _, transposed, *_ = args
-            # weight[0]: the taps of one output, or, transposed, all that one input is spread over
+            # weight[0]: the taps of one output or, if transposed, the outputs of one input
             self.work[self.convolution] += (x if transposed else result).numel() * weight[0].numel()
             self.work["bias"] += 0 if bias is None else result.numel()
         elif operation in _MATMULS:
@@ -198,21 +199,21 @@ class _Meter(TorchDispatchMode):
 def table(
     size: tuple[int, int] = (128, 128), convention: str = "all", task: str | None = None, *, quiet: bool = True
 ) -> list[dict[str, Any]]:
-    """The networks of :data:`restill.networks.NETWORKS` with their counts, as plain data.
+    """The counts of all networks in :data:`restill.networks.NETWORKS`, as plain data.
 
     Args:
         size: (H, W) of the input in pixels.
         convention: One of :data:`CONVENTIONS`.
         task: Only networks for this task, such as "derain".
-        quiet: No progress.
+        quiet: Show no progress.
 
     Returns:
         One dict each: ``name``, ``task``, ``paper``, ``frames``, ``scale``, ``parameters``, ``convention``, ``macs``
-        and ``macs_per_pixel`` (both in that convention), ``size`` [H, W] that it was counted at,
-        ``no_export`` (why there is no ONNX of it, or None).
+        and ``macs_per_pixel`` (both in that convention), ``size`` [H, W] of the count,
+        ``no_export`` (why there is no ONNX export, or None).
 
     Raises:
-        RestillError: There is no such convention or task.
+        RestillError: The convention or task is unknown.
     """
     _convention(convention)
     tasks: dict[str, str] = {name: network_class(name).spec.task for name in NETWORKS}  # type: ignore[union-attr]
@@ -253,13 +254,13 @@ def _row(name: str, size: tuple[int, int], convention: str) -> dict[str, Any]:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """``"640x480"`` (width x height, as people write it) as (H, W), as tensors have it.
+    """Parse ``"640x480"`` (width x height) to (H, W).
 
     >>> parse_size("640x480")
     (480, 640)
 
     Raises:
-        RestillError: It is not two positive whole numbers.
+        RestillError: The text is not two positive integers.
     """
     width, _, height = text.lower().partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):

@@ -1,6 +1,6 @@
-"""D3Dnet (Ying et al., IEEE Signal Processing Letters 2020): motion is followed by deformable 3-D convolutions.
+"""D3Dnet (Ying et al., IEEE Signal Processing Letters 2020): deformable 3-D convolutions follow the motion.
 
-No flow, no alignment: the taps of the convolutions move within their frames.
+It needs no flow and no alignment: the taps of the convolutions move within their frames.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ FRAMES = 7
 
 
 class DeformableConv3d(nn.Module):
-    """A 3x3x3 convolution whose taps move down and right, as a convolution of its input says; not in time.
+    """A 3x3x3 convolution whose taps move in space, not in time, by offsets from a convolution of its input.
 
-    It is the 2-D one on three frames side by side, each a group with offsets of its own. They start at 0.
+    It is the 2-D one on three frames side by side, each a group with its own offsets, which start at 0.
 
     Args:
         channels: In and out.

@@ -1,8 +1,8 @@
 """EDVR (Wang et al., CVPR Workshops 2019): video super-resolution by 4 with deformable alignment; STD's teacher.
 
-Every frame is brought onto the center one by deformable convolutions on a pyramid of features (PCD); the frames are
-fused by temporal and spatial attention (TSA); residual blocks and two pixel-shuffles make what is added to the enlarged
-center frame. As in the authors' BasicSR, without the deblurring front and without input at output resolution.
+Deformable convolutions on a feature pyramid align every frame to the center one (PCD). Temporal and spatial attention
+fuses the frames (TSA). Residual blocks and two pixel-shuffles give a residual that is added to the enlarged center
+frame. As in the authors' BasicSR, without the deblurring front and without input at output resolution.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ PUBLISHED = Published(
 
 
 class EDVR(nn.Module):
-    """The body of both sizes.
+    """EDVR; the subclasses are its two sizes.
 
     Args:
-        frames: In a window, odd; the number is in the weights of the fusion.
-        channels: Of features at input resolution, a multiple of 8; those at output resolution have 64.
+        frames: Frames in a window, odd; the fusion's weights depend on it.
+        channels: Channels of features at input resolution, a multiple of 8; at output resolution there are 64.
         blocks: Residual blocks after the fusion.
 
     Raises:
-        RestillError: An option has a value that it cannot have.
+        RestillError: An option has an invalid value.
     """
 
     spec: NetworkSpec = replace(
@@ -140,7 +140,7 @@ class PCDAlignment(nn.Module):
         self.cascade = DeformableConv2d(c, GROUPS)
 
     def forward(self, l1: Tensor, l2: Tensor, l3: Tensor) -> Tensor:
-        """Features of all frames, aligned; the center too goes through it.
+        """Align the features of all frames, including the center's.
 
         Args:
             l1: (B, K, C, H, W).
@@ -162,7 +162,7 @@ class PCDAlignment(nn.Module):
 
 
 class AlignLevel(nn.Module):
-    """One level of the pyramid: eqs. 2 and 3, what the coarser level found being enlarged by 2."""
+    """One level of the pyramid: eqs. 2 and 3, with the coarser level's result enlarged by 2."""
 
     def __init__(self, c: int, *, coarsest: bool = False) -> None:
         super().__init__()
@@ -176,13 +176,13 @@ class AlignLevel(nn.Module):
     def forward(
         self, frame: Tensor, center: Tensor, coarse_guide: Tensor | None = None, coarse: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """What the offsets are made of, and the frame's feature moved by them.
+        """The guide for the offsets, and the frame's feature moved by these offsets.
 
         Args:
             frame: (N, C, h, w).
             center: (N, C, h, w).
             coarse_guide: (N, C, h/2, w/2), the coarser level's first result.
-            coarse: (N, C, h/2, w/2), its second, activated.
+            coarse: (N, C, h/2, w/2), its second result, activated.
 
         Returns:
             (N, C, h, w) both.

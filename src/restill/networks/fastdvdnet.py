@@ -1,7 +1,7 @@
 """FastDVDnet (Tassano et al., CVPR 2020) for super-resolution, the student of STD (Space-Time Distillation, CVPR 2021).
 
-The denoiser's block, a small U-Net on three frames, without the noise map. Three stages of it instead of two, for seven
-frames instead of five; then EDVR's upsampler. STD tells its own changes in a supplement that we have not seen.
+It uses the denoiser's block, a small U-Net on three frames, without the noise map; three stages instead of two, for
+seven frames instead of five; then EDVR's upsampler. STD describes its own changes in a supplement that we do not have.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PER_FRAME = 30  # channels of a block's first layer for each of its three frames
 
 
 class Block(nn.Module):
-    """The U-Net of FastDVDnet: three frames in, one map out; no biases, the batch norms have them.
+    """The U-Net of FastDVDnet: three frames in, one map out; the biases are in the batch norms.
 
     Args:
         c_in: Channels of one of the three frames.
@@ -66,13 +66,13 @@ def _two_layers(channels: int) -> list[nn.Module]:
 
 
 def triplets(frames: Tensor) -> Tensor:
-    """Every three frames in a row, their channels side by side: (B, T, C, H, W) -> (B*(T-2), 3*C, H, W)."""
+    """All runs of three consecutive frames, with channels side by side: (B, T, C, H, W) -> (B*(T-2), 3*C, H, W)."""
     rows = [frames[:, t : t + 3] for t in range(frames.shape[1] - 2)]  # T-2 times (B, 3, C, H, W)
     return stack(rows, dim=1).flatten(0, 1).flatten(1, 2)
 
 
 def clean(block: nn.Module, frames: Tensor) -> Tensor:
-    """All centers less what the block finds in them, two frames fewer: (B, T, 3, H, W) -> (B, T-2, 3, H, W)."""
+    """Subtract the block's output from all centers: (B, T, 3, H, W) -> (B, T-2, 3, H, W)."""
     centers = frames[:, 1:-1]  # (B, T-2, 3, H, W)
     return centers - block(triplets(frames)).view_as(centers)
 
@@ -102,7 +102,7 @@ class FastDVDnetVSR(nn.Module):
         self.stage1 = Block(width=width)
         self.stage2 = Block(width=width)
         self.stage3 = Block(c_out=c, width=width)
-        self.after1 = nn.Identity()  # for taps: all frames of a stage side by side
+        self.after1 = nn.Identity()  # for hooks: all frames of a stage side by side
         self.after2 = nn.Identity()
         self.upsampler = Upsampler(c, hr_channels)
 

@@ -1,7 +1,7 @@
-"""min-median: Restill's baseline without learning, from the idea that Rill starts from (:mod:`restill.networks.rill`).
+"""min-median: Restill's baseline without learning, which uses the same estimate as Rill (:mod:`restill.networks.rill`).
 
-A drop is brighter than what it hides, and rarely falls on one place in two of three frames: the median of the three
-drops it, and the smaller of the frame and that median keeps what was dark only once.
+A drop is brighter than what it hides, and rarely covers one place in two of three frames. So the median of the three
+removes it, and the minimum of the frame and that median keeps what is dark in one frame only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class MinMedian(nn.Module):
     """min(frame, median of three aligned frames), value by value: no weights, nothing to train.
 
     Attributes:
-        align: How its neighbors are to come. Of a network with weights, its checkpoint says so.
+        align: Alignment of its neighbors. For a network with weights, the checkpoint stores it.
     """
 
     align: ClassVar[Literal["dis"]] = "dis"
@@ -27,11 +27,11 @@ class MinMedian(nn.Module):
         paper="none: Restill's baseline without learning",
         frames_before=1,
         frames_after=1,
-        feature="",  # the picture itself: there is nothing before it
+        feature="",  # the picture itself
     )
 
     def forward(self, window: Tensor) -> Tensor:
-        """The center frame without what is bright only in it.
+        """The center frame without what is bright in this frame only.
 
         Args:
             window: (B, 3, 3, H, W), the neighbors aligned to the center; any H and W.

@@ -1,4 +1,4 @@
-"""Where the picture is in what a module gives: a tensor, a clip, or a nested list, tuple, dict or dataclass of them."""
+"""Finding the picture in a module's output: a tensor, a clip, or nested lists, tuples, dicts or dataclasses of them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-Picture = int | str  # which of several outputs: an index, a key, or both: "stages.0"
+Picture = int | str  # one of several outputs: an index, a key, or both, such as "stages.0"
 NAMES = ("picture", "image", "out", "output", "pred", "prediction", "clean", "restored", "result", "sr", "hq")
 
 
 class Place(NamedTuple):
-    """Where a picture is in what a module gives: at which key, and for a clip at which place of which axis."""
+    """The place of a picture in an output: its key and, for a clip, the axis and the index on it."""
 
     key: str
     axis: int
@@ -21,7 +21,7 @@ class Place(NamedTuple):
 
 
 def leaves(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of a nested output, with where it is: "" for a tensor, "0", "out", "stages.0"."""
+    """Yield every tensor of a nested output with its path: "" for a single tensor, "0", "out", "stages.0"."""
     if isinstance(output, Tensor):
         yield path, output
         return
@@ -40,7 +40,7 @@ def leaves(output: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
 
 
 def find_key(picture: Picture, found: Mapping[str, Tensor]) -> str | None:
-    """The path that a user's index or key means; indices may count from the end, and count named outputs too."""
+    """The path for a user's index or key. Negative indices count from the end; named outputs have indices too."""
     if not isinstance(picture, str):
         top = list(dict.fromkeys(key.split(".")[0] for key in found))
         if not -len(top) <= picture < len(top):
@@ -50,7 +50,7 @@ def find_key(picture: Picture, found: Mapping[str, Tensor]) -> str | None:
 
 
 def as_picture(key: str, value: Tensor, window: Tensor) -> Place | None:
-    """Where the picture (B, C, s*H, s*W) is in a tensor: it, or a clip's center frame; None where it is neither."""
+    """The place of the picture (B, C, s*H, s*W): the tensor, or the center frame of a clip; None if it is neither."""
     batch, _, channels, height, width = window.shape
     place = Place(key, 0, 0)
     if value.dim() == 5:
@@ -65,6 +65,7 @@ def as_picture(key: str, value: Tensor, window: Tensor) -> Place | None:
 
 
 def take(output: Any, place: Place) -> Tensor:
+    """The picture at a place of an output."""
     return _cut(dict(leaves(output))[place.key], place)
 
 
@@ -73,11 +74,13 @@ def _cut(value: Tensor, place: Place) -> Tensor:
 
 
 def wanted(window: Tensor) -> str:
+    """The shapes that a picture may have, for messages."""
     _, _, channels, height, width = window.shape
     return f"picture (B, {channels}, {height}, {width}), nor one a whole number of times as large"
 
 
 def shape(value: Tensor, batch: int) -> str:
+    """A tensor's shape for messages, with B for the batch."""
     if not value.dim():
         return "a single number"
     first = "B" if value.shape[0] == batch else str(value.shape[0])

@@ -1,7 +1,7 @@
-"""PISR's teacher (Lee et al., ECCV 2020): an encoder that sees the clean picture, and a student that restores its code.
+"""PISR's teacher (Lee et al., ECCV 2020): an encoder of the clean picture, and a decoder like the student.
 
-The encoder makes a picture of the input's size out of the clean one, so the decoder does what the student has to do, on
-an input that may say more than the degraded one. It is for training alone: nobody has the clean picture afterwards.
+The encoder turns the clean picture into one of the degraded picture's size. So the decoder does the student's task on
+an input that may contain more information. It is for training only, because it needs the clean picture.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class CleanEncoder(nn.Module):
 
 
 def privileged_spec(decoder: NetworkSpec) -> NetworkSpec:
-    """What a teacher tells of itself whose decoder tells this."""
+    """The spec of a teacher with this decoder."""
     inside = {
         "feature": _inside(decoder.feature),
         "lr_feature": decoder.lr_feature and _inside(decoder.lr_feature),
@@ -64,7 +64,7 @@ def privileged_spec(decoder: NetworkSpec) -> NetworkSpec:
         size_multiple=decoder.scale * decoder.size_multiple,
         encoder=("encoder",),
         embedding="encoder",
-        no_export="it is shown the clean picture, which nobody has who wants one restored",
+        no_export="it takes the clean picture, which is not available when restoring",
         **inside,
     )
 
@@ -78,16 +78,15 @@ class PrivilegedTeacher(nn.Module):
 
     Args:
         decoder: The student's architecture: a name of ``restill networks``, or any module (B, K, 3, H, W) ->
-            (B, 3, s*H, s*W), which is then trained here: give a copy. One that sees several frames gets the code of
-            each.
-        options: The decoder's own, where it is a name.
+            (B, 3, s*H, s*W), which is trained in place: give a copy. With several frames it gets the code of each.
+        options: Options of the decoder, if it is a name.
         width: Channels of the encoder's first two convolutions.
         narrow: Channels of its third.
-        scale: s, of a module without a ``spec``.
-        context: Frames on either side of the center that a module without a ``spec`` sees.
+        scale: s, for a module without a ``spec``.
+        context: Frames on either side of the center, for a module without a ``spec``.
 
     Raises:
-        RestillError: The name or one of its options is not known; or options are given of what is no name.
+        RestillError: The name or an option is unknown, or options are given with a module.
     """
 
     spec: ClassVar[NetworkSpec] = privileged_spec(VDSR.spec)
@@ -106,9 +105,9 @@ class PrivilegedTeacher(nn.Module):
             raise RestillError("pisr-teacher takes options of a decoder that is named; this one is a module already")
         self.decoder = decoder if isinstance(decoder, nn.Module) else create(decoder, **(options or {}))
         unknown = NetworkSpec("restore", "", context, context, feature="", scale=scale)
-        told: NetworkSpec = getattr(self.decoder, "spec", unknown)  # type: ignore[assignment]
-        self.spec = privileged_spec(told)  # type: ignore[misc]
-        self.encoder = CleanEncoder(told.scale, width, narrow)
+        decoder_spec: NetworkSpec = getattr(self.decoder, "spec", unknown)  # type: ignore[assignment]
+        self.spec = privileged_spec(decoder_spec)  # type: ignore[misc]
+        self.encoder = CleanEncoder(decoder_spec.scale, width, narrow)
 
     def forward(self, window: Tensor) -> Tensor:
         """The clean center frame, restored from its own code.
@@ -119,5 +118,5 @@ class PrivilegedTeacher(nn.Module):
         Returns:
             (B, 3, s*H, s*W), not clamped.
         """
-        code = self.encoder(window)  # (B, 3, K, H, W): what a degraded window would be
+        code = self.encoder(window)  # (B, 3, K, H, W), in place of a degraded window
         return self.decoder(code.transpose(1, 2))  # (B, 3, s*H, s*W)

@@ -1,7 +1,7 @@
-"""PReNet (Ren et al., CVPR 2019): one small network applied six times, with an LSTM that remembers between the times.
+"""PReNet (Ren et al., CVPR 2019): one small network applied six times, with an LSTM between the iterations.
 
-Each iteration sees the rainy picture and the estimate so far, and makes the next estimate of the clean picture. The
-weights are the same every time, so six iterations cost six times the work of one and no more parameters.
+Each iteration takes the rainy picture and the last estimate, and gives the next estimate of the clean picture. The
+weights are shared, so six iterations cost six times the work of one without more parameters.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.a = same2d(channels, channels)
         self.b = same2d(channels, channels)
-        self.relu = nn.ReLU()  # a module where the authors have one: what counts modules then finds what they found
+        self.relu = nn.ReLU()  # a module as in the authors' code, for tools that count modules
 
     def forward(self, x: Tensor) -> Tensor:
         return relu(self.relu(self.b(self.relu(self.a(x)))) + x)
@@ -55,14 +55,14 @@ class ResidualBlock(nn.Module):
 class PReNet(nn.Module):
     """32 channels, 6 iterations: 168,963 parameters.
 
-    Every module runs once an iteration; a tap keeps what it saw in the last one.
+    Every module runs once an iteration; a hook records the last one.
 
     Args:
         channels: Of all features.
-        iterations: How often the network runs; weights are good for any number near the one they were trained with.
+        iterations: Number of iterations; weights work for any number near the one they were trained with.
 
     Raises:
-        RestillError: There is no iteration.
+        RestillError: ``iterations`` is below 1.
     """
 
     spec: ClassVar[NetworkSpec] = NetworkSpec(

@@ -1,4 +1,4 @@
-"""How the published checkpoints of a network name its weights."""
+"""The names of weights in published checkpoints."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Published:
-    """From the keys of a published checkpoint to ours; ``restill convert`` applies it and checks that nothing is left.
+    """Maps the keys of a published checkpoint to ours; ``restill convert`` checks that every key matches.
 
     Attributes:
-        source: Whose checkpoints these are, for ``--help`` and the docs.
-        rename: (regular expression, replacement) pairs; :func:`re.sub` with each, in this order, makes our key.
-        ignore: Regular expressions, found anywhere in published keys that hold no weights (index tables, counters).
+        source: Origin of the checkpoints, for ``--help`` and the docs.
+        rename: (regular expression, replacement) pairs; :func:`re.sub` with each, in this order, gives our key.
+        ignore: Regular expressions that match anywhere in keys without weights (index tables, counters).
     """
 
     source: str
@@ -21,7 +21,7 @@ class Published:
     ignore: tuple[str, ...] = ()
 
     def our_key(self, key: str) -> str | None:
-        """What we call this published key; None if it holds no weights."""
+        """Our key for a published one; None if it has no weights."""
         if any(re.search(pattern, key) for pattern in self.ignore):
             return None
         for pattern, replacement in self.rename:

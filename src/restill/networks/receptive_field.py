@@ -1,4 +1,4 @@
-"""How far a network looks: by a value that is no number, which every sum that it enters carries on."""
+"""Measuring a network's receptive field with a NaN, which spreads to every output that depends on it."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from restill.networks.spec import NetworkSpec
 
-SIDES = (64, 192)  # of the picture that is tried, pixels, rounded up to the network's multiple
-ANYWHERE = ("grid_sampler", "gather", "index")  # operations that take values from where other values say
+SIDES = (64, 192)  # sides of the trial pictures in pixels, rounded up to the network's multiple
+ANYWHERE = ("grid_sampler", "gather", "index")  # operations that read at positions given by other values
 
 
 @torch.no_grad()
 def receptive_field(network: nn.Module) -> int | None:
-    """How far around a pixel a network looks at most, pixels of its input.
+    """The radius of a network's receptive field, in pixels of its input.
 
-    One pixel of the input, in all frames, is NaN; how far NaN spreads in the output is how far a pixel is seen. This is
-    done for the first and the last pixel of a cell of ``size_multiple``: one reaches farthest in one direction, one
-    in the other. A network that looks far away without looking at what lies between is not told apart from one that
-    does not look so far.
+    One pixel of the input is set to NaN in all frames, and the distance is measured to which NaN spreads in the output.
+    This is done for the first and the last pixel of a cell of ``size_multiple``, which spread farthest in opposite
+    directions. A distant pixel is missed if the pixels in between have no influence.
 
     Args:
-        network: Any with a spec; it is put in eval mode.
+        network: Any network with a spec; it is put in eval mode.
 
     Returns:
-        Pixels; None where it is more than about 90, or the whole frame, or where what the network sees decides where
-        it looks (it warps frames, or has deformable convolutions).
+        Pixels; None if it is more than about 90 or the whole frame, or if it depends on the input (the network warps
+        frames, or has deformable convolutions).
     """
     spec: NetworkSpec = network.eval().spec  # type: ignore[assignment]
     with _Watch() as watch:
-        network(_window(spec, SIDES[0]))  # without NaN: where a network is to look there, it may end the process
+        network(_window(spec, SIDES[0]))  # without NaN, since reading at a NaN position may crash the process
     if watch.anywhere:
         return None
     tried = (_within(network, spec, _window(spec, side)) for side in SIDES)
@@ -46,7 +45,7 @@ def _window(spec: NetworkSpec, side: int) -> Tensor:
 
 
 def _within(network: nn.Module, spec: NetworkSpec, window: Tensor) -> int | None:
-    """How far a network looks, or None where that is beyond the window's edges."""
+    """The radius, or None if it extends beyond the window."""
     middle, farthest = window.shape[-1] // 2, 0
     for at in (middle, middle + spec.size_multiple - 1):
         probe = window.clone()
@@ -62,7 +61,7 @@ def _within(network: nn.Module, spec: NetworkSpec, window: Tensor) -> int | None
 
 
 class _Watch(TorchDispatchMode):
-    """Notes whether an operation of :data:`ANYWHERE` is done."""
+    """Records whether an operation of :data:`ANYWHERE` runs."""
 
     anywhere = False
 

@@ -1,11 +1,11 @@
-"""Rill: small students for a plain CPU. Ours, not from a paper.
+"""Rill: small students for a CPU, designed for Restill.
 
-A window of frames, the neighbours already brought onto the centre by DIS flow (:mod:`restill.alignment`). Rain is
-brighter than what it hides and rarely falls on one place twice, so the smaller of the centre frame and the median of
-three frames is already an estimate without rain. The network sees the centre frame, and how the neighbours and that
-estimate differ from it; folded by pixel-unshuffle 2 into channels, so that every convolution works on a quarter of
-the pixels; a few residual pairs of plain 3x3 convolutions; pixel-shuffle back; the result is added to the centre frame.
-:class:`RillP` sees a single picture and nothing else.
+The input is a window of frames, with the neighbours aligned to the centre by DIS flow (:mod:`restill.alignment`). Rain
+is brighter than what it hides and rarely falls on one place twice. So the minimum of the centre frame and the median of
+three frames is already an estimate without rain. The network gets the centre frame, and the differences of the
+neighbours and of that estimate to it. Pixel-unshuffle 2 folds them into channels, so that every convolution works on a
+quarter of the pixels. A few residual pairs of 3x3 convolutions and a pixel-shuffle follow; the result is added to the
+centre frame. :class:`RillP` takes a single picture.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from restill.networks.prednet import ResidualPair, same2d
 from restill.networks.spec import NetworkSpec
 
 FOLD = 2
-GRAY = 0.4  # about the mean of a picture
-DIFFERENCE = 5.0  # what a difference to the center frame is multiplied by to be about as large as the frame
-DETAIL = 5.0  # the same of how the center frame differs from its mean nearby
+GRAY = 0.4  # typical mean of a picture
+DIFFERENCE = 5.0  # factor that makes a difference to the center frame about as large as the frame
+DETAIL = 5.0  # the same for the center frame's difference to its local mean
 
 
 class Rill(nn.Module):
@@ -37,7 +37,7 @@ class Rill(nn.Module):
         super().__init__()
         c = channels or self.channels
         n = self.pairs if pairs is None else pairs
-        seen = self.spec.frames + 1 if self.spec.frames > 1 else 1  # the estimate too, where there are neighbours
+        seen = self.spec.frames + 1 if self.spec.frames > 1 else 1  # plus the estimate, if there are neighbours
         self.first = BalancedConv(seen, c)
         self.body = nn.Sequential(*(ResidualPair(same2d, c) for _ in range(n)))
         self.spec = replace(self.spec, levels=_levels(n))
@@ -51,7 +51,7 @@ class Rill(nn.Module):
             assert isinstance(pair, ResidualPair)  # noqa: S101
             with torch.no_grad():
                 pair.b.weight.mul_(0.1)  # each pair starts near the identity
-        nn.init.normal_(last.weight, std=1e-3)  # starts at the identity, but not with dead gradients
+        nn.init.normal_(last.weight, std=1e-3)  # starts near the identity, with nonzero gradients
 
     def forward(self, window: Tensor) -> Tensor:
         """Clean centre frame.
@@ -66,7 +66,7 @@ class Rill(nn.Module):
         frames = list(window.unbind(1))  # K times (B, 3, H, W)
         centre = frames[k]
         others = [*frames[:k], *frames[k + 1 :], darker_median(*frames[k - 1 : k + 2])] if k else []
-        # differences, not frames: with frames the first layer has to learn to subtract, and had not in 800 steps
+        # differences, since with frames the first layer did not learn to subtract within 800 steps
         seen = cat([centre, *(other - centre for other in others)], 1)  # (B, (K+1)*3, H, W), or (B, 3, H, W)
         folded = pixel_unshuffle(seen, FOLD)  # (B, (K+1)*48, H/4, W/4), or (B, 48, H/4, W/4)
         feature = self.body(relu(self.first(folded)))  # (B, C, H/4, W/4)
@@ -74,17 +74,17 @@ class Rill(nn.Module):
 
 
 class BalancedConv(nn.Conv2d):
-    """A 3x3 convolution of a frame and of differences to it, unshuffled, that learns as if its input were balanced.
+    """A 3x3 convolution of an unshuffled frame and differences to it, which trains as if its input were balanced.
 
-    Differences of frames are small, a frame's values lie around a gray, and next to its mean a frame's detail is small:
-    left so, the weights of what is small hardly move while the others do. So the convolution learns as if the frame
-    were less :data:`GRAY`, its detail :data:`DETAIL` times as strong and differences :data:`DIFFERENCE` times as large.
-    Once trained it is a plain convolution of the input as it is, :meth:`merged`.
+    Differences of frames are small, a frame's values are around a gray, and its detail is small compared with its mean.
+    Without balancing, the weights of small inputs would hardly change. So the convolution trains as if :data:`GRAY`
+    were subtracted from the frame, its detail multiplied by :data:`DETAIL` and the differences by :data:`DIFFERENCE`.
+    After training, :meth:`merged` gives the equal plain convolution of the unchanged input.
 
     Args:
-        seen: Pictures of three colors: the frame, and its differences.
-        channels: Of the output.
-        fold: By how much they are unshuffled.
+        seen: Number of RGB pictures: the frame and its differences.
+        channels: Channels of the output.
+        fold: Factor of the pixel-unshuffle.
     """
 
     def __init__(self, seen: int, channels: int, fold: int = FOLD) -> None:
@@ -92,7 +92,7 @@ class BalancedConv(nn.Conv2d):
         self.of_frame = 3 * fold**2  # channels of the input
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, I, H, W) to (B, O, H, W). Beyond the edges lie zeros."""
+        """(B, I, H, W) -> (B, O, H, W), zero padding."""
         return self._conv_forward(input, *self._plain())
 
     def merged(self) -> nn.Conv2d:
@@ -114,13 +114,13 @@ class BalancedConv(nn.Conv2d):
 def darker_median(before: Tensor, centre: Tensor, after: Tensor) -> Tensor:
     """min(centre, median(before, centre, after)), element by element.
 
-    Where the centre is the largest of the three, that is the larger of the others, and else the centre itself.
+    This is the larger neighbour if the centre is the largest of the three, otherwise the centre.
     """
     return minimum(centre, maximum(before, after))
 
 
 def _levels(pairs: int) -> tuple[str, ...]:
-    """The features after a third of the pairs, after two thirds and after the last, those that are not the same.
+    """The features after one third, two thirds and all of the pairs, without duplicates.
 
     >>> _levels(6)
     ('body.1', 'body.3', 'head:input')
@@ -158,18 +158,18 @@ class RillM(Rill):
 
 
 class RillL(Rill):
-    """32 channels, 6 pairs, 5 frames: 135,212 parameters, 33,696 MAC per pixel. A teacher that a CPU can train."""
+    """32 channels, 6 pairs, 5 frames: 135,212 parameters, 33,696 MAC per pixel. Trains on a CPU."""
 
     spec, channels, pairs = _spec(5), 32, 6
 
 
 class RillXL(Rill):
-    """48 channels, 6 pairs, 5 frames: 285,756 parameters, 71,280 MAC per pixel. For the best picture, not for speed."""
+    """48 channels, 6 pairs, 5 frames: 285,756 parameters, 71,280 MAC per pixel. For quality rather than speed."""
 
     spec, channels, pairs = _spec(5), 48, 6
 
 
 class RillP(Rill):
-    """For one picture: 32 channels, 6 pairs: 117,932 parameters, 29,376 MAC per pixel. A picture may take its time."""
+    """For one picture: 32 channels, 6 pairs: 117,932 parameters, 29,376 MAC per pixel."""
 
     spec, channels, pairs = _spec(1), 32, 6

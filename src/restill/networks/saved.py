@@ -1,4 +1,4 @@
-"""A network in a file: safetensors with the network's name and options in the header, so that reading runs no code."""
+"""Networks in safetensors files, with name and options in the header, so that reading runs no code."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from restill.networks import create
 from restill.networks.adapter import unwrapped
 
 STUDENT = "student.safetensors"
-MOST_BYTES = 4 << 30  # of a network's file
+MOST_BYTES = 4 << 30  # largest file of a network
 
 
 def save_network(path: Path, network: nn.Module, info: dict[str, Any]) -> None:
-    """Write a network's weights with what they belong to in the header.
+    """Write a network's weights, with its name and options in the header.
 
     Args:
         path: The .safetensors file.
-        network: Its state dict is written.
+        network: The network; its state dict is written.
         info: ``network``, ``options``, ``align``, ``name``: see :func:`load_network`.
     """
     tensors, same = saveable(unwrapped(network).state_dict())
@@ -35,17 +35,17 @@ def save_network(path: Path, network: nn.Module, info: dict[str, Any]) -> None:
 
 
 def saveable(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """A state dict as safetensors takes it: each tensor once, with memory of its own.
+    """Prepare a state dict for safetensors: each tensor once, with its own memory.
 
     Args:
-        state: Of any module.
+        state: State dict of any module.
 
     Returns:
-        The tensors, and for each one that was left out, since it is another under a second name, that other's name, as
+        The tensors; and for each left-out second name of a tensor, the name that was kept, as
         :func:`safetensors.torch.load_model` expects it.
 
     Raises:
-        RestillError: It holds something that is no plain tensor.
+        RestillError: It contains something other than plain tensors.
     """
     tensors: dict[str, Tensor] = {}
     same: dict[str, str] = {}
@@ -74,16 +74,16 @@ def saveable(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, str
 
 
 def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
-    """A network with its weights, in eval mode.
+    """Load a network with its weights, in eval mode.
 
     Args:
-        path: A .safetensors file of ours, or a folder that holds ``student.safetensors``.
+        path: A .safetensors file of Restill, or a folder with ``student.safetensors``.
 
     Returns:
         The module, and the header: ``network``, ``options``, ``align``, ``name``.
 
     Raises:
-        RestillError: The file is missing, is no safetensors file of ours, or its weights do not fit.
+        RestillError: The file is missing, is not a checkpoint of Restill, or its weights do not fit.
     """
     path = Path(path)
     if path.is_dir():
@@ -97,8 +97,8 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
             info = json.loads((file.metadata() or {})["restill"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         if info["network"] is None:
-            raise RestillError(_own(path, info))
-        with torch.device("meta"):  # takes no memory, whatever the header says of the network
+            raise RestillError(_advice(path, info))
+        with torch.device("meta"):  # uses no memory, whatever the header says
             shapes = {
                 key: value.shape for key, value in create(info["network"], **info["options"]).state_dict().items()
             }
@@ -116,12 +116,12 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     return network.eval(), info
 
 
-def _own(path: Path, info: dict[str, Any]) -> str:
-    """What to do with the weights of a network of one's own."""
-    told = {key: info[key] for key in ("context", "picture", "align") if info.get(key) not in (None, 0, "none")}
-    more = "".join(f", {key}={value!r}" for key, value in told.items())
+def _advice(path: Path, info: dict[str, Any]) -> str:
+    """Advice for the weights of a network that the user built."""
+    facts = {key: info[key] for key in ("context", "picture", "align") if info.get(key) not in (None, 0, "none")}
+    more = "".join(f", {key}={value!r}" for key, value in facts.items())
     return (
-        f"{path}: holds the weights of a network that you built yourself ({info.get('class', 'a PyTorch module')}), "
+        f"{path}: contains the weights of a network that you built yourself ({info.get('class', 'a PyTorch module')}), "
         "which Restill cannot build; in Python, build it as net, call "
         f"safetensors.torch.load_model(net, {str(path)!r}), then restill.export(net, 'mine.onnx'{more}) "
         f"or restill.evaluate(net, ...{more})"

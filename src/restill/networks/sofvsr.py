@@ -1,7 +1,7 @@
 """SOF-VSR (Wang et al., IEEE Transactions on Image Processing 2020): optical flow is super-resolved before the picture.
 
-A flow at output resolution is, at input resolution, sixteen flows a little apart; by each of them every neighbor is
-warped onto the center, and the network that enlarges sees all the drafts. It works on luma.
+A flow at output resolution equals sixteen slightly shifted flows at input resolution. Each of them warps every neighbor
+onto the center, and the upsampling network gets all these drafts. It works on luma.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from restill.networks.blocks.spynet import warp
 from restill.networks.blocks.upsampling import HR_CHANNELS, SCALE, SLOPE, SUPER_RESOLUTION, enlarge, luma
 from restill.networks.spec import NetworkSpec
 
-UNIT = 15.5  # pixels of a flow of 1, as the authors' code has it: half of a training crop of 32
+UNIT = 15.5  # pixels for a flow of 1, as in the authors' code: half of a training crop of 32
 
 
 class HalfBlock(nn.Module):
-    """Half of the channels pass; the others go through 1x1, 3x3 each by itself, 1x1; then both are interleaved."""
+    """Half of the channels pass unchanged; the others get 1x1, depthwise 3x3 and 1x1; then both are interleaved."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def _conv(c_in: int, c_out: int) -> nn.Conv2d:
 
 
 class FlowNet(nn.Module):
-    """Flow at half, full and four times the input's size, by the same features each time."""
+    """Flow at half, full and four times the input's size, with shared feature layers."""
 
     def __init__(self, channels: int, hr_channels: int, blocks: int) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class FlowNet(nn.Module):
         self.high = nn.Sequential(_blocks(blocks, channels), _enlarge(channels, hr_channels), _conv(hr_channels, 2))
 
     def forward(self, center: Tensor, neighbor: Tensor) -> Tensor:
-        """Where each pixel of the enlarged center is found in the enlarged neighbor.
+        """Optical flow from the enlarged center to the enlarged neighbor.
 
         Args:
             center: (B, 1, H, W) luma in [0, 1], H and W even.
@@ -88,7 +88,7 @@ class FlowNet(nn.Module):
 
 
 def drafts(neighbor: Tensor, flow: Tensor) -> Tensor:
-    """The neighbor warped by each of the flows that lie a quarter of a pixel apart.
+    """The neighbor warped by each of the flows, which are a quarter of a pixel apart.
 
     Args:
         neighbor: (B, 1, H, W).

@@ -1,4 +1,4 @@
-"""What a network must tell about itself, once, as data."""
+"""The description of a network, as data."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Facts that training, distillation, export and the runtime need of a network.
+    """The facts about a network that training, distillation, export and the runtime need.
 
     A network maps a window ``(B, K, C, H, W)``, RGB in [0, 1], ``K = frames_before + 1 + frames_after``, to the
     restored centre frame ``(B, C, scale*H, scale*W)``. A network for single pictures has ``K = 1``.
 
-    Every place below is a tap (see :mod:`restill.distillation.hooks`): a module path for that module's output, or
-    ``path:input`` for what goes into it. What is found there is a map (B, C', h, w), or (B, C', T, h, w).
+    Each feature below is a path (see :mod:`restill.distillation.hooks`): a module path for that module's output, or
+    ``path:input`` for its input. A feature is a map (B, C', h, w) or (B, C', T, h, w).
 
     Attributes:
-        task: What it was made for: "derain", "restore" (one picture: rain, blur, noise) or "super-resolution".
-        paper: Where it comes from.
+        task: Its task: "derain", "restore" (one picture: rain, blur, noise) or "super-resolution".
+        paper: Its source.
         frames_before: Frames of context before the centre.
         frames_after: Frames of context after the centre (look-ahead).
-        feature: The feature to distil: the last one before the picture, at output resolution where there is one.
-        head: Path of the module that turns that feature into the picture (or into its residual); None if there is
-            no such single module.
+        feature: The feature to distil: the last one before the picture, at output resolution if there is one.
+        head: Path of the module that turns that feature into the picture or its residual; None if this is not one
+            module.
         residual: True if the head's output is added to the centre frame.
-        scale: Output size over input size.
+        scale: Output size divided by input size.
         size_multiple: Height and width must be multiples of this; callers pad.
-        upsample: How the centre frame is brought to the output's size before the head's output is added to it.
-        lr_feature: The feature at input resolution, frames fused, before upsampling (super-resolution).
-        levels: Features at about a third, two thirds and the end of the depth, for methods that look at several.
-        encoder: Features of the encoder, finest first; the last one is the bottleneck's. All that the decoder takes.
+        upsample: How the centre frame is enlarged before the head's output is added.
+        lr_feature: The feature at input resolution, with fused frames, before upsampling (super-resolution).
+        levels: Features at about a third, two thirds and the end of the depth, for methods that use several.
+        encoder: All features of the encoder that the decoder takes, finest first; the last is the bottleneck's.
         decoder: Features of the decoder, coarsest first.
         embedding: The code in the middle of the network.
-        no_export: Why ONNX export is not offered; None where it is.
+        no_export: Why there is no ONNX export; None if there is.
     """
 
     task: str
@@ -55,5 +55,5 @@ class NetworkSpec:
 
     @property
     def frames(self) -> int:
-        """Frames in a window."""
+        """Number of frames in a window."""
         return self.frames_before + 1 + self.frames_after

@@ -1,4 +1,4 @@
-"""VDSR (Kim et al., CVPR 2016): twenty 3x3 convolutions on the enlarged picture, which they correct."""
+"""VDSR (Kim et al., CVPR 2016): twenty 3x3 convolutions that correct the enlarged picture."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """VESPCN (Caballero et al., CVPR 2017) as a student of STD: its own coarse-to-fine flow, early fusion, a deep trunk.
 
-The flow networks are the paper's, on RGB. The trunk is not: the paper's has a few tens of thousands of parameters,
-STD's table one of about 0.26 T multiply-accumulates that no text describes; here it is 12 convolutions of 64 channels
-and EDVR's upsampler, which gives the 64-channel feature at output resolution that STD distils.
+The flow networks are the paper's, on RGB. The trunk is not. The paper's trunk has a few tens of thousands of
+parameters; STD's table has one of about 0.26 T multiply-accumulates that is described nowhere. Here it is 12
+convolutions of 64 channels and EDVR's upsampler, which gives the 64-channel feature at output resolution that STD
+distils.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from restill.networks.blocks.spynet import warp
 from restill.networks.blocks.upsampling import HR_CHANNELS, WITH_UPSAMPLER, Upsampler, conv_relu, enlarge, init_for_relu
 from restill.networks.spec import NetworkSpec
 
-# The paper's flow of 1 leads from the center of a picture to its border: 32 pixels in a training crop of 64. Kept in
-# pixels, it does not change with the size of the picture.
+# Pixels for a flow of 1. In the paper it is the distance from center to border, 32 pixels in a training crop of 64.
+# Fixed in pixels, it does not change with the size of the picture.
 FLOW_UNIT = 32.0
 
 
 class FlowNet(nn.Module):
-    """Where each pixel of the reference is found in a neighbor; coarse at a quarter, corrected at a half of the size.
+    """Optical flow from a reference to a neighbor: coarse at a quarter of the size, corrected at half of it.
 
     Args:
         width: Channels of the inner layers.

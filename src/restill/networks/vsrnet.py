@@ -1,7 +1,7 @@
 """VSRNet (Kappeler et al., IEEE Transactions on Computational Imaging 2016): three convolutions on enlarged frames.
 
-The paper compensates the motion of the neighbors before the network sees them. That is the data's matter here
-(``data.align``), not the network's.
+The paper compensates the motion of the neighbors before the network sees them. Here the data do this
+(``data.align``).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class VSRNet(nn.Module):
 
     Args:
         channels: 1: luma is restored, chroma stays bicubic (the paper). 3: RGB.
-        frames: In a window; odd.
-        width: Channels per frame after the first layer; half as many after the second.
+        frames: Frames in a window; odd.
+        width: Channels per frame after the first layer; half of it is the total after the second.
     """
 
     spec: NetworkSpec = replace(
@@ -55,6 +55,6 @@ class VSRNet(nn.Module):
         """
         seen = luma(window) if self.channels == 1 else window  # (B, K, 1 or 3, H, W)
         seen = enlarge(seen.flatten(1, 2))  # (B, K or 3K, 4H, 4W), frame by frame
-        f = relu(self.conv1(seen))  # (B, 64K, 4H, 4W), the frames still apart
+        f = relu(self.conv1(seen))  # (B, 64K, 4H, 4W), frames still separate
         f = relu(self.conv2(f))  # (B, 32, 4H, 4W): F^SR
         return self.head(f) + enlarge(window[:, self.spec.frames_before])  # (B, 3, 4H, 4W)

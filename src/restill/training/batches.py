@@ -1,4 +1,4 @@
-"""Batches of one's own: what a batch must be, checked for each one, and made into what methods take."""
+"""The user's batches: each is checked and converted to what methods take."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ Batch = dict[str, Tensor]
 SIDES = ("degraded", "clean")
 FRAMES = {"degraded", "clean", "unpaired"}  # (B, T, C, H, W); without the T axis they are pictures
 ALIGNED = {"windows", "unpaired_windows"}  # (B, L, K, C, H, W)
-SLACK = 0.25  # how far beyond [0, 1] a number may lie: noise and resampling go beyond it
-FEW = 0.05  # share of the numbers that may lie further out, since heavy noise does
-FARTHEST = 2.0  # beyond [0, 1], for any number
-MOST_CHANNELS = 4  # of pictures; a last axis this short, beside two long ones, is read as channels
-DARKEST = 1 / 128  # a clean batch whose brightest number is below has been divided by 255 twice
+SLACK = 0.25  # allowed distance outside [0, 1], since noise and resampling leave it
+FEW = 0.05  # share of the values that may be further out, for heavy noise
+FARTHEST = 2.0  # largest distance outside [0, 1] for any value
+MOST_CHANNELS = 4  # a last axis this short, after two long ones, is taken for channels
+DARKEST = 1 / 128  # a clean batch darker than this was probably divided by 255 twice
 
 
 def as_batch(given: Any, context: int = 0, *, clean_context: bool = True) -> Batch:
-    """A batch as methods take it, of what people have.
+    """Check a user's batch and convert it to what methods take.
 
     Args:
         given: A mapping with ``degraded`` and ``clean``, or a pair of them; (B, T, C, H, W), or pictures (B, C, H, W);
-            float in [0, 1] or uint8. Of further entries, tensors with B rows are passed on as they are.
+            float in [0, 1] or uint8. Further tensors with B rows are passed on unchanged.
         context: Frames at either end of a clip that are only context.
-        clean_context: The method looks at the clean frames of the context too. If not, ``clean`` may hold the centers
-            alone, T - 2 * context frames.
+        clean_context: The method also uses the clean context frames. If not, ``clean`` may hold only the T - 2 *
+            context centers.
 
     Returns:
         ``degraded`` (B, T, C, H, W) and ``clean`` (B, T, C, sH, sW), s whole, float32 in [0, 1]; and the rest.
 
     Raises:
-        RestillError: It is neither, or a shape, type or range is not right, or the two sides do not go together.
+        RestillError: It is not a batch, a shape, type or range is wrong, or the two sides do not match.
     """
     if isinstance(given, Sequence) and len(given) == 2:
         given = {"degraded": given[0], "clean": given[1]}
@@ -48,7 +48,7 @@ def as_batch(given: Any, context: int = 0, *, clean_context: bool = True) -> Bat
     made = {name: _numbers(name, given[name]) for name in given if name in FRAMES | ALIGNED}
     centers = made["degraded"].shape[1] - 2 * context
     if context and not clean_context and made["clean"].shape[1] == centers > 0:
-        ends = [made["clean"][:, :1]] * context, [made["clean"][:, -1:]] * context  # nobody looks at these
+        ends = [made["clean"][:, :1]] * context, [made["clean"][:, -1:]] * context  # not used
         made["clean"] = torch.cat([*ends[0], made["clean"], *ends[1]], dim=1)
     _check_sides(made, context, clean_context)
     for name, value in made.items():
@@ -59,7 +59,7 @@ def as_batch(given: Any, context: int = 0, *, clean_context: bool = True) -> Bat
 
 
 def _named(given: Any) -> str:
-    """What was given instead of a batch."""
+    """Describe what was given instead of a batch."""
     if isinstance(given, Mapping):
         return f"a dict with {', '.join(map(repr, given)) or 'nothing'}"
     if isinstance(given, Tensor):
@@ -69,7 +69,7 @@ def _named(given: Any) -> str:
 
 
 def _numbers(name: str, value: Any) -> Tensor:
-    """One entry as float32, with its T axis."""
+    """One entry as float32, with a T axis."""
     wanted = "(B, L, K, C, H, W)" if name in ALIGNED else "(B, T, C, H, W) or (B, C, H, W)"
     if isinstance(value, np.ndarray) and value.dtype != object:
         value = torch.from_numpy(value)
@@ -98,20 +98,21 @@ def _numbers(name: str, value: Any) -> Tensor:
 
 
 def _check_sides(batch: Batch, context: int, clean_context: bool) -> None:
-    """Both sides must show the same frames, the clean one larger by one whole number."""
+    """Check that both sides have the same frames, the clean ones larger by one whole factor or equal."""
     degraded, clean = (tuple(batch[side].shape) for side in SIDES)  # (B, T, C, H, W) each
     both = f"'degraded' is {degraded} and 'clean' is {clean} (B, T, C, H, W)"
     if degraded[0] != clean[0]:
-        raise RestillError(f"a batch's {both}: both must hold as many samples")
+        raise RestillError(f"a batch's {both}: both must have the same number of samples")
     if degraded[1] <= 2 * context:
         raise RestillError(
             f"a batch's 'degraded' has {degraded[1]} frames; with {context} frames of context on either side it must "
             f"have at least {2 * context + 1}"
         )
     if degraded[1] != clean[1]:
-        centers = "" if clean_context or not context else f", or 'clean' the {degraded[1] - 2 * context} centers alone"
+        centers = "" if clean_context or not context else f", or 'clean' only the {degraded[1] - 2 * context} centers"
         raise RestillError(
-            f"a batch's {both}: both must have as many frames{centers}; {context} frames on either side are context"
+            f"a batch's {both}: both must have the same number of frames{centers}; {context} frames on "
+            "either side are context"
         )
     (h, w), (clean_h, clean_w) = degraded[3:], clean[3:]
     if clean_h % h or clean_w % w or clean_h // h != clean_w // w:
@@ -123,13 +124,13 @@ def _check_sides(batch: Batch, context: int, clean_context: bool) -> None:
         found, (b, t, *rest) = tuple(batch[name].shape), degraded
         if (*found[:2], *found[3:]) != (b, t - 2 * context, *rest):
             raise RestillError(
-                f"a batch's '{name}' is {found} (B, L, K, C, H, W), which does not go with 'degraded', {degraded} "
+                f"a batch's '{name}' is {found} (B, L, K, C, H, W), which does not match 'degraded', {degraded} "
                 f"(B, T, C, H, W): L must be T - 2 * {context}, the rest equal"
             )
 
 
 def _check_range(name: str, value: Tensor) -> None:
-    """Numbers must lie in [0, 1]; a few may lie beyond it."""
+    """Check that values are in [0, 1], up to a tolerance."""
     lowest, highest = (float(end) for end in value.aminmax())
     where = f"a batch's '{name}' holds numbers from {lowest:.4g} to {highest:.4g}"
     if not (np.isfinite(lowest) and np.isfinite(highest)):

@@ -1,4 +1,4 @@
-"""How long a training is: a recipe's epochs in optimizer steps."""
+"""Conversion of a recipe's epochs to optimizer steps."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from restill.training.recipe_data import DataPart
 
 
 def in_steps(recipe: Recipe) -> Recipe:
-    """The recipe with its budget in steps: an epoch shows as many samples as the training set has frames.
+    """Convert the budget of a recipe to steps. One epoch has as many samples as the training set has frames.
 
     Args:
-        recipe: With ``steps`` or ``epochs``.
+        recipe: A recipe with ``steps`` or ``epochs``.
 
     Returns:
-        The same with ``steps``, its milestones in steps too. Where the data are not there, the published size of the
-        set counts; where that is not known either, the recipe comes back as it is.
+        The recipe with ``steps``, its milestones also in steps. If the data are missing, the published size of the set
+        is used; if that is unknown too, the recipe is returned unchanged.
 
     Raises:
-        RestillError: The data are there and wrong.
+        RestillError: The data exist but cannot be used.
     """
     frames = None if recipe.epochs is None else _frames(recipe.data)
     if recipe.epochs is None or frames is None:
@@ -37,7 +37,7 @@ def in_steps(recipe: Recipe) -> Recipe:
 
 
 def _frames(data: DataPart) -> int | None:
-    """Frames to train on; None where nobody knows."""
+    """Number of frames to train on; None if unknown."""
     if not data.root.is_dir():
         published: dict[str, int] = getattr(dataset_class(data.dataset), "expected", {})
         return published.get(data.split or "train")
@@ -51,8 +51,8 @@ def _lengths(
     dataset: str, root: Path, clips: tuple[str, ...] | None, split: str | None, options: tuple[tuple[str, Any], ...]
 ) -> dict[str, int]:
     """Frames of each clip, by name."""
-    rain = "none" if dataset in TO_TRAIN_ON else None  # none is drawn to count
+    rain = "none" if dataset in TO_TRAIN_ON else None  # counting needs no rain
     source: Any = open_source(dataset, root, clips, rain, split=split, options=dict(options))
-    if hasattr(source, "clips"):  # without a look at any picture
+    if hasattr(source, "clips"):  # without opening any picture
         return {clip.name: len(clip) for clip in source.clips}
     return {name: source.shape(index)[0] for index, name in enumerate(source.names)}

@@ -1,14 +1,14 @@
-"""A quantized Rill student that is fed bytes, and gives bytes (:class:`restill.runtime.packing.BytePacking`).
+"""Rewriting of a quantized Rill student to take and give bytes (:class:`restill.runtime.packing.BytePacking`).
 
-In an exported student most of the time goes into what stands before the first convolution and after the last: planes of
-floats, three for every frame, that are subtracted, compared, put together and rounded to 8 bits. None of it has to be
-in the graph: a difference of two frames of 8 bits is a whole number.
+An exported student spends most of its time before the first convolution and after the last. There it subtracts,
+compares, concatenates and rounds float planes, three for every frame. The graph does not need these operations: the
+difference of two 8-bit frames is an integer.
 
     before   window -> differences, darker median -> Concat -> Q -> DQ -> Conv ... Conv -> Q -> DQ -> shuffle -> Add
     after                                            planes -------> DQ -> Conv ... Conv -> Q
 
-One gray level is one step of the input, and of the output. What was zero is a byte of its own for each kind of plane;
-that is in the first convolution's bias, exactly.
+One gray level is one step of the input and of the output. Each kind of plane has its own byte for zero; the first
+convolution's bias accounts for it exactly.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ STEP = np.float32(1 / 255)
 
 
 def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | None:
-    """The same student, fed bytes.
+    """Rewrite a student to take and give bytes.
 
     Args:
-        model: From ``restill quantize``: QDQ, weights of 8 bits, one scale for each output channel.
-        info: Of it.
+        model: A QDQ model from ``restill quantize``, with 8-bit weights and one scale for each output channel.
+        info: Its description.
 
     Returns:
-        A new model; None where this one is not built as Rill is.
+        A new model; None if this one is not built like Rill.
     """
     graph = _Graph(model)
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
@@ -49,7 +49,7 @@ def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | Non
         return None
     between = graph.between(first, last)
     settings = [helper.make_attribute("strides", [fold] * 2), helper.make_attribute("kernel_shape", [3 * fold] * 2)]
-    del first.attribute[:]  # no padding any more: the planes come with a border
+    del first.attribute[:]  # no padding: the planes have a border
     first.attribute.extend(settings)
     graph.shift_bias(first, kernel)
     graph.shuffle_rows(last, fold)
@@ -74,7 +74,7 @@ def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | Non
 
 
 class _Graph:
-    """A model's nodes by what they make, and its constants as arrays."""
+    """A model's nodes by their outputs, and its constants as arrays."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.nodes = list(model.graph.node)
@@ -85,7 +85,7 @@ class _Graph:
         return [node for node in self.nodes if name in node.input]
 
     def followers(self, node: onnx.NodeProto) -> set[str]:
-        """Operators of all nodes behind one."""
+        """Operators of all nodes after one."""
         found, todo = set(), [node]
         while todo:
             for reader in (r for name in todo.pop().output for r in self.readers(name)):
@@ -94,7 +94,7 @@ class _Graph:
         return found
 
     def between(self, first: onnx.NodeProto, last: onnx.NodeProto) -> list[onnx.NodeProto]:
-        """What is needed to get from the first node's picture to the last node's, in order; weights included."""
+        """The nodes needed to compute the last node from the first node's input, in order, including weights."""
         wanted, needed = {last.output[0]}, []
         for node in reversed(self.nodes):
             if wanted.intersection(node.output):
@@ -103,16 +103,16 @@ class _Graph:
         return needed[::-1]
 
     def quantized(self, name: str) -> tuple[str, np.ndarray, np.ndarray]:
-        """Of a tensor that is dequantized: the name of its whole numbers, these, and their scale."""
+        """For a dequantized tensor: the name of its integers, the integers, and their scale."""
         whole, scale = self.makers[name].input[:2]
         return whole, self.constants[whole], self.constants[scale]
 
     def shift_bias(self, first: onnx.NodeProto, kernel: np.ndarray) -> None:
-        """The bias for an input in gray levels about :data:`MIDDLE`, at the scale of such an input."""
+        """Adapt the bias to an input in gray levels around :data:`MIDDLE`, at the scale of that input."""
         _, _, scale = self.quantized(first.input[1])  # (O,)
         weight = kernel.astype(np.float64) * scale.astype(np.float64).reshape(-1, 1, 1, 1)
         whole, bias, bias_scale = self.quantized(first.input[2])
-        # a byte b stands for (b - MIDDLE) / 255, where the center means b / 255, and the darker median (b - DARKEST)
+        # the graph reads a byte b as (b - MIDDLE) / 255; the center is b / 255, the darker median (b - DARKEST) / 255
         value = bias.astype(np.float64) * bias_scale + weight[:, :3].sum((1, 2, 3)) * MIDDLE / 255
         if kernel.shape[1] > 3:
             value += weight[:, -3:].sum((1, 2, 3)) * (MIDDLE - DARKEST) / 255
@@ -121,9 +121,9 @@ class _Graph:
         self.constants[self.makers[first.input[2]].input[1]] = new_scale
 
     def shuffle_rows(self, last: onnx.NodeProto, fold: int) -> None:
-        """The last convolution's channels in the order in which pixels lie in rows: row, pixel, color."""
-        order = np.arange(3 * fold**2).reshape(3, fold, fold).transpose(1, 2, 0).ravel()  # color, row, pixel before
+        """Reorder the last convolution's channels to row, pixel, color, as pixels are stored."""
+        order = np.arange(3 * fold**2).reshape(3, fold, fold).transpose(1, 2, 0).ravel()  # was color, row, pixel
         for name in last.input[1:]:
-            for part in self.makers[name].input:  # whole numbers, scale, zero point
+            for part in self.makers[name].input:  # integers, scale, zero point
                 if self.constants[part].ndim:
                     self.constants[part] = self.constants[part][order]

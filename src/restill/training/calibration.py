@@ -1,4 +1,4 @@
-"""What a student is calibrated on: windows of clean clips with rendered rain, made by the stream itself."""
+"""Calibration data for quantization: windows of clean clips with rendered rain, built by the runtime's stream."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from restill.datasets.synthetic import SyntheticClips
 from restill.errors import RestillError
 from restill.runtime import Model, stream
 
-SIZE = (192, 256)  # (height, width) of a window, or smaller where the clips are
+SIZE = (192, 256)  # (height, width) of a window; smaller if the clips are
 SAMPLES = 64
-HELD_OUT = 16  # windows, of clips that are not calibrated on
+HELD_OUT = 16  # windows from clips that are not used to calibrate
 
 
 def sources(
     model: Model, clips: str | os.PathLike[str] | None, samples: int, quiet: bool
 ) -> tuple[tuple[CleanSource, list[int]], tuple[CleanSource, list[int]]]:
-    """Where to calibrate and where to measure: a source each, and its clips."""
+    """The source and clip numbers to calibrate on, and those to measure on."""
     if clips is None:
         made = SyntheticClips(samples + HELD_OUT, model.info.frames, model.info.size or SIZE)
         return (made, list(range(samples))), (made, list(range(samples, samples + HELD_OUT)))
     source = CleanClips(Path(clips))
     leaks = find_leaks([source], quiet=quiet)
     if leaks:
-        raise RestillError(f"{leaks[0]}; a student is not calibrated on what it is tested on: take the clip out")
+        raise RestillError(f"{leaks[0]}; do not calibrate a student on test pictures; remove the clip")
     every = list(range(len(source.names)))
     held = every[3::4] or every[-1:]
     return (source, [clip for clip in every if clip not in held] or every), (source, held)
@@ -42,15 +42,15 @@ def sources(
 def windows(
     model: Model, source: CleanSource, clips: Sequence[int], count: int, rng: np.random.Generator, advance: Any
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Windows as the stream makes them, (1, K, 3, H, W), and the clean centre of each, (1, 3, H, W).
+    """Yield windows (1, K, 3, H, W) as the stream builds them, each with its clean centre frame (1, 3, H, W).
 
     Args:
-        model: Whose.
-        source: Clean clips, and the rain that they are read with.
-        clips: Which of them, in turns.
-        count: How many windows; all have one size, at most :data:`SIZE`.
-        rng: Of place, time and rain.
-        advance: Called after each.
+        model: The model to build windows for.
+        source: Clean clips with rendered rain.
+        clips: Numbers of the clips to use, in turn.
+        count: Number of windows. All have one size, at most :data:`SIZE`.
+        rng: Draws position, time and rain.
+        advance: Called after each window.
 
     Raises:
         RestillError: The clips are too small.
@@ -88,7 +88,7 @@ def windows(
 
 
 class Reader(ort_quantization.CalibrationDataReader):
-    """Windows as ONNX Runtime's calibration asks for them, in parts, so that not all activations are kept at once."""
+    """Gives windows to ONNX Runtime's calibration in parts, so that it does not hold all activations at once."""
 
     def __init__(self, windows: Sequence[np.ndarray]) -> None:
         self.windows = windows

@@ -1,8 +1,8 @@
-"""Checkpoints: safetensors only, so that reading one never runs code.
+"""Checkpoints, as safetensors files only, so that reading one never runs code.
 
-A run's folder holds ``student.safetensors`` (what is shipped: the student's weights and, in the header, what network
-they belong to) and ``checkpoint-NNNNNN/`` folders (the student again, and ``state.safetensors``: everything else that
-a resumed run needs). A folder appears under its name only when it is whole.
+A run's folder contains ``student.safetensors`` (the final student: its weights and, in the header, its network) and
+``checkpoint-NNNNNN/`` folders (the student, and ``state.safetensors``: everything else that a resumed run needs). A
+folder gets its name only when it is complete.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ def save_state(
     info: dict[str, Any],
     header: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write everything a resumed run needs; the folder appears only when it is whole and on the disk.
+    """Write everything that a resumed run needs. The folder gets its name only when it is complete and on the disk.
 
     Args:
-        folder: The run's.
+        folder: Folder of the run.
         step: Steps done.
-        method: Its state is written, without the teacher's.
-        optimizer: Its state is.
-        student: Written once more in a file of its own.
-        info: What that file says of it.
-        header: More to write down, which :func:`read_header` gives back.
+        method: The method; its state is written without the teacher's.
+        optimizer: The optimizer; its state is written.
+        student: The student, also written to its own file.
+        info: Header of the student's file.
+        header: Further entries, which :func:`read_header` returns.
 
     Returns:
         The checkpoint's folder, ``folder/checkpoint-NNNNNN``.
@@ -87,7 +87,7 @@ def save_state(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise RestillError(
-            f"{target}: cannot be written: {error}; the checkpoints before it are kept, and --resume goes on from there"
+            f"{target}: cannot be written: {error}; earlier checkpoints are kept; continue from them with --resume"
         ) from error
     for old in checkpoints(folder)[:-2]:
         shutil.rmtree(old)
@@ -95,23 +95,23 @@ def save_state(
 
 
 def check_saves(method: nn.Module, student: nn.Module) -> None:
-    """Try, before the first step, whether everything can be saved; nothing is written.
+    """Check before the first step that everything can be saved; writes nothing.
 
     Raises:
-        RestillError: It cannot.
+        RestillError: Something cannot be saved.
     """
     for state in (saveable(unwrapped(student).state_dict())[0], _own(method)):
         try:
             save({key: value[:0] if value.dim() else value for key, value in state.items()})
-        except Exception as error:  # safetensors raises several kinds, for types that it does not have
+        except Exception as error:  # safetensors raises several types
             raise RestillError(f"the student's weights cannot be saved as .safetensors: {error}") from error
 
 
 def load_state(checkpoint: Path, method: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Put a checkpoint's state back.
+    """Load a checkpoint's state.
 
     Returns:
-        How many steps had been done.
+        The steps done.
 
     Raises:
         RestillError: The checkpoint does not fit this recipe.
@@ -144,7 +144,7 @@ def load_state(checkpoint: Path, method: nn.Module, optimizer: torch.optim.Optim
 
 
 def read_header(checkpoint: Path) -> dict[str, str]:
-    """What a checkpoint says of itself: ``step``, and what :func:`save_state` was given.
+    """Read a checkpoint's header: ``step``, and the ``header`` of :func:`save_state`.
 
     Raises:
         RestillError: It cannot be read.
@@ -160,26 +160,26 @@ def read_header(checkpoint: Path) -> dict[str, str]:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Whole checkpoints of a run, oldest first."""
+    """The complete checkpoints of a run, oldest first."""
     return sorted(folder.glob("checkpoint-*"))
 
 
 def newest_readable(folder: Path) -> Path | None:
-    """The checkpoint to go on from: the newest whose files are as long as they say; a disk may have lost some."""
+    """The newest checkpoint whose files are intact, to resume from; None if there is none."""
     for found in reversed(checkpoints(folder)):
         try:
             for name in (STATE, STUDENT):
                 with safe_open(found / name, framework="pt") as file:
                     file.metadata()
         except (SafetensorError, OSError) as error:
-            say(f"{found}: is damaged and left out: {error}")
+            say(f"{found}: is damaged and skipped: {error}")
         else:
             return found
     return None
 
 
 def _own(method: nn.Module) -> dict[str, torch.Tensor]:
-    """The method's state without the frozen teacher's, which never changes; each shared tensor once."""
+    """The method's state without the frozen teacher's; each shared tensor once."""
     return saveable({key: value for key, value in method.state_dict().items() if not key.startswith("teacher.")})[0]
 
 

@@ -1,4 +1,4 @@
-"""What must hold before the first step: the pictures of the student fit the clean ones, and every loss reaches it."""
+"""Checks of a run: the student's pictures fit the clean ones, every loss trains the student, all weights are finite."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from restill.networks.adapter import class_name, unwrapped
 from restill.progress import say
 from restill.training.checkpoint import checkpoints
 
-SHOWN = 3  # names that a message gives
-OPAQUE = ("Checkpoint", "Rev")  # nodes of autograd that hide the weights they lead to
+SHOWN = 3  # most names in a message
+OPAQUE = ("Checkpoint", "Rev")  # autograd nodes that hide the weights behind them
 
 
 @contextmanager
 def check_pictures(method: Method) -> Iterator[Callable[[Batch], None]]:
-    """Compare every picture of the student with what the clean frames ask for, before any loss sees it.
+    """Check the shape of every picture of the student against the clean frames, before any loss uses it.
 
     Args:
-        method: Its student is watched.
+        method: The method whose student is checked.
 
     Yields:
-        A function to call with each batch before the method sees it.
+        A function to call with each batch before the method gets it.
     """
     tapped = getattr(method, "student_net", None)
     network: nn.Module = tapped.network if tapped is not None else method.student
@@ -51,7 +51,7 @@ def check_pictures(method: Method) -> Iterator[Callable[[Batch], None]]:
 
 
 def _check_picture(name: str, windows: Tensor, picture: Tensor, channels: int, scale: int) -> None:
-    """A student's picture must be (N, C, s*H, s*W) for windows (N, ..., H, W)."""
+    """Check that a student's picture is (N, C, s*H, s*W) for windows (N, ..., H, W)."""
     wanted = (len(windows), channels, scale * windows.shape[-2], scale * windows.shape[-1])
     if tuple(picture.shape) != wanted:
         raise RestillError(
@@ -61,31 +61,31 @@ def _check_picture(name: str, windows: Tensor, picture: Tensor, channels: int, s
 
 
 def check_gradients(method: Method, losses: Mapping[str, Tensor], weights: Mapping[str, float], step: int) -> None:
-    """Every loss that has a weight must lead to a weight of the student that is trained.
+    """Check that every loss with a nonzero weight gives a gradient to a trained weight of the student.
 
     Args:
-        method: Owns the student.
-        losses: What it returned, with gradients.
-        weights: Of the losses, by name.
-        step: Steps done; before the method's warm-up a loss may still be a constant.
+        method: Holds the student.
+        losses: The losses that it returned, with gradients.
+        weights: Weights of the losses, by name.
+        step: Steps done. During the method's warm-up a loss may be a constant.
 
     Raises:
-        RestillError: Names the loss.
+        RestillError: A loss gives no gradient; the message names it.
     """
     trained = {id(parameter) for parameter in method.student.parameters() if parameter.requires_grad}
     for name, loss in losses.items():
         waiting = step < method.warmup and not loss.requires_grad
         if weights.get(name, 1.0) and name not in method.trains_others and not waiting and not _leads_to(loss, trained):
             raise RestillError(
-                f"loss '{name}' does not reach the student: none of its trained weights gets a gradient from it. What "
-                "the method looks at may be frozen, run under torch.no_grad or detached, or lie inside a reentrant "
-                "checkpoint (use_reentrant=False helps). Name another place, or train without this loss: "
+                f"loss '{name}' does not reach the student: none of its trained weights gets a gradient from it. The "
+                "feature that it uses may be frozen, run under torch.no_grad, detached, or inside a reentrant "
+                "checkpoint (set use_reentrant=False). Name another feature, or train without this loss: "
                 f"weights={{'{name}': 0}}"
             )
 
 
 def _leads_to(loss: Tensor, wanted: set[int]) -> bool:
-    """Whether a backward pass from here comes to one of these parameters. Walks autograd's graph, computes nothing."""
+    """Whether a backward pass from here would reach one of these parameters; only walks autograd's graph."""
     todo, seen = [loss.grad_fn], set()
     while todo:
         node = todo.pop()
@@ -99,10 +99,10 @@ def _leads_to(loss: Tensor, wanted: set[int]) -> bool:
 
 
 def report_shared_weights(method: Method) -> None:
-    """A line about weights that the student shares with its teacher: they are frozen.
+    """Print a line if the student shares weights with its teacher, because they stay frozen.
 
     Raises:
-        RestillError: All are shared, so nothing is left to train.
+        RestillError: All weights are shared, so there is nothing to train.
     """
     if method.teacher is None:
         return
@@ -122,21 +122,21 @@ def report_shared_weights(method: Method) -> None:
 
 @contextmanager
 def clear_errors(step: int, batch: Batch) -> Iterator[None]:
-    """Whatever a network or a loss raises in a step becomes one sentence about that step.
+    """Turn any exception in a step into one sentence about that step.
 
     Args:
-        step: Steps done before it.
-        batch: What the step is made from.
+        step: Steps done before this one.
+        batch: The batch of the step.
 
     Raises:
-        RestillError: Names the step, the shapes and what was raised.
+        RestillError: The step failed; the message names the step, the shapes and the exception.
     """
     try:
         yield
     except RestillError:
         raise
     except Exception as error:
-        if "DataLoader worker" in str(error):  # raised wherever the loop is, about another process
+        if "DataLoader worker" in str(error):  # about a data process, not about this step
             raise
         shapes = " and ".join(f"'{side}' {tuple(batch[side].shape)}" for side in ("degraded", "clean"))
         reason = (str(error).strip().splitlines() or [""])[0]
@@ -147,10 +147,10 @@ def clear_errors(step: int, batch: Batch) -> Iterator[None]:
 
 
 def check_weights(method: nn.Module, folder: Path | None) -> None:
-    """Nothing that holds NaN or an infinite weight is ever saved or given back.
+    """Check that no weight is NaN or infinite, before anything is saved or returned.
 
     Raises:
-        RestillError: Names the first such weight, and the checkpoint that is kept.
+        RestillError: Names the first such weight, and the last good checkpoint.
     """
     for name, parameter in method.named_parameters():
         if parameter.requires_grad and not bool(torch.isfinite(parameter).all()):
@@ -161,7 +161,7 @@ def check_weights(method: nn.Module, folder: Path | None) -> None:
 
 
 def advice(folder: Path | None) -> str:
-    """What to do about numbers that are not finite."""
+    """Advice for losses or weights that are not finite."""
     saved = checkpoints(folder) if folder else []
     good = f" The last good checkpoint is kept: {saved[-1]}" if saved else ""
     return f"try a smaller optimizer.lr or optimizer.clip_norm.{good}"

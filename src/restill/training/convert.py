@@ -1,4 +1,4 @@
-"""Weights that others published, made a checkpoint of ours: every key accounted for, no code run from their file."""
+"""Conversion of published weights to a Restill checkpoint: every key must match, and no code is run from the file."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from restill.networks.published import Published
 from restill.training.checkpoint import save_network
 from restill.training.weights_file import Place, read_places
 
-SPYNET = "spynet"  # no network to train, so not in NETWORKS
-SHOWN = 3  # keys of a kind that a message names
+SPYNET = "spynet"  # not in NETWORKS, because it is not trained
+SHOWN = 3  # most keys of a kind in a message
 
 
 @dataclass(frozen=True)
 class Match:
-    """How the keys of some weights go with a network's.
+    """How published keys match a network's keys.
 
     Attributes:
-        renamed: Published key to ours, for those that fit.
-        ignored: Published keys that hold no weights.
-        missing: Ours that nothing fits.
-        left_over: Published keys that are none of ours.
-        misshapen: Published key to what its shape is and ours: "48x3x3x3, not 24x3x3x3".
+        renamed: Published key to our key, for those that match.
+        ignored: Published keys without weights.
+        missing: Our keys without a published one.
+        left_over: Published keys without one of ours.
+        misshapen: Published key to both shapes, such as "48x3x3x3, not 24x3x3x3".
     """
 
     renamed: dict[str, str]
@@ -43,17 +43,17 @@ class Match:
 
     @property
     def fits(self) -> bool:
-        """Whether every key on both sides is accounted for."""
+        """Whether every key on both sides matches."""
         return not (self.missing or self.left_over or self.misshapen)
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What :func:`convert` did.
+    """The result of :func:`convert`.
 
     Attributes:
         output: The checkpoint.
-        place: Where in the file the weights were.
+        place: Place of the weights in the file.
         match: Which key became which.
         others: Other places in the file whose weights fit too.
     """
@@ -64,7 +64,7 @@ class Converted:
     others: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """What was taken, renamed and ignored."""
+        """Summary: weights read, renamed and ignored."""
         names, ignored = self.match.renamed, self.match.ignored
         renamed = [f"{theirs} is {ours}" for theirs, ours in names.items() if theirs != ours]
         place = self.place
@@ -92,20 +92,20 @@ def convert(
     key: str | None = None,
     overwrite: bool = False,
 ) -> Converted:
-    """Write a checkpoint that ``evaluate``, ``export`` and recipes take from weights that somebody published.
+    """Convert published weights to a checkpoint for ``evaluate``, ``export`` and recipes.
 
     Args:
-        source: A ``.safetensors`` file, or what ``torch.save`` wrote (``.pth``, ``.pt``, ``.ckpt``).
-        network: One of ``NETWORKS``, or ``spynet`` for the aligner. Its ``published`` says how the keys are renamed;
-            without, or if they all are ours already, they stay as they are.
-        output: The .safetensors file; ``NETWORK.safetensors`` beside the source if not given.
-        options: The network's, such as ``channels``.
-        key: Where in the file the weights are; by default the place whose weights fit, averaged ones (EMA) first.
+        source: A ``.safetensors`` file, or a file from ``torch.save`` (``.pth``, ``.pt``, ``.ckpt``).
+        network: One of ``NETWORKS``, or ``spynet`` for the aligner. Keys are renamed by its ``published``; without it,
+            or if they are all ours already, they do not change.
+        output: The .safetensors file; by default ``NETWORK.safetensors`` beside the source.
+        options: Options of the network, such as ``channels``.
+        key: Place of the weights in the file; by default the place whose weights fit, averaged ones (EMA) first.
         overwrite: Replace the output if it exists.
 
     Raises:
-        RestillError: The file cannot be read or holds more than tensors, the weights do not fit, are not finite or are
-            quantized (nothing is written then), or the output is there already or cannot be written.
+        RestillError: The file cannot be read or contains other objects than tensors; the weights do not fit, are not
+            finite or are quantized (nothing is written then); or the output exists or cannot be written.
     """
     source, options = Path(source), options or {}
     output = Path(output) if output is not None else source.with_name(f"{network}.safetensors")
@@ -113,7 +113,7 @@ def convert(
     if output.suffix != ".safetensors":
         raise RestillError(f"the output '{output}' must end in .safetensors")
     if output.exists() and not overwrite:
-        raise RestillError(f"{output}: is there already; give another -o or --overwrite")
+        raise RestillError(f"{output}: exists already; give another -o or --overwrite")
     place, match, others = _choose(read_places(source, key), target)
     if not match.fits:
         where = f", in '{place.name}'" if place.name else ""
@@ -135,11 +135,11 @@ def convert(
 
 
 def match_keys(weights: Mapping[str, Tensor], network: nn.Module) -> Match:
-    """Which published key is which of ours, by the network's ``published`` mapping and by shape.
+    """Match published keys to ours, by the network's ``published`` mapping and by shape.
 
     Args:
-        weights: Published names; of the tensors only the shapes matter, so they may be on the meta device.
-        network: The same.
+        weights: Tensors by published name. Only their shapes matter, so they may be on the meta device.
+        network: The network; it may be on the meta device.
     """
     own = network.state_dict()
     published: Published | None = getattr(network, "published", None)
@@ -162,7 +162,7 @@ def match_keys(weights: Mapping[str, Tensor], network: nn.Module) -> Match:
 
 
 def _choose(places: list[Place], network: nn.Module) -> tuple[Place, Match, tuple[str, ...]]:
-    """The first place that fits, and the names of the others that do; else the one that comes nearest."""
+    """The first place that fits and the names of the others that fit; without one, the nearest place."""
     least = len(network.state_dict())
     matches = [(place, match_keys(place.weights, network)) for place in places if len(place.weights) >= least]
     fitting = [(place, match) for place, match in matches if match.fits]
@@ -175,18 +175,18 @@ def _choose(places: list[Place], network: nn.Module) -> tuple[Place, Match, tupl
 
 
 def _check_numbers(source: Path, key: str, value: Tensor, own: Tensor) -> None:
-    """A weight must be a finite number of the kind that the network has."""
+    """Check that a weight is finite, and floating-point if the network's is."""
     if value.is_quantized or (own.is_floating_point() and not value.is_floating_point()):
         raise RestillError(
-            f"{source}: '{key}' is quantized ({str(value.dtype).removeprefix('torch.')}); give the weights from before "
-            "the network was quantized, as floats"
+            f"{source}: '{key}' is quantized ({str(value.dtype).removeprefix('torch.')}); give the "
+            "float weights from before quantization"
         )
     if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-        raise RestillError(f"{source}: '{key}' holds NaN or infinite numbers, so the network's training had failed")
+        raise RestillError(f"{source}: '{key}' contains NaN or infinite numbers, so the network's training failed")
 
 
 def _on_meta_device(network: str, options: dict[str, Any]) -> nn.Module:
-    """The network's names and shapes, without numbers."""
+    """The network on the meta device: names and shapes without numbers."""
     if network == SPYNET and options:
         raise RestillError(f"network '{SPYNET}' has no options, but these were given: {', '.join(options)}")
     with torch.device("meta"):
@@ -198,7 +198,7 @@ def _misfit(match: Match, network: nn.Module) -> str:
     if match.missing:
         parts.append(f"{len(match.missing)} of the network's weights are not in it ({_some(match.missing)})")
     if match.left_over:
-        parts.append(f"{len(match.left_over)} of its keys belong nowhere ({_some(match.left_over)})")
+        parts.append(f"{len(match.left_over)} of its keys do not belong to the network ({_some(match.left_over)})")
     if match.misshapen:
         shapes = [f"{key} is {shapes}" for key, shapes in match.misshapen.items()]
         parts.append(f"{len(shapes)} have another shape ({_some(shapes)})")

@@ -1,4 +1,4 @@
-"""Distillation from Python: any teacher, any student, any batches."""
+"""Distillation from Python, with any teacher, student and batches."""
 
 from __future__ import annotations
 
@@ -62,44 +62,43 @@ def distill(
     quiet: bool = False,
     **run: Any,
 ) -> nn.Module:
-    """Train a student to do what its teacher does.
+    """Distil a teacher into a student.
 
-    Under torchrun give every process the same data in the same order: each takes its rows of every batch. All global
-    state (random numbers, threads, switches of PyTorch) is left as it was found.
+    Under torchrun, give every process the same data in the same order; each takes its rows of every batch. All global
+    state (random generators, threads, PyTorch's switches) is restored at the end.
 
     Args:
         teacher: Any PyTorch module that maps a picture (B, C, H, W) or a window of frames (B, K, C, H, W), values in
-            [0, 1], to a picture (B, C, sH, sW), a clip, or a list or dict of them; or a name of ``restill networks``,
-            or a checkpoint. It is frozen. None for a method that takes none.
+            [0, 1], to a picture (B, C, sH, sW), a clip, or a list or dict of them; or a name from ``restill networks``,
+            or a checkpoint. It is frozen. None for a method without a teacher.
         student: The same. It is trained in place.
-        method: A name of ``restill methods``, or a class of your own: a subclass of
+        method: A name from ``restill methods``, or your own class: a subclass of
             :class:`restill.distillation.paired.Paired`.
-        data: Batches, again and again until the steps are done: a ``DataLoader`` or any iterable that can be gone
-            through more than once. A batch is a dict of ``degraded`` (B, T, C, H, W) and ``clean`` (B, T, C, sH, sW),
-            float in [0, 1] or uint8, or a pair of both; without the T axis they are pictures. ``T`` is the frames to
-            restore and ``context`` more at either end. Or a dict: the fields of a recipe's ``data``.
+        data: Batches, repeated until the steps are done: a ``DataLoader`` or any iterable that can be iterated more
+            than once. A batch is a dict of ``degraded`` (B, T, C, H, W) and ``clean`` (B, T, C, sH, sW),
+            float in [0, 1] or uint8, or a pair of both; without the T axis they are pictures. ``T`` counts the
+            frames to restore and ``context`` more at either end. Or a dict: the fields of a recipe's ``data``.
         steps: Optimizer steps (batches).
-        teacher_feature: Where the method looks in the teacher: a module path ("decoder.3" for what comes out,
-            "head:input" for what goes in), a list of them, or a dict from role to either; its spec's if not given.
-        student_feature: The same of the student.
-        student_head: Path of the module that makes the picture of the student's feature.
-        teacher_picture: Which output of the teacher is its picture, where it gives several: an index or a key; by
-            default the first of the largest.
-        student_picture: The same of the student.
-        context: Frames on either side of the frame that is restored, of whichever network sees more; by default what
-            the networks' specs say, or 0 if neither has one.
-        validation: Batches of your own that the student is validated on, in the form of ``data``; or a dict of
-            ``batches`` and ``every`` (steps). Where ``data`` is a dict with ``held_out`` clips: ``every`` and
-            ``samples``. The mean PSNR is logged as ``validation_psnr_rgb_crops``: RGB in [0, 1], cut to that range,
-            not rounded.
-        batch: Samples in a batch, where ``data`` is a dict.
-        options: The method's own, see its page.
-        output: Folder for the log, TensorBoard, checkpoints and the student; nothing is written without it.
-        resume: Continue from the newest whole checkpoint in ``output``, in the data too: the batches that were done are
-            skipped. The settings must be those of the first part, but for ``steps`` and how often to log and save.
-        overwrite: Start anew although ``output`` holds an earlier run.
-        allow_test_images: Where ``data`` is a dict: train even on pictures that are known as test pictures.
-        quiet: No progress.
+        teacher_feature: The teacher's features to distil: a module path ("decoder.3" for a module's output,
+            "head:input" for its input), a list of paths, or a dict from role to either; by default from its spec.
+        student_feature: The same for the student.
+        student_head: Path of the module that turns the student's feature into the picture.
+        teacher_picture: Index or key of the teacher's picture, if it has several outputs; by default the first of the
+            largest.
+        student_picture: The same for the student.
+        context: Frames on either side of the restored frame, for the network that takes more; by default from the
+            networks' specs, or 0 if neither has one.
+        validation: Your own batches to validate the student on, in the form of ``data``; or a dict of ``batches`` and
+            ``every`` (steps). If ``data`` is a dict with ``held_out`` clips: ``every`` and ``samples``. The mean PSNR
+            is logged as ``validation_psnr_rgb_crops``: RGB, clipped to [0, 1], not rounded.
+        batch: Samples in a batch, if ``data`` is a dict.
+        options: Options of the method; see its page.
+        output: Folder for the log, TensorBoard, checkpoints and the student; without it nothing is written.
+        resume: Continue from the newest complete checkpoint in ``output``; batches that were done are skipped. The
+            settings must be the same, except ``steps`` and how often to log and save.
+        overwrite: Replace an earlier run in ``output``.
+        allow_test_images: Train even on known test pictures, if ``data`` is a dict.
+        quiet: Show no progress.
         run: Other fields of a recipe: ``seed`` (drawn from PyTorch's generator if not given), ``weights``,
             ``optimizer={"lr": 1e-4}``, ``schedule``, ``precision``, ``threads``, ``log_every``, ``save_every``.
 
@@ -107,9 +106,9 @@ def distill(
         The student, in eval mode.
 
     Raises:
-        RestillError: A name, path, option or batch is not right; a picture of a network does not fit the clean one; a
-            loss does not reach the student; something is not finite; or SIGTERM came, after the state was saved.
-        KeyboardInterrupt: After Ctrl-C, when the state was saved.
+        RestillError: A name, path, option or batch is wrong; a network's picture does not fit the clean one; a
+            loss gives the student no gradient; a value is not finite; or after SIGTERM, when the state is saved.
+        KeyboardInterrupt: After Ctrl-C, when the state is saved.
 
     Example:
         >>> import restill  # doctest: +SKIP
@@ -196,14 +195,14 @@ def distill(
 
 
 def _seed(folder: Path | None, resume: bool) -> int:
-    """Where no seed is given: a resumed run's own, else one drawn from PyTorch's generator, as the caller seeded it."""
+    """The default seed: that of the run to resume, otherwise one drawn from PyTorch's generator."""
     done = newest_readable(folder) if folder and resume else None
     written = seed_of(read_header(done).get("settings", "")) if done else None
     return int(torch.randint(2**31, ())) if written is None else written
 
 
 def _first(data: Any, seed: int) -> tuple[Any, RepeatedBatches]:
-    """The first batch, and all of them; the random numbers stay as they are."""
+    """The first batch, and all batches; the random state does not change."""
     try:
         iterator = iter(data)
     except TypeError as error:
@@ -216,16 +215,16 @@ def _first(data: Any, seed: int) -> tuple[Any, RepeatedBatches]:
     first = next(batches)
     batches.close()
     set_random_state(state)
-    # an iterator gives each batch once
+    # an iterator gives each batch only once
     return first, RepeatedBatches(chain([first], iterator), seed) if iterator is data else again
 
 
 def _fitted(network: nn.Module, role: str, context: int, picture: Picture | None, example: Tensor) -> nn.Module:
-    """The network behind the interface of the house, tried on windows of the first batch's size."""
+    """Give the network Restill's interface, and try it on windows of the first batch's size."""
     net = adapt(network, role, context, picture)
     if role == "student" and any(p.dtype == torch.float16 for p in net.parameters()):
         raise RestillError(
-            f"the student {class_name(net)} is in float16, in which Adam does not train; give student.float(), with "
+            f"the student {class_name(net)} is in float16, which Adam cannot train; give student.float(), with "
             "precision='bf16' for speed"
         )
     if isinstance(net, Adapter):
@@ -236,7 +235,7 @@ def _fitted(network: nn.Module, role: str, context: int, picture: Picture | None
 
 
 def _validation(given: Any) -> tuple[dict[str, Any], Iterable[Any] | None]:
-    """The fields of a recipe's ``validation``, and batches of one's own."""
+    """Split into the fields of a recipe's ``validation`` and the user's batches."""
     if given is None:
         return {}, None
     if isinstance(given, Mapping) and "degraded" not in given:
@@ -261,9 +260,9 @@ def _data(fields: Mapping[str, Any]) -> DataPart:
 
 
 def _network(given: Network, side: str) -> tuple[nn.Module, dict[str, Any]]:
-    """A module as it is, a name's fresh network, or a checkpoint's; and what its checkpoints say of it."""
+    """A module, a new network by name, or a checkpoint's network; with the header for its checkpoints."""
     if not isinstance(given, str | Path):
-        adapt(given, side)  # refuses what is no module
+        adapt(given, side)  # raises if it is not a module
         return given, {"network": _registered(given), "options": {}}
     if str(given) in NETWORKS:
         return create(str(given)), {"network": str(given), "options": {}}
@@ -275,7 +274,7 @@ def _network(given: Network, side: str) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def _registered(network: nn.Module) -> str | None:
-    """The name of a network of Restill's with its default options; None of any other."""
+    """The name of one of Restill's networks with default options; None for any other."""
     code = f"{type(network).__module__}:{type(network).__name__}"
     for name in (name for name, place in NETWORKS.items() if place == code):
         with torch.device("meta"):
@@ -287,6 +286,6 @@ def _registered(network: nn.Module) -> str | None:
 
 
 def _context(*networks: nn.Module | None) -> int:
-    """The most frames on either side that a network's spec asks for."""
+    """The largest number of frames on either side in the networks' specs."""
     specs = [spec for network in networks if isinstance(spec := getattr(network, "spec", None), NetworkSpec)]
     return max((max(spec.frames_before, spec.frames_after) for spec in specs), default=0)

@@ -43,22 +43,22 @@ def train(
     allow_test_images: bool = False,
     quiet: bool = False,
 ) -> TrainResult:
-    """Pre-train or distil a student.
+    """Pre-train or distil a student from a recipe.
 
     Args:
-        recipe: A :class:`Recipe` or the path of one.
+        recipe: A :class:`Recipe` or its path.
         overrides: ``a.b=c``, applied to a recipe that is read from a path.
-        resume: Continue from the newest whole checkpoint in the run's folder; from the start if there is none.
-        overwrite: Start anew although the run's folder holds an earlier run, which is lost.
-        allow_test_images: Train even on pictures that are known as test pictures.
-        quiet: No progress.
+        resume: Continue from the newest complete checkpoint in the run's folder; from the start if there is none.
+        overwrite: Replace an earlier run in the folder.
+        allow_test_images: Train even on known test pictures.
+        quiet: Show no progress.
 
     Returns:
-        The run's folder, how far it came, the last losses and the last validation PSNR.
+        The folder, the steps done, the last losses and the last validation PSNR.
 
     Raises:
-        RestillError: Something in the recipe is wrong; or a run is there already; or a loss is not finite; or a test
-            picture is among those to train on.
+        RestillError: The recipe is wrong, the folder holds a run already, a loss is not finite, or a training picture
+            is a test picture.
     """
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides)
@@ -89,7 +89,7 @@ def train(
 
 
 def build(recipe: Recipe) -> tuple[Method, dict[str, Any]]:
-    """The method a recipe asks for, with its networks, and what the student's checkpoints say of themselves."""
+    """Build a recipe's method with its networks; also returns the header of the student's checkpoints."""
     student, info = _network(recipe.student)
     teacher = _network(recipe.teacher)[0] if recipe.teacher else None
     specs: list[NetworkSpec] = [n.spec for n in (student, teacher) if n is not None]  # type: ignore[misc]
@@ -116,6 +116,6 @@ def _network(part: NetworkPart) -> tuple[torch.nn.Module, dict[str, Any]]:
     network, info = load_network(part.checkpoint)
     if part.network not in (None, info["network"]):
         raise RestillError(
-            f"{part.checkpoint}: holds network '{info['network']}', not '{part.network}' as the recipe says"
+            f"{part.checkpoint}: contains network '{info['network']}', not '{part.network}' as in the recipe"
         )
     return network, {"network": info["network"], "options": info["options"]}

@@ -1,4 +1,4 @@
-"""A trained student as one ONNX file that runs without PyTorch and says what it needs (:class:`ModelInfo`)."""
+"""Export of a trained student to one ONNX file that runs without PyTorch and describes itself (:class:`ModelInfo`)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from restill.training.fold import TRANSLATIONS, fold_unshuffle
 from restill.training.user_module import ModuleFacts, sizes, wrap_module
 
 OPSET = 18
-TOLERANCE = 1e-3  # of ONNX Runtime against PyTorch: a quarter of a gray level
-EXAMPLE_SIZE = (64, 96)  # or more, as multiples need: both are dynamic in the file, if they are two multiples or more
+TOLERANCE = 1e-3  # between ONNX Runtime and PyTorch: a quarter of a gray level
+EXAMPLE_SIZE = (64, 96)  # rounded up to multiples; torch.export needs at least two for a dynamic side
 
 
 def export(
@@ -46,28 +46,28 @@ def export(
     multiple: int | None = None,
     task: str = "derain",
 ) -> Path:
-    """Write a checkpoint's student, or any PyTorch module, as ONNX.
+    """Export a checkpoint's student, or any PyTorch module, to ONNX.
 
     Args:
-        checkpoint: A ``student.safetensors``, or the folder of a run or checkpoint that holds one; the name of a
-            network that has no weights, "min-median"; or a module: one of Restill's, or one of your own that maps
-            pictures (B, 3, H, W) or windows of frames (B, 2 * context + 1, 3, H, W), RGB in [0, 1], to pictures. The
-            rest of the arguments but ``name`` is for modules.
-        output: The ``.onnx`` file; its weights are inside it, in float32.
-        name: The student's name in the file; by default the one that the recipe gave it, or the file's.
-        context: Frames on either side of the one that is restored; 0 by default.
-        align: "dis" where neighbors are to be brought onto the center frame as in training; by default "none".
-        picture: Which output is the picture, where the module gives several: an index or a key.
-        size: (height, width) in pixels, for a network that takes one size only; by default all sizes.
+        checkpoint: A ``student.safetensors``, or the folder of a run or checkpoint that contains one; the name of a
+            network without weights, "min-median"; or a module: one of Restill's, or your own that maps pictures
+            (B, 3, H, W) or windows of frames (B, 2 * context + 1, 3, H, W), RGB in [0, 1], to pictures. The other
+            arguments except ``name`` are for modules only.
+        output: The ``.onnx`` file. It contains the weights, in float32.
+        name: The student's name in the file; by default the recipe's name or the file's.
+        context: Frames on either side of the restored one; default 0.
+        align: "dis" to align neighbors to the center frame as in training; default "none".
+        picture: Index or key of the picture, if the module has several outputs.
+        size: (height, width) in pixels, for a network that takes only one size; default: all sizes.
         multiple: Heights and widths must be multiples of this; by default it is found by trying.
-        task: What the module does. ``restill quantize`` takes students for "derain".
+        task: The module's task. ``restill quantize`` takes students for "derain".
 
     Returns:
-        The file, checked by ONNX; of a module also against PyTorch, at two sizes.
+        The file, checked by ONNX, and for a module also compared with PyTorch at two sizes.
 
     Raises:
-        RestillError: No such checkpoint, or its network is not exported (its spec says why), or the output cannot be
-            written; or the module fails, or cannot be exported.
+        RestillError: The checkpoint does not exist, its network has no export (its spec says why), the output cannot be
+            written, or the module fails or cannot be exported.
 
     Example:
         >>> restill.export(net, "mine.onnx", context=1, align="dis")  # doctest: +SKIP
@@ -76,11 +76,11 @@ def export(
     if output.suffix != ".onnx":
         raise RestillError(f"the output '{output}' must end in .onnx")
     if not output.parent.is_dir():
-        raise RestillError(f"the folder '{output.parent}' of the output is not there; make it first")
+        raise RestillError(f"the folder '{output.parent}' of the output does not exist; create it first")
     facts = ModuleFacts(context, align, picture, size, multiple, task)
     if isinstance(checkpoint, str | os.PathLike):
         if given := facts.given():
-            raise RestillError(f"{given[0]}= is for a PyTorch module; '{checkpoint}' says of itself what it needs")
+            raise RestillError(f"{given[0]}= is only for PyTorch modules; '{checkpoint}' already contains this setting")
         network, about = _without_weights(os.fspath(checkpoint)) or load_network(Path(checkpoint))
     else:
         network = wrap_module(checkpoint, facts)
@@ -97,7 +97,7 @@ def export(
 
 
 def _without_weights(name: str) -> tuple[nn.Module, dict[str, Any]] | None:
-    """A network that is whole without a checkpoint, and what a checkpoint would say of it; None for all others."""
+    """A network that needs no weights, with the header that a checkpoint would have; None for all others."""
     align = getattr(network_class(name), "align", None) if name in NETWORKS else None
     return None if align is None else (create(name), {"network": name, "name": name, "align": align})
 
@@ -105,19 +105,19 @@ def _without_weights(name: str) -> tuple[nn.Module, dict[str, Any]] | None:
 def describe(
     network: nn.Module, name: str, network_name: str, align: Any, size: tuple[int, int] | None = None
 ) -> ModelInfo:
-    """What the runtime must know of a network, from its spec; how far it looks is left open.
+    """The description of a network for the runtime, from its spec; without the receptive field.
 
     Raises:
-        RestillError: It was trained on frames aligned as the runtime cannot.
+        RestillError: It was trained with an alignment that the runtime does not have.
     """
     spec = network.spec
     parameters, macs = _cost(network, size)
     if spec.frames == 1:  # type: ignore[union-attr]
-        align = "none"  # a single frame has no neighbors; its teacher had
+        align = "none"  # a single frame has no neighbors, although its teacher may have
     if align not in (known := get_args(ModelInfo.model_fields["align"].annotation)):
         raise RestillError(
             f"'{name}' was trained with data.align {align}, but the runtime has only {' and '.join(known)}; "
-            "train with data.align dis to ship it"
+            "train with data.align dis to export it"
         )
     return ModelInfo(
         name=name,
@@ -135,7 +135,7 @@ def describe(
 
 
 def _cost(network: nn.Module, size: tuple[int, int] | None) -> tuple[int, float]:
-    """Parameters and MACs per pixel; 0 of these for a module of one's own that does not run without numbers."""
+    """Parameters and MACs per pixel; 0 MACs for a user's module that does not run on the meta device."""
     try:
         cost = count(network, size or (128, 128))
     except Exception:
@@ -154,10 +154,10 @@ def _receptive_field(network: nn.Module) -> int | None:
 
 
 def to_onnx(network: nn.Module, info: ModelInfo) -> onnx.ModelProto:
-    """The network as ONNX: ``window`` (1, K, 3, H, W) to ``clean`` (1, 3, scale*H, scale*W), H and W free.
+    """Convert to ONNX: ``window`` (1, K, 3, H, W) to ``clean`` (1, 3, scale*H, scale*W), H and W dynamic.
 
     Args:
-        network: Any with a spec; it is put in eval mode.
+        network: Any network with a spec; it is put in eval mode.
         info: Its description, stored in the file under :data:`METADATA_KEY`.
     """
     multiple = info.size_multiple
@@ -168,7 +168,7 @@ def to_onnx(network: nn.Module, info: ModelInfo) -> onnx.ModelProto:
     model = _traced(module, window, None if info.size else {3: height, 4: width}, class_name(network))
     fold_unshuffle(model)
     for node in model.graph.node:
-        del node.metadata_props[:]  # where in the Python source it came from: paths of the machine that exported
+        del node.metadata_props[:]  # Python source paths of the exporting machine
         node.doc_string = ""
     onnx.helper.set_model_props(model, {METADATA_KEY: info.model_dump_json()})
     onnx.checker.check_model(model, full_check=True)
@@ -176,7 +176,7 @@ def to_onnx(network: nn.Module, info: ModelInfo) -> onnx.ModelProto:
 
 
 def _traced(module: nn.Module, window: Tensor, free: dict[int, Any] | None, name: str) -> onnx.ModelProto:
-    """PyTorch's own export of a module; whatever it raises becomes one sentence."""
+    """Export a module with PyTorch; any exception becomes one sentence."""
     try:
         with warnings.catch_warnings(), torch.no_grad(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")  # about torch's own internals
@@ -207,10 +207,10 @@ def _traced(module: nn.Module, window: Tensor, free: dict[int, Any] | None, name
 
 @torch.no_grad()
 def check_equal(network: nn.Module, info: ModelInfo, model: onnx.ModelProto) -> None:
-    """ONNX Runtime must give what PyTorch gives, at sizes other than the one that was exported.
+    """Check that ONNX Runtime and PyTorch agree at sizes other than the exported one.
 
     Raises:
-        RestillError: It fails, or gives something else.
+        RestillError: ONNX Runtime fails, or the results differ.
     """
     plain = network.fixed() if isinstance(network, Adapter) else network
     name = class_name(network)
@@ -220,20 +220,20 @@ def check_equal(network: nn.Module, info: ModelInfo, model: onnx.ModelProto) -> 
         try:
             session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
             found: Any = session.run(["clean"], {"window": window.numpy()})[0]
-        except Exception as error:  # ONNX Runtime raises classes of its own that share no base but Exception
+        except Exception as error:  # ONNX Runtime's exceptions share no other base
             reason = (str(error).strip().splitlines() or [""])[0]
             raise RestillError(f"{name} was exported, but ONNX Runtime cannot run it: {reason}") from error
         far = np.abs(found - expected).max() if found.shape == expected.shape else np.inf
         if not far <= TOLERANCE * max(1.0, np.abs(expected).max()):
             raise RestillError(
-                f"{name} was exported, but at {width}x{height} ONNX Runtime gives something else than PyTorch (by "
-                f"{far:.2g}); a part of it may depend on the size, on chance or on what ran before. Try one size: "
+                f"{name} was exported, but at {width}x{height} the results of ONNX Runtime and PyTorch differ by "
+                f"{far:.2g}; a part of it may depend on the size, on chance or on earlier calls. Try one size: "
                 "size=(height, width)"
             )
 
 
 def merged(network: nn.Module) -> nn.Module:
-    """A copy in which every module that says how (a method ``merged``) is the plain one that it stands for."""
+    """A copy in which every module with a method ``merged`` is replaced by that method's result."""
     copy = deepcopy(network)
     for name, module in list(copy.named_modules()):
         if hasattr(module, "merged"):
@@ -242,7 +242,7 @@ def merged(network: nn.Module) -> nn.Module:
 
 
 def write(content: bytes, output: Path) -> None:
-    """The file appears under its name only when it is whole."""
+    """Write a file; it gets its name only when it is complete."""
     partial = None
     try:
         with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.stem}-", delete=False) as file:

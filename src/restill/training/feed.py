@@ -1,4 +1,4 @@
-"""What feeds a run: batches of a recipe or of one's own, where they go on after a resume, and each process's share."""
+"""The batches of a run, from a recipe or from the user: resuming in the data, and each process's share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from restill.training.process import random_state, seed_all, set_random_state
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the data a run is: so many passes are over, and so many batches of this one."""
+    """A run's position in the data: passes done, and batches done in the current pass."""
 
     epoch: int = 0
     batch: int = 0
@@ -26,16 +26,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Feed:
-    """What a run is fed.
+    """The data of a run.
 
     Attributes:
-        batches: From the number of steps done, and the place in the data, to the batches that follow; a
-            :class:`DataLoader` is shared out over processes by accelerate, of any other batch each process takes its
-            rows.
-        prepare: Makes what methods take of such a batch, on its device.
-        validate: The validation PSNR, RGB, in dB, on a device; None for no validation. One that is made of a recipe
-            takes ``teacher=True`` for the teacher's.
-        place: Where in the data the next batch is.
+        batches: Takes the number of steps done and the place in the data; returns the batches that follow. Accelerate
+            splits a :class:`DataLoader` over processes; of other batches each process takes its rows.
+        prepare: Converts such a batch, on its device, to what methods take.
+        validate: Returns the validation PSNR (RGB, dB) on a device; None for no validation. With a recipe it takes
+            ``teacher=True`` for the teacher's PSNR.
+        place: Returns the place of the next batch in the data.
     """
 
     batches: Callable[[int, Place], Iterable[Any]]
@@ -45,30 +44,30 @@ class Feed:
 
 
 class RepeatedBatches:
-    """Batches of one's own, pass after pass.
+    """The user's batches, pass after pass.
 
-    Before each pass torch, numpy and Python are seeded by the run's seed and the number of the pass, so a shuffled
-    ``DataLoader`` has an order of its own in each pass, and a resumed run finds that order again. It skips what was
-    done.
+    Before each pass, torch, numpy and Python are seeded with the run's seed and the number of the pass. So a shuffled
+    ``DataLoader`` has another order in each pass, and a resumed run gets the same order again and skips the batches
+    that were done.
 
     Args:
-        data: Can be gone through more than once.
-        seed: The run's.
+        data: An iterable that can be iterated more than once.
+        seed: Seed of the run.
     """
 
     def __init__(self, data: Iterable[Any], seed: int) -> None:
         self.data, self.seed, self.place = data, seed, Place()
 
     def batches(self, place: Place) -> Iterator[Any]:
-        """From a place on, without end.
+        """Yield batches from a place on, without end.
 
         Raises:
-            RestillError: There are no batches (any more), or each process would get others.
+            RestillError: There are no more batches, or the processes would get different ones.
         """
         samplers = [getattr(self.data, name, None) for name in ("sampler", "batch_sampler")]
         if any(isinstance(sampler, DistributedSampler) for sampler in samplers):
             raise RestillError(
-                "the DataLoader has a DistributedSampler, but restill.distill shares out each batch over the processes "
+                "the DataLoader has a DistributedSampler, but restill.distill splits each batch over the processes "
                 "itself: give every process the same loader, without that sampler (shuffle=True is enough)"
             )
         generators = {
@@ -98,22 +97,22 @@ class RepeatedBatches:
             for number, batch in enumerate(self.data):
                 found = True
                 if number == skip - 1:
-                    set_random_state(now)  # what the run had drawn by then
+                    set_random_state(now)  # the random state at this point of the run
                 if number >= skip:
                     self.place = Place(epoch, number + 1)
                     yield batch
             if not found:
                 raise RestillError(
-                    "the data has no more batches; give a DataLoader, or an iterable that can be gone through again"
+                    "the data has no more batches; give a DataLoader, or an iterable that can be iterated again"
                 )
             self.place = Place(epoch + 1)
 
 
 def process_batches(accelerator: Accelerator, feed: Feed, start: int, place: Place) -> Iterator[Batch]:
-    """Batches of this process, on its device.
+    """Yield the batches of this process, on its device.
 
     Raises:
-        RestillError: A batch cannot be shared out over the processes, or they were given different ones.
+        RestillError: A batch cannot be split over the processes, or they were given different ones.
     """
     batches = feed.batches(start, place)
     if isinstance(batches, DataLoader):
@@ -131,10 +130,10 @@ def process_batches(accelerator: Accelerator, feed: Feed, start: int, place: Pla
 
 
 def check_same_start(accelerator: Accelerator, seed: int, parameters: list[torch.nn.Parameter]) -> None:
-    """All processes must start from one seed and the same weights; gradients alone are shared.
+    """Check that all processes start with the same seed and weights; only gradients are shared.
 
     Raises:
-        RestillError: They do not.
+        RestillError: They differ.
     """
     if accelerator.num_processes == 1:
         return
@@ -147,10 +146,10 @@ def check_same_start(accelerator: Accelerator, seed: int, parameters: list[torch
 
 
 def check_loader(data: Any, processes: int) -> None:
-    """Every batch of a ``DataLoader``, the last one too, must be shared out equally.
+    """Check that every batch of a ``DataLoader``, also the last, can be split equally over the processes.
 
     Raises:
-        RestillError: One cannot be.
+        RestillError: One cannot.
     """
     if processes == 1 or not isinstance(data, DataLoader) or not data.batch_size:
         return
@@ -165,21 +164,21 @@ def check_loader(data: Any, processes: int) -> None:
 def _check_shares(rows: int, processes: int, hint: str) -> None:
     if rows % processes:
         raise RestillError(
-            f"a batch of {rows} samples cannot be shared out over {processes} processes equally; give a multiple of "
+            f"a batch of {rows} samples cannot be split equally over {processes} processes; give a multiple of "
             f"{processes} ({hint})"
         )
 
 
 def _check_equal(accelerator: Accelerator, batch: Batch) -> None:
-    """All processes must have been given the same batch, of which each takes its rows."""
+    """Check that all processes were given the same batch."""
     if not _equal_everywhere(accelerator, torch.stack([batch[side].double().sum() for side in ("degraded", "clean")])):
         raise RestillError(
-            "the processes were given different batches, but restill.distill shares out each batch itself: give every "
+            "the processes were given different batches, but restill.distill splits each batch itself: give every "
             "process the same data in the same order (no DistributedSampler, no seed that depends on the rank)"
         )
 
 
 def _equal_everywhere(accelerator: Accelerator, values: torch.Tensor) -> bool:
-    """Whether some numbers are the same in all processes, but for rounding."""
+    """Whether numbers are the same in all processes, up to rounding."""
     every: Any = accelerator.gather(values.to(accelerator.device)[None])
     return torch.allclose(every, every[:1].expand_as(every), rtol=1e-9, atol=0)

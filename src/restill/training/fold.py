@@ -1,9 +1,9 @@
-"""Pixel-unshuffle and the convolution after it as one strided convolution: the same function, without the copy.
+"""Merging of pixel-unshuffle and the convolution after it into one strided convolution, which computes the same.
 
-Unshuffling by r turns (C, r*H, r*W) into (C*r*r, H, W). A k x k convolution on that reads, for every output, a block of
-k*r x k*r pixels of the original: it is a convolution of kernel k*r, stride r and padding p*r on the original, with the
-same weights in another order. As many multiplications, and no transposed copy of the window, which takes ONNX Runtime
-longer than all the other layers of a small student together.
+Unshuffling by r turns (C, r*H, r*W) into (C*r*r, H, W). A k x k convolution on the result reads a
+block of k*r x k*r original pixels for every output. So it equals a convolution with kernel k*r, stride r and padding
+p*r on the original, with the same weights in another order. It needs as many multiplications but no transposed copy of
+the window, which takes ONNX Runtime longer than all other layers of a small student together.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from onnxscript import opset18 as op
 
 
 def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
-    """For torch's exporter: unshuffle as a grouped convolution with one-hot kernels; exact, and easy to find again."""
+    """Translate unshuffle, for torch's exporter, to a grouped one-hot convolution, which is exact and easy to find."""
     r, channels = downscale_factor, x.shape[1]
     kernel = numpy_helper.from_array(_one_hot(channels, r))
     weight: Any = op.Constant(value=kernel)
@@ -29,11 +29,11 @@ TRANSLATIONS: dict[Any, Any] = {torch.ops.aten.pixel_unshuffle.default: pixel_un
 
 
 def fold_unshuffle(model: onnx.ModelProto) -> None:
-    """Merge every pair of a one-hot convolution and the only convolution that reads it, in place.
+    """Merge every one-hot convolution with the single convolution that reads it, in place.
 
     Args:
-        model: Exported with :data:`TRANSLATIONS`. A pair that cannot be merged (stride or groups in the second) stays
-            as it is, which is right too, only slower.
+        model: Exported with :data:`TRANSLATIONS`. A pair that cannot be merged (stride or groups in the second) does
+            not change; it is correct but slower.
     """
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -51,11 +51,11 @@ def fold_unshuffle(model: onnx.ModelProto) -> None:
             graph.node.remove(first)
             if len(readers[first.input[1]]) == 1:
                 graph.initializer.remove(weights[first.input[1]])
-    del graph.value_info[:]  # shapes noted in passing, of which the kernel's is now another
+    del graph.value_info[:]  # the stored shapes are no longer valid
 
 
 def _merge(first: onnx.NodeProto, second: onnx.NodeProto, weights: dict[str, Any]) -> onnx.NodeProto | None:
-    """The one node for both, its weights put in place of the second's; None if they are not such a pair."""
+    """Return one node for both, and replace the second's weights; None if they cannot be merged."""
     if not {first.input[1], second.input[1]} <= weights.keys():
         return None
     picks = numpy_helper.to_array(weights[first.input[1]])  # (C*r*r, 1, r, r)

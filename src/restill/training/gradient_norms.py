@@ -1,8 +1,8 @@
-"""Which loss of a run compared how hard on its student: why a distillation method helps, or does not.
+"""The gradient norm of each loss of a run, to see why a distillation method helps or does not.
 
-The run's own method is built again from its folder, at its start or at its newest checkpoint, and shown the run's first
-batches; nothing is trained and nothing is written. A gradient is that of weight * loss, the mean over the batches, in
-the student's parameters alone: what adapters and cells learn is left out.
+The method is rebuilt from the run's folder, at its start or at its newest checkpoint, and runs on the run's first
+batches. Nothing is trained or written. A gradient is that of weight * loss, averaged over the batches, with respect to
+the student's parameters only; adapters and cells are left out.
 """
 
 from __future__ import annotations
@@ -30,24 +30,23 @@ from restill.training.recipe import Recipe, load_recipe
 from restill.training.recipe_feed import feed_from
 
 At = Literal["start", "end"]
-RECONSTRUCTION = "reconstruction"  # what methods call the task's own loss
-TOTAL = "total"  # what the loop calls the weighted sum
+RECONSTRUCTION = "reconstruction"  # the methods' name for the task's loss
+TOTAL = "total"  # the loop's name for the weighted sum
 
 
 @dataclass(frozen=True)
 class LossGradient:
-    """What one loss does to the student.
+    """The gradient of one loss in the student.
 
     Attributes:
         value: The loss, unweighted, mean over the batches.
-        weight: What the loop multiplies it by.
+        weight: The factor that the loop applies.
         norm: L2 norm of its gradient.
-        ratio: ``norm`` over the reconstruction's; None where that is zero or missing.
-        step_ratio: The same of the mean norms of single batches: what one step feels.
-        cosine: Between its gradient and the reconstruction's: 1 the same way, 0 unrelated, -1 against each other; None
-            where either is zero or missing.
-        steady: ``norm`` over the mean norm of single batches: 1, every batch compared the same way; with n batches that
-            have nothing in common about 1/sqrt(n). None where there is no gradient.
+        ratio: ``norm`` divided by the reconstruction's; None if that is zero or missing.
+        step_ratio: The same ratio for the mean norms of single batches, as one step sees them.
+        cosine: Cosine between its gradient and the reconstruction's, from -1 to 1; None if either is zero or missing.
+        steady: ``norm`` over the mean norm of single batches: 1 if the gradients of all batches agree, about 1/sqrt(n)
+            for n unrelated batches. None if there is no gradient.
     """
 
     value: float
@@ -61,19 +60,19 @@ class LossGradient:
 
 @dataclass(frozen=True)
 class GradientNorms:
-    """The answer for one run.
+    """The result for one run.
 
     Attributes:
-        name: The run's.
-        method: Its method's.
+        name: Name of the run.
+        method: Name of its method.
         at: "start" or "end".
-        step: Steps done by then.
-        steps: Steps that the whole run takes.
-        batches: How many were looked at.
+        step: Steps done at that point.
+        steps: Steps of the whole run.
+        batches: Number of batches used.
         losses: By name; last "total", the weighted sum.
         teacher_psnr: ``validation_psnr_rgb_crops`` of the teacher, dB; None without a teacher or held-out clips.
-        student_psnr: The same of the student.
-        features: By role, with a number where a role has several places.
+        student_psnr: The same for the student.
+        features: Sizes by role, numbered if a role has several features.
         cells: By module path and side, see :func:`restill.distillation.sizes.watch_cells`.
         metrics: The method's own, of the last batch.
     """
@@ -93,27 +92,27 @@ class GradientNorms:
 
 
 def gradient_norms(folder: str | Path, batches: int = 8, at: At = "end") -> GradientNorms:
-    """Look at a finished or a partly finished run.
+    """Measure the gradients of a finished or unfinished run.
 
-    Paths in its recipe are taken as they were given, so call this from the folder where the run was started. A warm-up
-    without distillation is passed over: the losses are those after it, whatever the step.
+    Relative paths in its recipe are not changed, so call this from the folder where the run was started. A warm-up
+    without distillation is skipped: the losses are those after it, whatever the step.
 
     Args:
-        folder: The run's, with ``recipe.yaml`` and, for its end, a checkpoint.
-        batches: How many of the run's first batches are looked at.
-        at: The student "start"s as the recipe says; "end" is the newest checkpoint.
+        folder: Folder of the run, with ``recipe.yaml`` and, for "end", a checkpoint.
+        batches: Number of the run's first batches to use.
+        at: "start": the student as the recipe initializes it. "end": the newest checkpoint.
 
     Raises:
-        RestillError: There is no run, or no checkpoint; or something that the recipe names is gone.
+        RestillError: There is no run or no checkpoint, or something that the recipe names is missing.
     """
     folder = Path(folder)
     if batches < 1:
         raise RestillError(f"batches must be 1 or more, not {batches}")
     if not (folder / "recipe.yaml").is_file():
-        raise RestillError(f"{folder}: is no run's folder: it holds no recipe.yaml")
+        raise RestillError(f"{folder}: is not the folder of a run: it has no recipe.yaml")
     saved = checkpoints(folder)
     if at == "end" and not saved:
-        raise RestillError(f"{folder}: holds no checkpoint yet; wait for one, or look at the start")
+        raise RestillError(f"{folder}: has no checkpoint yet; wait for one, or use --at start")
     recipe = load_recipe(folder / "recipe.yaml")
     with restore_global_state():
         seed_all(recipe.seed)
@@ -127,8 +126,8 @@ def _measure(recipe: Recipe, checkpoint: Path | None, count: int) -> GradientNor
     step = 0
     if checkpoint:
         trained = [p for p in method.parameters() if p.requires_grad]
-        step = load_state(checkpoint, method, torch.optim.SGD(trained))  # of the optimizer nothing is used
-    data = recipe.data.model_copy(update={"workers": 0})  # the samples are the same with any number
+        step = load_state(checkpoint, method, torch.optim.SGD(trained))  # the optimizer is not used
+    data = recipe.data.model_copy(update={"workers": 0})  # the number does not change the samples
     feed, _ = feed_from(data, recipe, recipe.batch, method)
     psnr = {side: feed.validate(device, teacher=side == "teacher") for side in sides(method)} if feed.validate else {}
     on_device = ({key: value.to(device) for key, value in batch.items()} for batch in feed.batches(0, Place()))
@@ -166,18 +165,18 @@ def _measure(recipe: Recipe, checkpoint: Path | None, count: int) -> GradientNor
 def loss_gradients(
     method: Method, batches: Iterable[Batch], weights: dict[str, float], step: int, *, bf16: bool = False
 ) -> dict[str, LossGradient]:
-    """What each loss of a method does to its student, which is not changed.
+    """The gradient of each loss of a method in its student. The student does not change.
 
     Args:
-        method: In the mode that it trains in.
-        batches: On its device.
-        weights: Of each loss; 1 where none is given.
-        step: That of the first batch.
-        bf16: As in a recipe's ``precision``.
+        method: The method, in training mode.
+        batches: Batches on its device.
+        weights: Weight of each loss; 1 if not given.
+        step: Step of the first batch.
+        bf16: Compute in bfloat16, as ``precision: bf16`` in a recipe.
 
     Returns:
-        By name, and the weighted sum as "total". Losses that are computed in groups count as if all of a batch's
-        groups came before the first step of the optimizer.
+        Gradients by name, with the weighted sum as "total". Losses in groups count as if all groups of a batch came
+        before the first step of the optimizer.
     """
     parameters = [p for p in method.student.parameters() if p.requires_grad]
     values: dict[str, list[float]] = defaultdict(list)

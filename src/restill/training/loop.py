@@ -1,6 +1,6 @@
-"""The loop. It sums the losses that a method names by the run's weights, logs every part, and knows nothing else.
+"""The training loop: it sums a method's named losses by the run's weights and logs every loss.
 
-Pre-training and distillation are the same loop, from a recipe (:mod:`restill.training.experiment`) or from Python
+Pre-training and distillation use the same loop, from a recipe (:mod:`restill.training.experiment`) or from Python
 (:mod:`restill.training.distill`).
 """
 
@@ -45,7 +45,7 @@ from restill.training.signals import lost_worker, stop_on_signal
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came of a run; ``folder`` is None where nothing was written, ``signal`` is what stopped it early."""
+    """The result of a run; ``folder`` is None if nothing was written, ``signal`` is the signal that stopped it."""
 
     folder: Path | None
     steps: int
@@ -68,27 +68,27 @@ def fit(
     on_start: Callable[[Path], None] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> TrainResult:
-    """Train a method's student, and whatever the method trains with it.
+    """Train a method's student, and everything that the method trains with it.
 
     Args:
-        method: It moves to the device that accelerate finds.
-        feed: Its batches.
-        run: How many steps, which optimizer, how often to log and to save.
-        info: What the student's checkpoints say of it.
-        folder: Where everything is written; None for nowhere.
-        resume: Continue from the newest whole checkpoint in the folder; from the start if there is none.
-        overwrite: Start anew although the folder holds an earlier run, which is lost.
-        quiet: No progress.
+        method: The method. It moves to the device that accelerate finds.
+        feed: The batches.
+        run: The training settings: steps, optimizer, how often to log and save.
+        info: The header of the student's checkpoints.
+        folder: The folder to write to; None to write nothing.
+        resume: Continue from the newest complete checkpoint in the folder; from the start if there is none.
+        overwrite: Replace an earlier run in the folder.
+        quiet: Show no progress.
         on_start: Called once with the folder, in the first process.
-        settings: What a resumed run must share with its first part, besides the fields of ``run``.
+        settings: Further settings, besides the fields of ``run``, that a resumed run must have in common.
 
     Raises:
-        RestillError: A run is there already, or has other settings; a picture of the student does not fit the clean
-            one; a loss does not reach the student; a loss, gradient or weight is not finite; or a process that makes
-            samples was killed.
+        RestillError: The folder holds a run already, or one with other settings; a picture of the student does not fit
+            the clean one; a loss gives the student no gradient; a loss, gradient or weight is not finite; or a
+            process that makes samples was killed.
     """
     accelerator = start_processes(run)
-    method.to(accelerator.device).train()  # networks from checkpoints come for use
+    method.to(accelerator.device).train()  # networks from checkpoints are in eval mode
     parameters = [p for p in method.parameters() if p.requires_grad]
     check_same_start(accelerator, run.seed, parameters)
     optimizer = _optimizer(run, parameters)
@@ -142,10 +142,10 @@ def fit(
 
 
 def start_processes(run: Run) -> Accelerator:
-    """Threads, device and process group of a run; seeds all random generators."""
+    """Set up threads, device and process group of a run, and seed all random generators."""
     torch.set_num_threads(run.threads or min(torch.get_num_threads(), usable_cpus()))
     seed_all(run.seed)
-    AcceleratorState._reset_state()  # it holds the precision of an earlier run of this process; the group stays
+    AcceleratorState._reset_state()  # forget the precision of an earlier run in this process; the group stays
     return Accelerator(
         cpu="RANK" in os.environ and not torch.cuda.is_available(),  # torchrun without a GPU: gloo
         mixed_precision="no" if run.precision == "fp32" else run.precision,
@@ -159,10 +159,10 @@ def sum_losses(parts: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
 
 
 def check_run(method: Method, run: Run, where: str) -> None:
-    """Every weight must name a loss, the student must have something to train, and the run outlast a warm-up.
+    """Check that weights name losses, that the student can be trained, and that the run is longer than the warm-up.
 
     Raises:
-        RestillError: One does not.
+        RestillError: A check fails.
     """
     unknown = set(run.weights) - set(method.default_weights)
     if unknown:
@@ -184,13 +184,13 @@ def _optimizer(run: Run, parameters: list[torch.nn.Parameter]) -> torch.optim.Op
 
 
 def _prepare_folder(folder: Path, resume: bool, overwrite: bool) -> Path | None:
-    """The checkpoint to go on from, if any; removes an earlier run's if it may."""
+    """The checkpoint to resume from, if any. With ``overwrite``, removes the checkpoints of an earlier run."""
     found = checkpoints(folder)
     if resume:
         return newest_readable(folder)
     if (found or (folder / STUDENT).exists()) and not overwrite:
         raise RestillError(
-            f"{folder}: holds an earlier run; go on with --resume, start anew with --overwrite, or set another name"
+            f"{folder}: holds an earlier run; continue with --resume, replace it with --overwrite, or set another name"
         )
     for old in found:
         for file in old.iterdir():
@@ -202,7 +202,7 @@ def _prepare_folder(folder: Path, resume: bool, overwrite: bool) -> Path | None:
 def _resume(
     done: Path, folder: Path, method: Method, optimizer: torch.optim.Optimizer, settings: Mapping[str, Any]
 ) -> tuple[int, Place]:
-    """Puts a checkpoint's state back; the steps that were done and the place in the data."""
+    """Load a checkpoint's state; returns the steps done and the place in the data."""
     header = read_header(done)
     check_same(header.get("settings", ""), settings, int(header["step"]), folder)
     place = Place(int(header.get("epoch", 0)), int(header.get("batch", 0)))
@@ -223,7 +223,7 @@ def _learn(
     first: bool,
     folder: Path | None,
 ) -> dict[str, float]:
-    """One batch: forward, backward, and a step of the optimizer for each group of losses; the losses' values."""
+    """Train on one batch, with an optimizer step for each group of losses; returns the losses' values."""
     weights = method.default_weights | run.weights
     parameters = optimizer.param_groups[0]["params"]
     losses: dict[str, float] = {}
@@ -242,7 +242,7 @@ def _learn(
 
 
 def _forward(accelerator: Accelerator, groups: Iterator[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
-    """The groups of losses, each computed in the run's precision."""
+    """Yield the groups of losses, each computed in the run's precision."""
     while True:
         with accelerator.autocast():
             parts = next(groups, None)
@@ -252,7 +252,7 @@ def _forward(accelerator: Accelerator, groups: Iterator[dict[str, Tensor]]) -> I
 
 
 def _gradients(accelerator: Accelerator, parameters: list[torch.nn.Parameter], clip: float | None) -> Tensor:
-    """Average gradients over processes (losses are means over the batch); their norm, limited where it shall be."""
+    """Average the gradients over processes, clip them if asked, and return their norm before clipping."""
     if accelerator.num_processes > 1:
         own = torch.tensor([float(p.grad is not None) for p in parameters], device=accelerator.device)
         everywhere: Any = accelerator.reduce(own, "sum")
@@ -269,9 +269,9 @@ def _gradients(accelerator: Accelerator, parameters: list[torch.nn.Parameter], c
 
 
 def _over_processes(accelerator: Accelerator, losses: dict[str, float], stop: bool) -> tuple[dict[str, float], bool]:
-    """The losses of the whole batch, so that every process decides alike (collapse guards) and the log is true.
+    """Average the losses over processes, so that all decide alike (collapse guards) and the log shows the whole batch.
 
-    Also whether any process was told to stop, so that all stop after the same step.
+    Also returns whether any process was asked to stop, so that all stop after the same step.
     """
     if accelerator.num_processes == 1:
         return losses, stop

@@ -1,4 +1,4 @@
-"""What a training changes in its process and puts back afterwards: threads, random numbers, PyTorch's switches."""
+"""The global state that training changes and restores: threads, random generators, PyTorch's switches."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _set_accelerate(value: dict[str, Any]) -> None:
     AcceleratorState._shared_state.update(value)
 
 
-# how to read each piece of global state, and how to set it
+# a getter and a setter for each piece of global state
 _STATE: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.get_num_threads, torch.set_num_threads),
     (cv2.getNumThreads, cv2.setNumThreads),
@@ -57,7 +57,7 @@ _STATE: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
 
 @contextmanager
 def restore_global_state() -> Iterator[None]:
-    """Put all global state back at the end, also after an error. Works as a decorator: ``@restore_global_state()``."""
+    """Restore all global state at the end, also after an error. Also a decorator: ``@restore_global_state()``."""
     before = [(put, get()) for get, put in _STATE]
     numbers = random_state()
     try:
@@ -69,7 +69,7 @@ def restore_global_state() -> Iterator[None]:
 
 
 def random_state() -> RandomState:
-    """The states of the random generators of torch (and its GPUs), numpy and Python, as tensors."""
+    """The states of the random generators of torch (CPU and GPUs), numpy and Python, as tensors."""
     _, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002 - users draw from it
     version, words, next_gauss = random.getstate()
     state = {
@@ -85,7 +85,7 @@ def random_state() -> RandomState:
 
 
 def set_random_state(state: RandomState) -> None:
-    """Set what :func:`random_state` read; a generator that is not in it stays as it is."""
+    """Restore what :func:`random_state` returned. A generator that is not in it does not change."""
     torch.set_rng_state(state["torch"])
     if "numpy" in state:
         position, has_gauss, gauss = state["numpy_rest"].tolist()
@@ -116,7 +116,7 @@ def usable_cpus() -> int:
 
 
 def _quota() -> int:
-    """CPUs that the control group (a container's limit) allows; very many where it says nothing."""
+    """CPUs that the control group (a container's limit) allows; a very large number without a limit."""
     for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
         try:
             quota, period = " ".join((Path("/sys/fs/cgroup") / file).read_text() for file in files).split()

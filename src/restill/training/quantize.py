@@ -1,10 +1,9 @@
-"""An exported student with 8-bit weights and activations: post-training static quantization, as a QDQ file.
+"""Post-training static quantization of an exported student to 8-bit weights and activations, as a QDQ file.
 
-Which ranges its tensors have is seen on the very windows that the stream feeds it, of clean clips with rendered rain.
-What lies between the first and the last convolution is quantized; what stands before them (the alignment's differences,
-the minimum of frames) and after them (pixel-shuffle, the centre frame added) stays in float32, so that the picture
-itself, which goes straight to the output, is never rounded to 8 bits inside. Of Rill's students, what stands before and
-after leaves the graph (:mod:`restill.training.bytes_graph`).
+The tensors' ranges are measured on windows that the runtime's stream builds from clean clips with rendered rain. The
+part between the first and the last convolution is quantized. The parts before (differences and minimum of frames) and
+after (pixel-shuffle, adding the centre frame) stay in float32, so that the picture itself is never rounded to 8 bits
+inside. For Rill's students, these two parts are removed from the graph (:mod:`restill.training.bytes_graph`).
 """
 
 from __future__ import annotations
@@ -32,23 +31,23 @@ from restill.training.bytes_graph import feed_bytes
 from restill.training.calibration import HELD_OUT, SAMPLES, Reader, sources, windows
 from restill.training.export import write
 
-KINDS = ("Conv", "Relu", "Clip", "LeakyRelu", "Add", "Concat", "MaxPool")  # the rest of the operators stay in float32
-GOOD_AGREEMENT = 40.0  # dB: what differs more is worth a word
+KINDS = ("Conv", "Relu", "Clip", "LeakyRelu", "Add", "Concat", "MaxPool")  # other operators stay in float32
+GOOD_AGREEMENT = 40.0  # dB; below it, a note is printed
 PERCENTILES = (99.999, 99.9999)
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """What came of it.
+    """The result of :func:`quantize`.
 
     Attributes:
         output: The file.
-        agreement: Of each way to calibrate, in dB, the PSNR of the quantized student's output against the float one's.
-        method: The one taken: the highest.
+        agreement: PSNR in dB of the quantized student's output against the float one's, by calibration method.
+        method: The calibration method with the highest agreement; it was used.
         clean_float: PSNR of the float student's output against the clean frame, dB.
-        clean_int8: The same of the quantized one.
+        clean_int8: The same for the quantized student.
         windows: (windows calibrated on, windows held out).
-        size: (height, width) of these, pixels.
+        size: (height, width) of the windows, pixels.
     """
 
     output: Path
@@ -61,7 +60,7 @@ class Quantized:
 
     def __str__(self) -> str:
         note = f"note: below {GOOD_AGREEMENT:.0f} dB pictures may look different; try --clips with scenes like yours"
-        ways = [f"  {name:18} {db:6.2f} dB{'  taken' * (name == self.method)}" for name, db in self.agreement.items()]
+        ways = [f"  {name:18} {db:6.2f} dB{'  used' * (name == self.method)}" for name, db in self.agreement.items()]
         return "\n".join(
             [
                 f"int8 against float32, on {self.windows[1]} held-out windows of {self.size[1]}x{self.size[0]} with "
@@ -84,34 +83,34 @@ def quantize(
     plain: bool = False,
     quiet: bool = False,
 ) -> Quantized:
-    """Write a student's quantized file.
+    """Quantize a student and write it to a file.
 
     Args:
-        model: A name of the zoo, or an ``.onnx`` file that ``restill export`` wrote, in float32; a student for rain.
-        output: The ``.onnx`` file; by default ``NAME.int8.onnx`` beside the model's, where ``precision="int8"`` looks;
-            for a name of the zoo in the working folder.
-        clips: A folder of clean clips, as for training; by default made-up textures, which need no data.
-        samples: Windows to calibrate on.
-        seed: Of the choice of windows and of their rain.
-        plain: Keep the interface of the float file, ``window`` in and ``clean`` out, of Rill's students too, which
-            are otherwise fed bytes.
-        quiet: No progress.
+        model: A name from the zoo, or a float32 ``.onnx`` file from ``restill export``, for the task "derain".
+        output: The ``.onnx`` file; by default ``NAME.int8.onnx`` beside the model's file, where ``precision="int8"``
+            finds it, or in the working folder for a name from the zoo.
+        clips: A folder of clean clips, as for training; by default synthetic textures.
+        samples: Number of windows to calibrate on.
+        seed: Seed for the choice of windows and their rain.
+        plain: Keep the interface of the float file (``window`` in, ``clean`` out) also for Rill's students, which
+            otherwise take and give bytes.
+        quiet: Show no progress.
 
     Returns:
-        The file, and what it costs on held-out windows.
+        The file, and its PSNR on held-out windows.
 
     Raises:
-        RestillError: No such model, not one that can be quantized so, the clips hold a known test picture, or the
+        RestillError: The model does not exist or cannot be quantized, the clips contain a known test picture, or the
             output cannot be written.
     """
     source, info = zoo.find(model), read_info(zoo.find(model))
-    if output is None:  # nothing is written into the package
+    if output is None:  # never write into the package
         output = quantized_file(source) if source == Path(model) else Path(f"{info.name}.int8.onnx")
     output = Path(output)
     if output.suffix != ".onnx" or output.resolve() == source.resolve():
         raise RestillError(f"the output '{output}' must end in .onnx and be another file than the model")
     if not output.parent.is_dir():
-        raise RestillError(f"the folder '{output.parent}' of the output is not there; make it first")
+        raise RestillError(f"the folder '{output.parent}' of the output does not exist; create it first")
     if info.precision != "f32" or info.task != "derain":
         what = "is quantized already" if info.precision != "f32" else f"is for '{info.task}'"
         raise RestillError(f"'{source}' {what}; quantize takes a float32 student for the task 'derain'")
@@ -153,32 +152,32 @@ def quantize(
 
 
 def psnr(pictures: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> float:
-    """PSNR in dB over all values of all pictures at once, cut to [0, 1]; at most 120.
+    """PSNR in dB over all values of all pictures at once, clipped to [0, 1]; at most 120.
 
-    A mean of each picture's PSNR would hide the one picture on which a range was too narrow.
+    A mean over pictures would hide a single picture for which a range was too narrow.
     """
     errors = [np.mean((p.clip(0, 1) - t.clip(0, 1)) ** 2) for p, t in zip(pictures, truths, strict=True)]
     return float(-10 * np.log10(max(float(np.mean(errors)), 1e-12)))
 
 
 def named(network: onnx.ModelProto) -> onnx.ModelProto:
-    """The same, with a name of its own for each node."""
+    """Give each node a unique name."""
     for index, node in enumerate(network.graph.node):
         node.name = f"{index}_{node.op_type}"
     return network
 
 
 def nodes_in_float(network: onnx.ModelProto) -> list[str]:
-    """Names of the nodes that do not lie between the first and the last convolutions.
+    """Names of the nodes that are not between the first and the last convolutions.
 
-    A node lies between where a convolution is it or leads to it, and a convolution is it or is led to by it. A path
-    from input to output that has no convolution, such as the centre frame that a residual is added to, is left alone.
+    A node is between if it is a convolution, or depends on one and leads to one. A path from input to output without a
+    convolution, such as the centre frame that a residual is added to, is not between.
 
     Raises:
-        RestillError: There is no convolution at all.
+        RestillError: There is no convolution.
     """
-    nodes = list(network.graph.node)  # ONNX orders them: what is read was written before
-    after: set[str] = set()  # tensors behind a convolution
+    nodes = list(network.graph.node)  # in topological order
+    after: set[str] = set()  # tensors after a convolution
     for node in nodes:
         if node.op_type == "Conv" or after.intersection(node.input):
             after.update(node.output)
@@ -191,12 +190,12 @@ def nodes_in_float(network: onnx.ModelProto) -> list[str]:
         if leads and after.intersection(node.output):
             between.add(node.name)
     if not between:
-        raise RestillError("this model has no convolution, and so nothing that 8 bits would make faster")
+        raise RestillError("this model has no convolution, so quantization would not make it faster")
     return [node.name for node in nodes if node.name not in between]
 
 
 def _methods() -> list[tuple[str, dict[str, Any]]]:
-    """The ways to calibrate, by name, and what each is told."""
+    """The calibration methods by name, with their options."""
     kind = ort_quantization.CalibrationMethod
     percentiles = [(f"percentile {p}", {"method": kind.Percentile, "CalibPercentile": p}) for p in PERCENTILES]
     return [("min-max", {"method": kind.MinMax}), ("entropy", {"method": kind.Entropy}), *percentiles]
@@ -211,22 +210,22 @@ def quantize_with(
     *,
     weight_bits: Literal[7, 8] = 7,
 ) -> None:
-    """Write a quantized network, calibrated in one way.
+    """Write a quantized network, calibrated with one method.
 
     Args:
-        network: Its nodes :func:`named`; it stays as it is.
-        file: What to write.
+        network: A network with :func:`named` nodes; it is not changed.
+        file: The file to write.
         calibration: Windows (1, K, 3, H, W).
         floats: Names of nodes that stay in float32.
-        options: "method", ONNX Runtime's CalibrationMethod, and extra options of its ``quantize_static``.
-        weight_bits: With eight, processors without VNNI overflow where they add two products in 16 bits.
+        options: "method" (ONNX Runtime's CalibrationMethod) and extra options for its ``quantize_static``.
+        weight_bits: With 8, processors without VNNI overflow when they add two products in 16 bits.
     """
     source = file.with_suffix(".float.onnx")
     onnx.save(network, source)
     more = {name: value for name, value in options.items() if name != "method"}
     quietly = contextlib.redirect_stdout(io.StringIO())
     level = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # it advises a pre-processing that export has done
+    logging.disable(logging.WARNING)  # it recommends a pre-processing that export has already done
     try:
         with quietly:
             ort_quantization.quantize_static(
@@ -243,7 +242,7 @@ def quantize_with(
                 calibrate_method=options["method"],
                 extra_options={"CalibStridedMinMax": 1, **more},
             )
-    except Exception as error:  # it raises whatever comes, for operators that it does not know
+    except Exception as error:  # it raises many types for unknown operators
         raise RestillError(f"ONNX Runtime cannot quantize this model: {error}") from error
     finally:
         logging.disable(level)

@@ -1,4 +1,4 @@
-"""Recipes: an experiment as data. YAML read by safe_load into the models below; no code is ever run from one."""
+"""Recipes: experiments as YAML files, read with safe_load and validated by the models below. They never run code."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from restill.errors import RestillError
 from restill.training.recipe_data import DataPart, Part
 
-BUDGETS = {"steps": "epochs", "epochs": "steps"}  # a recipe has one of them; giving one takes the other away
+BUDGETS = {"steps": "epochs", "epochs": "steps"}  # a recipe has one of the two; setting one removes the other
 
 
 class NetworkPart(Part):
-    """A network and where its weights come from."""
+    """A network and its initial weights."""
 
     network: str | None = Field(
-        default=None, description="a name of `restill networks`; not needed when a checkpoint says it"
+        default=None,
+        description="a name from `restill networks`; not needed with a checkpoint, which names its network",
     )
     options: dict[str, Any] = Field(default={}, description="the network's own options, such as channels")
     checkpoint: Path | None = Field(default=None, description="run folder or .safetensors file to start from")
@@ -43,19 +44,19 @@ class OptimizerPart(Part):
 
 
 class SchedulePart(Part):
-    """The learning rate over time: linear warm-up, then constant, cosine to the floor, or stepwise."""
+    """The learning rate over time: linear warm-up, then constant, cosine decay to ``floor``, or steps."""
 
     name: Literal["constant", "cosine", "step"] = "constant"
     warmup: int = Field(default=0, ge=0, description="steps")
-    every: int = Field(default=3000, ge=1, description="step: multiply after so many steps")
+    every: int = Field(default=3000, ge=1, description="for name step: steps between two reductions")
     milestones: list[int] = Field(
-        default=[], description="step: multiply at these steps instead, or at these epochs where the recipe has epochs"
+        default=[], description="for name step: reduce at these steps instead (epochs if the recipe has epochs)"
     )
     factor: float = Field(default=0.5, gt=0, le=1)
     floor: float = Field(default=1e-6, ge=0, description="lowest learning rate")
 
     def lr(self, base: float, step: int, steps: int) -> float:
-        """Learning rate of a step (0-based) of so many."""
+        """The learning rate at a step (0-based) of a run of ``steps``."""
         if step < self.warmup:
             return base * (step + 1) / self.warmup
         if self.name == "cosine":
@@ -68,19 +69,21 @@ class SchedulePart(Part):
 
 
 class ValidationPart(Part):
-    """PSNR on fixed crops of the held-out clips while training."""
+    """PSNR on fixed crops of the held-out clips during training."""
 
     every: int = Field(default=500, ge=1, description="steps")
     samples: int = Field(default=16, ge=1)
 
 
 class Run(Part):
-    """How a training goes, whatever is trained."""
+    """The training settings that do not depend on networks or data."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the run's folder")
     seed: int = 9487
     steps: int = Field(ge=1)
-    weights: dict[str, float] = Field(default={}, description="weight of a named loss, instead of the method's default")
+    weights: dict[str, float] = Field(
+        default={}, description="weight of each named loss; replaces the method's default"
+    )
     optimizer: OptimizerPart = OptimizerPart()
     schedule: SchedulePart = SchedulePart()
     validation: ValidationPart = ValidationPart()
@@ -88,15 +91,15 @@ class Run(Part):
     threads: int | None = Field(
         default=None,
         ge=1,
-        description="CPU threads of PyTorch; if not given its own number, but no more than the process may use",
+        description="CPU threads of PyTorch; default: PyTorch's own number, at most the CPUs that the process may use",
     )
     log_every: int = Field(default=20, ge=1, description="steps")
     save_every: int = Field(default=500, ge=1, description="steps")
-    output: Path = Field(default=Path("runs"), description="the run's folder is made in here")
+    output: Path = Field(default=Path("runs"), description="folder that will contain the run's folder")
 
     @property
     def folder(self) -> Path:
-        """Where the run's files are."""
+        """The folder of the run's files."""
         return self.output / self.name
 
 
@@ -104,24 +107,28 @@ Place = str | list[str] | dict[str, str | list[str]]
 
 
 class Recipe(Run):
-    """One experiment: a pre-training (no ``method``) or a distillation."""
+    """One experiment: pre-training (without ``method``) or distillation."""
 
     steps: int = Field(default=0, ge=0, description="optimizer steps; or give epochs")
     epochs: float | None = Field(
-        default=None, gt=0, description="instead of steps: how often as many samples are seen as the set has frames"
+        default=None,
+        gt=0,
+        description="instead of steps; in one epoch the student sees as many samples as the set has frames",
     )
     batch: int = Field(default=4, ge=1, description="samples in a step, over all processes")
     student: NetworkPart
     teacher: NetworkPart | None = None
     method: str | None = Field(
-        default=None, description="a name of `restill methods`; absent: the student trains alone"
+        default=None, description="a name from `restill methods`; without it the student trains alone"
     )
     options: dict[str, Any] = Field(default={}, description="the method's options")
     teacher_feature: Place | None = Field(
-        default=None, description="where the method looks in the teacher: module path, list, or dict by role"
+        default=None, description="the teacher's features to distil: a module path, a list, or a dict by role"
     )
-    student_feature: Place | None = Field(default=None, description="the same of the student")
-    student_head: str | None = Field(default=None, description="module that makes the picture of the student's feature")
+    student_feature: Place | None = Field(default=None, description="the same for the student")
+    student_head: str | None = Field(
+        default=None, description="path of the module that turns the student's feature into the picture"
+    )
     data: DataPart
 
     @model_validator(mode="after")
@@ -147,7 +154,7 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
         overrides: ``a.b=c``, the value read as YAML, applied last.
 
     Raises:
-        RestillError: The file is missing or is no YAML, or a field is wrong; the sentence names the field.
+        RestillError: The file is missing, is not YAML, or has a wrong field; the message names the field.
     """
     path = Path(path)
     fields = read_fields(path)
@@ -157,7 +164,7 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
 
 
 def parse_recipe(fields: dict[str, Any], where: str) -> Recipe:
-    """Check the fields of a recipe.
+    """Validate the fields of a recipe.
 
     Raises:
         RestillError: Names the first wrong field and what it accepts.
@@ -169,9 +176,9 @@ def parse_recipe(fields: dict[str, Any], where: str) -> Recipe:
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
-    """A validation error as one sentence that names the field and what it accepts."""
+    """Describe a validation error in one sentence that names the field and what it accepts."""
     errors = error.errors()
-    # a misspelled field is told before the missing one that it was meant to be
+    # report a misspelled field before the missing field that was meant
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     place = ".".join(str(part) for part in first["loc"]) or model.__name__.lower()
     if first["type"] == "extra_forbidden":
@@ -182,7 +189,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _owner(place: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseModel]:
-    """The model that a field's place leads into."""
+    """The model that contains a field."""
     for part in place[:-1]:
         if str(part) not in model.model_fields:  # an index or a name in between
             continue
@@ -192,14 +199,14 @@ def _owner(place: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseMod
 
 
 def read_fields(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The fields of a YAML file over those of its ``base``, unchecked.
+    """Read a YAML file and merge it with its ``base``, without validation.
 
     Args:
         path: The file.
-        above: Files that this one is a base of.
+        above: Files that use this one as a base.
 
     Raises:
-        RestillError: A file is missing, is no YAML mapping, or its bases form a circle.
+        RestillError: A file is missing or not a YAML mapping, or its bases form a circle.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -222,7 +229,7 @@ def read_fields(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Nested fields over nested fields; lists are replaced, and a budget in steps replaces one in epochs."""
+    """Merge ``above`` into ``below``. Lists are replaced; ``steps`` replaces ``epochs`` and the reverse."""
     merged = {key: value for key, value in below.items() if BUDGETS.get(key) not in above}
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
@@ -231,10 +238,10 @@ def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def set_field(fields: dict[str, Any], override: str) -> None:
-    """Change ``fields`` by one ``a.b=c`` of a command line, the value read as YAML.
+    """Apply one ``a.b=c`` of a command line to ``fields``; the value is read as YAML.
 
     Raises:
-        RestillError: It has another form.
+        RestillError: The text has another form.
     """
     key, equals, text = override.partition("=")
     if not equals or not key:

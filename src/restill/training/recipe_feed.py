@@ -19,7 +19,7 @@ from restill.training.samples import held_out_samples, loader
 
 
 def feed_from(data: DataPart, run: Run, batch: int, method: Method) -> tuple[Feed, SPyNet | None]:
-    """The batches of a data set, as a recipe describes them, and SPyNet where it aligns them."""
+    """The batches that a recipe describes; also returns SPyNet if it aligns them."""
     context = method.context
     aligner = load_spynet(data.aligner) if data.align == "spynet" and data.aligner else None
 
@@ -39,10 +39,10 @@ def validate(method: Method, batches: list[Batch], device: torch.device, *, teac
     """Mean RGB PSNR (dB) of the student on fixed crops of held-out clips, outputs clamped, not rounded.
 
     Args:
-        method: Owns the networks; it is on the device.
+        method: The method with its networks, on the device.
         batches: The crops.
-        device: Where.
-        teacher: Of the teacher instead, which has to be there.
+        device: Device of the method.
+        teacher: Measure the teacher instead; the method must have one.
     """
     network: Any = method.teacher if teacher else method.student
     shown = method.shown_to_teacher if teacher else method.shown
@@ -59,7 +59,7 @@ def validate(method: Method, batches: list[Batch], device: torch.device, *, teac
 
 
 def _aligned(aligner: SPyNet | None, batch: Batch, context: int) -> Batch:
-    """The batch, with ``windows`` (B, L, K, 3, H, W) where there is an aligner to make them."""
+    """Add ``windows`` (B, L, K, 3, H, W) to the batch if there is an aligner."""
     if aligner is None:
         return batch
     aligner.to(batch["degraded"].device)

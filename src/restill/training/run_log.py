@@ -1,4 +1,4 @@
-"""What a run leaves of itself: ``log.jsonl``, TensorBoard, and the recipe as it was run."""
+"""The logs of a run: ``log.jsonl``, TensorBoard, and a copy of the recipe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from restill.training.recipe import Run
 
 
 class RunLog:
-    """``log.jsonl`` and TensorBoard, one line and one point for each logged step; and the recipe as it was run."""
+    """Writes ``log.jsonl``, TensorBoard and a copy of the recipe. Lines after step ``start`` are removed."""
 
     def __init__(self, folder: Path, run: Run, start: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ class RunLog:
             self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Write out what is buffered."""
+        """Flush and close the files."""
         self._board.close()
 
 

@@ -1,4 +1,4 @@
-"""The samples of a recipe: which clips they are cut from, how, and where they are kept."""
+"""The samples of a recipe: which clips they come from, how they are cut, and where they are cached."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from restill.training.recipe import DataPart, Run
 from restill.training.recipe_data import ClipsPart, UnpairedPart
 from restill.training.signals import ignore_signals
 
-# fields of a recipe's data that do not change a sample; what the clips are, the stamps of their files say
+# Fields of a recipe's data that do not change a sample. The stamps of the files identify the clips.
 NOT_IN_SAMPLES: Any = {
     **dict.fromkeys(("root", "clips", "held_out", "distinct", "workers", "cache", "damaged", "never", "aligner"), True),
     "unpaired": {"root": True},
@@ -64,7 +64,7 @@ def samples_of(data: DataPart, clips: list[str] | None, length: int, seed: int, 
         return cached(paired, paired.source)
     source = unpaired_source(data.unpaired)
     crop = data.crop // paired.shrinks * getattr(source, "scale", 1)  # degraded frames of one size
-    # a seed of its own: from the same clips it must not cut the same crops
+    # another seed, so that the same clips do not give the same crops
     return cached(WithUnpaired(paired, cut(source, seed + 2, crop, "unpaired clips")), paired.source, source)
 
 
@@ -93,7 +93,7 @@ def unpaired_source(part: UnpairedPart) -> Any:
 
 
 def training_clips(data: DataPart) -> list[str] | None:
-    """Names of the clips to train on; None for all."""
+    """Names of the clips to train on; None means all."""
     if not data.held_out:
         return data.clips
     names = data.clips or list(source_of(data, None, data.rain).names)
@@ -101,20 +101,20 @@ def training_clips(data: DataPart) -> list[str] | None:
 
 
 def check_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = False) -> Callable[[Path], None]:
-    """Stop if a picture to train on is known as a test picture: see :mod:`restill.datasets.leaks`.
+    """Stop if a training picture is a known test picture (see :mod:`restill.datasets.leaks`).
 
     Args:
         data: A recipe's ``data``.
-        allow: Do not stop.
-        quiet: No progress.
+        allow: Train anyway.
+        quiet: Show no progress.
 
     Returns:
-        Writes down in a run's folder what it is trained on; called in the first process alone.
+        A function that records the training pictures in a run's folder. Only the first process calls it.
 
     Raises:
-        RestillError: Names the two files.
+        RestillError: A training picture is a test picture; the message names both files.
     """
-    if os.environ.get("RANK", "0") != "0":  # torchrun: the first process looks for all
+    if os.environ.get("RANK", "0") != "0":  # with torchrun only the first process checks
         return lambda folder: None
     train = [source_of(data, training_clips(data), data.rain)]
     if data.unpaired is not None:
@@ -127,8 +127,8 @@ def check_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = Fa
 
 
 def leave_out_damaged(data: DataPart, quiet: bool) -> DataPart:
-    """The same without the clips that hold a picture that cannot be read; a line for each."""
-    # clean clips are decoded as they are opened: one by one, by their names in the folder
+    """Leave out clips with pictures that cannot be read, and print a line for each."""
+    # opening clean clips decodes them, so they are opened one by one
     whole = None if data.dataset == "clean-clips" else source_of(data, data.clips, data.rain)
     names, readable = list(data.clips or find_clips(data.root) if whole is None else whole.names), []
     with track("pictures that can be read", len(names), "clips", quiet=quiet) as advance:
@@ -142,7 +142,7 @@ def leave_out_damaged(data: DataPart, quiet: bool) -> DataPart:
                 say(f"left out {name}: {error}")
             advance()
     if not readable:
-        raise RestillError(f"{data.root}: every clip holds a picture that cannot be read")
+        raise RestillError(f"{data.root}: every clip has a picture that cannot be read")
     held_out = [name for name in data.held_out if name in readable]
     return data.model_copy(update={"clips": readable, "held_out": held_out})
 
@@ -151,7 +151,7 @@ def loader(data: DataPart, run: Run, batch: int, context: int, start: int) -> Da
     dataset = samples_of(data, training_clips(data), run.steps * batch, run.seed, context, plain=False)
     rest = Subset(dataset, range(start * batch, len(dataset)))
     workers = data.workers
-    cv2.setNumThreads(1)  # OpenCV's threads, if it has any by now, do not survive the fork: a worker would hang on them
+    cv2.setNumThreads(1)  # OpenCV's threads do not survive a fork; workers would hang
     return DataLoader(
         rest,
         batch,

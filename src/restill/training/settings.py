@@ -1,4 +1,4 @@
-"""The settings that a resumed run must share with the run that it goes on with."""
+"""The settings that must not change when a run is resumed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from restill.errors import RestillError
 
-# where a run may differ from its first part: how long, how fast, where, what is written; never what is learned
+# What may change: length, speed, paths and logging, but nothing that changes what is learned.
 MAY_DIFFER = {
     *("steps", "threads", "log_every", "save_every", "output", "name", "validation"),
     *("data.workers", "data.cache", "data.root", "data.aligner", "data.damaged", "data.held_out", "data.clips"),
@@ -18,43 +18,43 @@ MAY_DIFFER = {
 
 
 def check_same(written: str, settings: Mapping[str, Any], done: int, folder: Path) -> None:
-    """A resumed run must ask for what its first part asked for.
+    """Check that a resumed run has the settings of its first part.
 
     Args:
-        written: The first part's settings, as :func:`as_text` made them; empty if it wrote none.
-        settings: The present ones, as a recipe has them.
-        done: Steps that are done.
-        folder: The run's.
+        written: Settings of the first part, from :func:`as_text`; empty if it wrote none.
+        settings: The present settings.
+        done: Steps done.
+        folder: Folder of the run.
 
     Raises:
-        RestillError: Names the settings that differ, or fewer steps are asked for than are done.
+        RestillError: Settings differ (the message names them), or fewer steps are asked for than are done.
     """
     if settings["steps"] < done:
         raise RestillError(
             f"{folder}: {done} steps are done, so a resumed run cannot stop at {settings['steps']}; give more steps, "
-            "or start anew with overwrite"
+            "or restart with overwrite"
         )
     before, now = _flat(json.loads(written or "{}")), _flat(json.loads(as_text(settings)))
     names = [name for name in sorted(before.keys() | now.keys()) if _must_match(name)] if before else []
     names = [name for name in names if before.get(name) != now.get(name)]
-    for cause, effects in (("method", "options."), ("student.", "trained weights")):  # the cause says enough
+    for cause, effects in (("method", "options."), ("student.", "trained weights")):  # name only the cause
         if any(name.startswith(cause) for name in names):
             names = [name for name in names if not name.startswith(effects)]
     other = [f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in names]
     if other:
         raise RestillError(
-            f"{folder}: the run there had other settings: {'; '.join(other)}. To resume give the same; else start anew "
+            f"{folder}: the run there had other settings: {'; '.join(other)}. To resume, use the same; or restart "
             "with overwrite, or in another folder"
         )
 
 
 def as_text(settings: Mapping[str, Any]) -> str:
-    """Settings as JSON; what JSON has no form for is named by its type."""
+    """Settings as JSON. Values that JSON cannot hold are replaced by the name of their type."""
     return json.dumps(settings, sort_keys=True, default=_named)
 
 
 def seed_of(written: str) -> int | None:
-    """The seed of written settings, if any were written."""
+    """The seed in written settings, or None."""
     return json.loads(written or "{}").get("seed")
 
 
@@ -67,11 +67,11 @@ def _must_match(name: str) -> bool:
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name."""
+    """Nested settings as a flat dict with dotted names."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping) and value:
             flat |= _flat(value, f"{prefix}{name}.")
-        elif value not in (None, {}):  # what is left at its default
+        elif value not in (None, {}):  # skip defaults
             flat[f"{prefix}{name}"] = value
     return flat

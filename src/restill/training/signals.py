@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, and worker processes that end before their time."""
+"""Handling of Ctrl-C, SIGTERM and worker processes that die."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Stop:
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Ctrl-C and SIGTERM finish the step, then the loop saves; a second one stops at once."""
+    """On Ctrl-C or SIGTERM, finish the step and save; on a second one, stop at once."""
     stop = Stop()
 
     def ask(number: int, frame: Any) -> None:
@@ -38,46 +38,48 @@ def stop_on_signal() -> Iterator[Stop]:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: set by other than Python
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set by Python
 
 
 def ignore_signals() -> None:
-    """In a process that makes samples: Ctrl-C and SIGTERM are the main process's to handle."""
+    """Ignore Ctrl-C and SIGTERM in a process that makes samples; the main process handles them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @contextmanager
 def lost_worker(stop: Stop, folder: Path | None) -> Iterator[None]:
-    """One sentence where a process that makes samples has ended: it was stopped, or the system killed it."""
+    """Turn the error of a stopped or killed data process into one clear sentence."""
     try:
         yield
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        go_on = "resume goes on from the last checkpoint" if folder else "nothing was saved, since no 'output' is given"
+        go_on = (
+            "resume continues from the last checkpoint" if folder else "nothing was saved, since no 'output' is given"
+        )
         if stop() or "Terminated" in str(error):
-            raise RestillError(f"the run and the processes that make its samples were told to end; {go_on}") from error
+            raise RestillError(f"the run and its data processes were told to stop; {go_on}") from error
         raise RestillError(
-            "a process that makes samples was killed, most likely because memory ran out: lower data.distinct, "
+            "a process that makes samples was killed, probably because memory ran out: lower data.distinct, "
             f"data.workers or data.crop, or the num_workers of your DataLoader; {go_on}"
         ) from error
 
 
 def raise_stopped(number: int | None, steps: int, folder: Path | None) -> NoReturn:
-    """An interrupted run is never given back as if it were done.
+    """Raise for an interrupted run, so that it is never returned as if it were complete.
 
     Args:
         number: The signal.
-        steps: Steps that were done.
-        folder: Where the state is saved; None if nowhere.
+        steps: Steps done.
+        folder: Folder with the saved state; None if nothing was saved.
 
     Raises:
         RestillError: After SIGTERM.
-        KeyboardInterrupt: Else.
+        KeyboardInterrupt: After Ctrl-C.
     """
     saved = (
-        f"the state is saved in {folder}, and resume=True goes on from there"
+        f"the state is saved in {folder}, and resume=True continues from there"
         if folder
         else "nothing is saved, since 'output' is not given"
     )

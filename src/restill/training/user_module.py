@@ -1,4 +1,4 @@
-"""A PyTorch module of one's own with the facts that export and evaluation need: frames, sizes, scale, alignment."""
+"""A user's PyTorch module with the facts that export and evaluation need: frames, sizes, scale, alignment."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from restill.networks import NetworkSpec
 from restill.networks.adapter import Adapter, Picture, adapt, class_name, unwrapped
 from restill.progress import say
 
-# of heights and widths, tried in turn: powers of two, and the windows that transformers have
+# of heights and widths, tried in turn: powers of two and window sizes of transformers
 MULTIPLES = (1, 2, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 48, 56, 64, 96, 112, 128)
-LEAST = 48  # pixels: the least side that is tried
+LEAST = 48  # pixels: smallest side to try
 
 
 @dataclass(frozen=True)
 class ModuleFacts:
-    """What must be said of a module, since it does not say it itself.
+    """What the user says about a module without a spec.
 
     Attributes:
-        context: Frames on either side of the one that is restored.
-        align: How the runtime brings neighbors onto the center frame: "none" or "dis".
-        picture: Which output is the picture, where it gives several: an index or a key.
-        size: (height, width) in pixels, for a network that takes one size only.
-        multiple: Heights and widths must be multiples of this; found by trying where it is not given.
-        task: What it does.
+        context: Frames on either side of the restored one.
+        align: How the runtime aligns neighbors to the center frame: "none" or "dis".
+        picture: Index or key of the picture, if there are several outputs.
+        size: (height, width) in pixels, for a network that takes only one size.
+        multiple: Heights and widths must be multiples of this; found by trying if not given.
+        task: The module's task.
     """
 
     context: int | None = None
@@ -40,19 +40,19 @@ class ModuleFacts:
     task: str = "derain"
 
     def given(self) -> list[str]:
-        """The names of what was said."""
+        """The names of the facts that were given."""
         return [name for name, value in vars(self).items() if value is not None and name != "task"]
 
 
 def wrap_module(module: Any, facts: ModuleFacts) -> nn.Module:
-    """A module as a network with a spec, in eval mode.
+    """Turn a module into a network with a spec, in eval mode.
 
     Args:
-        module: Any, one of Restill's own too.
-        facts: What is to be said of it.
+        module: Any module, also one of Restill's.
+        facts: Facts about it.
 
     Raises:
-        RestillError: It is no module, takes no window of any size that was tried, or a fact about it is not right.
+        RestillError: It is not a module, it takes no window of the sizes that were tried, or a fact is wrong.
     """
     _check(facts)
     network = adapt(
@@ -62,7 +62,7 @@ def wrap_module(module: Any, facts: ModuleFacts) -> nn.Module:
     if isinstance(spec, NetworkSpec):
         if facts.context not in (None, spec.frames_before):
             raise RestillError(f"{class_name(network)} has {spec.frames_before} frames of context, not {facts.context}")
-        if isinstance(network, Adapter):  # in another type than float32
+        if isinstance(network, Adapter):  # not in float32
             network.context, network.spec = spec.frames_before, spec
         return network
     assert isinstance(network, Adapter)  # noqa: S101 - adapt wraps what has no spec
@@ -86,7 +86,7 @@ def wrap_module(module: Any, facts: ModuleFacts) -> nn.Module:
 
 
 def _fit(network: Adapter, facts: ModuleFacts) -> int:
-    """Try sizes until the module takes them; the multiple that they have in common."""
+    """Try sizes until the module takes them; returns their common multiple."""
     first: RestillError | None = None
     for multiple in (facts.multiple,) if facts.multiple else MULTIPLES:
         try:
@@ -105,7 +105,7 @@ def _fit(network: Adapter, facts: ModuleFacts) -> int:
 
 
 def sizes(multiple: int) -> list[tuple[int, int]]:
-    """(height, width) to try a network at: odd numbers of multiples, so that no larger multiple is hidden in them."""
+    """(height, width) to try: odd counts of the multiple, so that they are not multiples of its double."""
     cells = max(-(-LEAST // multiple) | 1, 3)
     return [(cells * multiple, (cells + 2) * multiple), ((cells + 4) * multiple, cells * multiple)]
 
@@ -115,7 +115,7 @@ def _window(context: int, size: Sequence[int]) -> torch.Tensor:
 
 
 def _check(facts: ModuleFacts) -> None:
-    """Facts that cannot be right are refused by name."""
+    """Reject facts that cannot be right, by name."""
     if facts.context is not None and not (isinstance(facts.context, int) and 0 <= facts.context <= 100):
         raise RestillError(f"context must be a whole number of frames, 0 or more, not {facts.context!r}")
     if facts.align not in (None, "none", "dis"):

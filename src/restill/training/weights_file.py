@@ -1,4 +1,4 @@
-"""Files of weights that others wrote: what is read from them, and where in them a network's weights are."""
+"""Reading of published weight files, and finding a network's weights in them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from restill.errors import RestillError
 
 USUAL = ("", "params", "state_dict", "model_state_dict", "model", "net", "netG", "generator", "net_g")
 AVERAGED = re.compile(r"(^|[._])(ema|swa|averaged)([._]|$)")  # weights averaged over training steps
-DEEP = 4  # levels of names that are looked through
-SHOWN = 8  # places that a message names
+DEEP = 4  # levels of names to search
+SHOWN = 8  # most places in a message
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a file some weights are.
+    """A place of weights in a file.
 
     Attributes:
-        path: The keys that lead to their dict, with dots between; empty for the file itself.
-        prefix: What all their names there begin with, such as "module."; it is dropped.
-        weights: By the rest of their names.
-        outside: Names in that dict that do not begin so.
+        path: The keys that lead to their dict, joined by dots; empty for the file itself.
+        prefix: Common start of their names, such as "module."; it is dropped.
+        weights: The tensors by the rest of their names.
+        outside: Names in that dict without the prefix.
     """
 
     path: str
@@ -40,32 +40,32 @@ class Place:
 
     @property
     def name(self) -> str:
-        """Path and prefix, as ``--key`` takes them."""
+        """Path and prefix, in the form of ``--key``."""
         return ".".join(part for part in (self.path, self.prefix.rstrip(".")) if part)
 
     @property
     def averaged(self) -> bool:
-        """Whether these are averages over training steps (EMA), which restore better than the last step's."""
+        """Whether these are averages over training steps (EMA), which usually restore better."""
         return bool(AVERAGED.search(self.name.lower()))
 
     @property
     def rank(self) -> tuple[bool, int, int]:
-        """Sorts the places: averaged ones first, then the least deep, then the usual names."""
+        """Sort key: averaged weights first, then the shallowest, then the usual names."""
         usual = USUAL.index(self.path) if self.path in USUAL else len(USUAL)
         return not self.averaged, self.name.count(".") + bool(self.name), usual
 
 
 def read_content(path: Path) -> Any:
-    """What is in a file; tensors, numbers, text, lists and dicts are all that is ever made from it.
+    """Read a file; only tensors, numbers, text, lists and dicts are created from it.
 
     Raises:
-        RestillError: It is not there, is no checkpoint, or holds other Python objects.
+        RestillError: It does not exist, is not a checkpoint, or contains other Python objects.
     """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about how the file was made
+            warnings.simplefilter("ignore")  # about the file's format
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise RestillError(f"{path}: no such file") from error
@@ -74,20 +74,20 @@ def read_content(path: Path) -> Any:
         if unsafe is None:
             raise RestillError(f"{path}: cannot be read as a checkpoint (.pth, .pt, .ckpt, .safetensors)") from error
         raise RestillError(
-            f"{path}: holds a Python object ({unsafe[1]}) beside its tensors, and what could run code is not loaded; "
+            f"{path}: holds a Python object ({unsafe[1]}) besides its tensors, which could run code and is not loaded; "
             "ask for a file of the state dict alone"
         ) from error
 
 
 def read_places(path: Path, key: str | None = None) -> list[Place]:
-    """Every place in a file where a network's weights may be, the best first.
+    """Find every place in a file where a network's weights may be, the best first.
 
     Args:
-        path: Of the file.
-        key: Only those places.
+        path: The file.
+        key: Return only places with this name or path.
 
     Raises:
-        RestillError: There is none.
+        RestillError: There is no such place.
     """
     content = read_content(path)
     found = [place for names, weights in _dicts(content) for place in _prefixes(".".join(names), weights)]
@@ -105,19 +105,19 @@ def _some(names: list[str]) -> str:
 
 
 def _dicts(content: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
-    """The tensors of every dict in a file, by the keys that lead there."""
+    """Yield the tensors of every dict in a file, with the keys that lead there."""
     if not isinstance(content, Mapping) or len(names) > DEEP:
         return
     tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if tensors:
         yield names, tensors
     for name, value in content.items():
-        if isinstance(name, str):  # numbers lead to an optimizer's state
+        if isinstance(name, str):  # number keys belong to an optimizer's state
             yield from _dicts(value, (*names, name))
 
 
 def _prefixes(path: str, weights: dict[str, Tensor]) -> Iterator[Place]:
-    """A dict of tensors as it is, and by what some of its names begin with."""
+    """Yield a dict of tensors whole, and once for each prefix of its names."""
     yield Place(path, "", weights)
     parts = {key: key.split(".") for key in weights}
     heads = {
