@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and settings for all tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("any-machine", deadline=None)  # no test depends on speed
+hypothesis.settings.register_profile("any-machine", deadline=None)  # tests must not depend on speed
 hypothesis.settings.load_profile("any-machine")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -20,7 +20,7 @@ NUMBERS = count()
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing of a test goes into the user's cache; what is shared between tests is decoded once."""
+    """Keeps the user's cache clean. Tests share this one, so shared files are decoded once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESTILL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
@@ -28,13 +28,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def unknown_pictures(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test's pictures are no other test's test pictures."""
+    """Gives each test its own cache, so that no test knows the test pictures of another."""
     monkeypatch.setenv("RESTILL_CACHE", str(tmp_path_factory.getbasetemp() / f"cache-{next(NUMBERS)}"))
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real clips beside the repository; the test is skipped where there is none."""
+    """The folder of real clips beside the repository. Skips the test if there is none."""
     if not SHARED.is_dir():
         pytest.skip(f"real data is not here ({SHARED.name}/ beside the repository); the test needs it")
     return SHARED

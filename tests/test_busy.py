@@ -1,4 +1,4 @@
-"""Whether the machine is busy, by made-up clocks."""
+"""Whether the machine is busy, tested with fake clocks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from restill.busy import Watch
 @pytest.mark.parametrize(
     ("worked", "idle", "own", "busy"),
     [
-        (4.0, 0.0, 4.0, False),  # ours alone
-        (4.0, 0.0, 2.0, True),  # half of the machine is somebody else's
-        (3.9, 0.1, 3.6, False),  # a little is always there
-        (2.0, 2.0, 1.0, False),  # others work, and a processor is free
+        (4.0, 0.0, 4.0, False),  # only our process works
+        (4.0, 0.0, 2.0, True),  # other processes take half of the machine
+        (3.9, 0.1, 3.6, False),  # some background load is normal
+        (2.0, 2.0, 1.0, False),  # other processes work, but a processor is free
         (0.0, 4.0, 0.0, False),
     ],
 )

@@ -1,4 +1,4 @@
-"""The command line: every command explains itself, and what is wrong is said in one sentence."""
+"""The command line: every command has help, and every mistake gives a one-sentence error."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-def
 
 
 def restill(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process, up to its exit status."""
+    """Runs the command in this process and returns its exit status and output."""
     said, errors, status = StringIO(), StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(errors):
         patch.setattr(sys, "argv", ["restill", *map(str, arguments)])
-        patch.setattr(warnings, "showwarning", warnings.showwarning)  # commands replace it
+        patch.setattr(warnings, "showwarning", warnings.showwarning)  # commands replace showwarning
         try:
             main()
         except SystemExit as ended:
@@ -51,7 +51,7 @@ def test_help(command: str) -> None:
 
 
 def fails(*arguments: str | Path, naming: str) -> None:
-    """The command ends with one sentence on stderr that names what is wrong, and no traceback."""
+    """Checks that the command fails with one sentence on stderr that contains ``naming``, without a traceback."""
     done = restill(*arguments)
     assert done.returncode not in (0, None)
     assert done.stderr.startswith("error: "), done.stderr
@@ -158,7 +158,7 @@ def test_json_is_a_list_of_objects(command: str) -> None:
 
 @pytest.mark.parametrize("command", ["derain", "restore"])
 def test_the_help_of_the_main_commands(command: str) -> None:
-    """Both have the same options, in panels, with examples and the exit codes."""
+    """Both commands show the same options in panels, with examples and exit codes."""
     result = CliRunner().invoke(app, [command, "-h"], env={"COLUMNS": "100"})
     assert result.exit_code == 0
     shown = " ".join(result.output.split())

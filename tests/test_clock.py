@@ -1,4 +1,4 @@
-"""The clock: adds up by stage, changes nothing, and is no one's business when nobody asked."""
+"""The clock: it adds up seconds by stage and does not change results; without a clock, nothing is measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from restill.runtime import Model, ModelInfo, stream
 
 @pytest.fixture
 def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """A function that moves the time on by so many seconds; nothing else does."""
+    """A function that advances the fake time by some seconds. The time stands still otherwise."""
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 

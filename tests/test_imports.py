@@ -12,7 +12,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "restill"
 
-# From the top down: a room may import its own level and those below it.
+# From top to bottom. A package may import from its own level and from the levels below it.
 LEVELS = (
     {"cli", "web", "cluster", "__main__"},
     {"bench", "tables"},
@@ -21,7 +21,7 @@ LEVELS = (
     {"networks", "losses", "degradations", "video", "zoo"},
     {"errors", "progress", "registry", "clock", "alignment", "version", "busy"},
 )
-# Journey 1 has only the base install; importing the heavy extras there, even inside a function, would break it.
+# Restoring needs only the base install. These packages must not import the heavy extras, even inside a function.
 LIGHT = (
     "cli",
     "bench",
@@ -41,18 +41,18 @@ TRAIN_EXTRA = {"torch", "yaml", "safetensors", "accelerate", "skimage", "onnx", 
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the package by its name within it: "runtime.stream"; a room's __init__ is the room's name."""
+    """Every module by its name, such as "runtime.stream". The name of an __init__ is that of its package."""
     found = {}
     for path in sorted(SOURCE.rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        if name:  # restill/__init__ imports by name when asked
+        if name:  # skip restill/__init__, which imports lazily by name
             found[name] = path
     return found
 
 
 def imports(path: Path, module: str) -> Iterator[str]:
-    """Full dotted names of everything a file imports, inside functions too; `from x import y` gives x and x.y."""
+    """Full dotted names of all imports of a file, inside functions too. `from x import y` gives x and x.y."""
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -72,15 +72,17 @@ def level(room: str) -> int:
 @pytest.mark.parametrize("module", modules())
 def test_one_way(module: str) -> None:
     room = module.split(".")[0]
-    assert any(room in rooms for rooms in LEVELS), f"restill.{room} is in no level: add it to LEVELS"
+    assert any(room in rooms for rooms in LEVELS), (
+        f"restill.{room} is in no level: add it to LEVELS in tests/test_imports.py"
+    )
     for name in imports(modules()[module], module):
         parts = name.split(".")
         if parts[0] == "restill" and len(parts) > 1 and any(parts[1] in rooms for rooms in LEVELS):
-            assert level(parts[1]) >= level(room), f"restill.{module} imports {name}, which stands above it"
+            assert level(parts[1]) >= level(room), f"restill.{module} imports {name}, which is above it"
 
 
 def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Every circle that a walk through the imports meets."""
+    """All import cycles in the graph."""
     found: list[list[str]] = []
     done: set[str] = set()
 
@@ -98,12 +100,12 @@ def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 
 def test_no_circles() -> None:
-    """Neither between modules nor between rooms, imports inside functions included."""
+    """There are no cycles between modules or between packages. Imports inside functions count."""
     known = modules()
     graph: dict[str, set[str]] = {}
     for module, path in known.items():
         names = {name.removeprefix("restill.") for name in imports(path, module) if name.startswith("restill.")}
-        # `from restill.x import y` may name a module or something inside x, whose own module it then is
+        # `from restill.x import y` imports the module x.y, or a name in the module x
         submodules = {name for name in names if name in known}
         graph[module] = {n for n in submodules if not any(m.startswith(f"{n}.") for m in submodules)} - {module}
     assert cycles(graph) == []

@@ -1,4 +1,4 @@
-"""What the pages print works: links lead somewhere, commands and options exist, Python blocks run."""
+"""The pages are right: links lead to files, commands and options exist, and Python blocks run."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_commands_and_options_exist(page: Path) -> None:
 
 @pytest.fixture
 def rainy(tmp_path: Path) -> Path:
-    """A folder with a tiny ``rainy.mp4``."""
+    """A folder that contains a tiny ``rainy.mp4``."""
     import av
 
     with av.open(tmp_path / "rainy.mp4", "w") as container:

@@ -1,4 +1,4 @@
-"""What is installed from a wheel has its recipes with it."""
+"""The wheel contains the recipes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from restill.tables.table import table_names
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ROOT / "recipes"
-# a table of networks alone, and one that names recipes, each over a base; without data there is no number
+# reads one table of networks only, and one with recipes; without data, the second has no numbers
 LOOK = """
 from restill.tables import reproduce, table
 from restill.tables.plan import by_name

@@ -1,4 +1,4 @@
-"""Every layout of every set of pictures, on tiny made-up trees."""
+"""Every layout of every picture set, on tiny synthetic folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from restill.datasets import DATASETS, TO_TRAIN_ON, open_paired, open_source, op
 from restill.errors import RestillError
 
 D, C = DEGRADED, CLEAN
-# dataset, split, files (sides..., number), names of the pictures found
+# data set, split, files (sides..., number), names of the pictures to find
 CASES = {
     "200h, JORDER": (
         "rain200h",

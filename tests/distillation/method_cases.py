@@ -1,4 +1,4 @@
-"""How test_every_method.py runs each method: as it is, or as a line here says."""
+"""How test_every_method.py runs each method: with its defaults, or as a line here says."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from restill.distillation.method import Method
 
 @dataclass(frozen=True)
 class Case:
-    """What a method needs to be told.
+    """Settings for the tests of one method.
 
     Attributes:
         distances: Names of its losses that are zero when the student is the teacher; all but ``reconstruction`` if
             neither these nor ``why_not_zero`` is given.
-        options: Options that make it small, or show all of it at once (no warm-up).
-        falls: Names of the losses that training must lower; the distances if not given.
-        why_not_zero: Why it has no distance that is zero.
+        options: Options that make it small, or switch everything on at once (no warm-up).
+        falls: Names of the losses that training must lower; default: the distances.
+        why_not_zero: Why it has no loss that is zero for an equal teacher.
     """
 
     distances: tuple[str, ...] = ()
@@ -34,11 +34,11 @@ class Case:
 CASES: dict[str, Case] = {
     "plain": Case(options={"reconstruction": "mse"}, falls=("reconstruction",), why_not_zero="it has no teacher"),
     "cstd": Case(("spatial", "temporal"), {"hidden": 4}),
-    # a small weight: steps of plain descent are long for masks that jump, and what they add to rounding grows
+    # a small weight: masks jump, so long steps of plain gradient descent amplify rounding errors
     "slkd": Case(("image_kl", "nc"), {"alpha2": 0.01}, falls=("reconstruction", "image_kl", "nc", "et")),
     "std": Case(("space", "time"), {"warmup": 0, "hidden": 4}),
     "ssid-kd": Case(
-        options={"lambda_kl": 1e3, "lambda_dc": 1.0, "lambda_tv": 10.0},  # each of a size that is felt
+        options={"lambda_kl": 1e3, "lambda_dc": 1.0, "lambda_tv": 10.0},  # large enough to matter
         falls=("kl", "dark_channel", "tv"),
         why_not_zero="it has no teacher; test_ssid_kd.py gives it the same frames on both sides",
     ),
@@ -46,12 +46,14 @@ CASES: dict[str, Case] = {
     "fakd": Case(("picture", "affinity"), {"max_pixels": 64}),
     "pisr-teacher": Case((), {"weight": 1.0}, ("reconstruction", "imitation"), "it has no teacher"),
     "pisr": Case((), {"weight": 1.0}, ("variational",), "a likelihood is not zero at its best, see test_pisr.py"),
-    "dfkd": Case(("student", "generator"), {"generator_channels": 8}, falls=("student",)),  # adversaries: one falls
+    "dfkd": Case(
+        ("student", "generator"), {"generator_channels": 8}, falls=("student",)
+    ),  # adversaries: only one falls
 }
 
 
 def case(name: str) -> Case:
-    """A method's line, the distances filled in."""
+    """The settings of a method, with the distances filled in."""
     found = CASES.get(name, Case())
     if found.distances or found.why_not_zero:
         return found
@@ -60,7 +62,7 @@ def case(name: str) -> Case:
 
 
 def networks(seed: int = 0, *, same: bool = False) -> tuple[nn.Module, nn.Module]:
-    """A teacher and a student that the package does not know; ``same`` gives two equal ones."""
+    """A teacher and a student that are not part of the package; with ``same``, they are equal."""
     torch.manual_seed(seed)
     teacher, student = TinyUnet(16), TinyUnet(16 if same else 8)
     if same:
@@ -69,7 +71,7 @@ def networks(seed: int = 0, *, same: bool = False) -> tuple[nn.Module, nn.Module
 
 
 def make(name: str, teacher: nn.Module, student: nn.Module, **options: Any) -> Method:
-    """The method of that name around two :class:`TinyUnet`, each place given by path."""
+    """The method with two :class:`TinyUnet`, with features given by path."""
     cls = method_class(name)
     roles = getattr(cls, "roles", ("feature",))
     unknown = [role for role in roles if role not in UNET_PLACES]
@@ -95,12 +97,12 @@ def names() -> list[str]:
 
 
 def total(method: Method, losses: dict[str, torch.Tensor]) -> torch.Tensor:
-    """The sum that the loop makes."""
+    """The weighted sum that the training loop minimizes."""
     return torch.stack([method.default_weights.get(name, 1.0) * value for name, value in losses.items()]).sum()
 
 
 def step(method: Method, optimizer: torch.optim.Optimizer, batch: dict[str, torch.Tensor], number: int) -> dict:
-    """One step as the loop does it; its losses."""
+    """Makes one training step and returns its losses."""
     losses: dict[str, float] = {}
     for group in method.loss_groups(batch, number):
         optimizer.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""What must hold for every distillation method, on networks that the package has never heard of."""
+"""Tests that run for every distillation method, on networks that are not part of the package."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEPS = 3
 
 
 def rainy_batch(seed: int = 0, samples: int = 2, side: int = 32) -> dict[str, Tensor]:
-    """Clips of a moving picture with rendered rain: (B, 5, 3, side, side), three centers; other rain unpaired."""
+    """Clips of a moving picture with rendered rain, (B, 5, 3, side, side), three centers; "unpaired" has other rain."""
     rng = np.random.default_rng(seed)
     clips: dict[str, list[np.ndarray]] = {"degraded": [], "clean": [], "unpaired": []}
     for sample in range(samples):
@@ -160,7 +160,7 @@ def test_the_teacher_learns_nothing_and_stays_in_eval(name, batch):
 
 
 def test_only_the_student_is_shipped(name, batch, tmp_path):
-    """No adapter, cell or hook is left in it: what is saved is a plain network with the same output to the bit."""
+    """No adapter, cell, or hook stays in the student: the saved network gives exactly the same output."""
     torch.manual_seed(0)
     cls = method_class(name)
     teacher, student = create("restormer", **SMALL_IMAGE) if cls.has_teacher else None, create("res-sl", **SMALL_IMAGE)
@@ -196,9 +196,9 @@ def test_one_seed_one_result(name, batch):
 
 
 def plain_descent(method: Method, batch: dict[str, Tensor], processes: int = 1) -> Tensor:
-    """How far steps of plain gradient descent move what is trained, as one vector, gradients averaged as the loop does.
+    """The change of all parameters after steps of plain gradient descent, as one vector.
 
-    Not Adam: it makes steps of one size from gradients that are zero but for rounding.
+    Gradients are averaged over processes, as in the training loop. Adam would turn rounding errors into full steps.
     """
     torch.manual_seed(3)
     parameters = [p for p in method.parameters() if p.requires_grad]
@@ -217,7 +217,7 @@ def plain_descent(method: Method, batch: dict[str, Tensor], processes: int = 1) 
 
 
 def half_of_the_work(rank: int, folder: str) -> None:
-    """One of two processes, with its half of the batch, through every method."""
+    """Runs every method in one of two processes, with half of the batch."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     half = {key: value.chunk(2)[rank] for key, value in rainy_batch().items()}

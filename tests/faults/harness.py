@@ -1,9 +1,11 @@
-"""The long fault harness: python tests/faults/harness.py [--kills 50] [--mutants 1000] [--markdown FILE]
+"""The long fault tests: python tests/faults/harness.py [--kills 50] [--mutants 1000] [--markdown FILE]
 
-`make faults` runs it. A clip of several segments is restored by real processes that are killed at random points, again
-and again, until the job is done; its frames must be those of a run that nothing happened to. Then the cost of the
-journal: a run with it against one without, in turns. Then files that are cut off, or whose bytes have changed, are
-restored as a stranger's (`--untrusted`).
+`make faults` runs this file.
+
+1. Real processes restore a clip of several segments and are killed at random points until the job is done. The frames
+   must be those of an uninterrupted run.
+2. Files that are cut off or have changed bytes are restored with `--untrusted`.
+3. Runs with and without a journal alternate, to measure the cost of the journal.
 """
 
 from __future__ import annotations
@@ -36,14 +38,14 @@ SETTINGS = ["--model", "rill-s", "--backend", "onnxruntime", "--threads", "1", "
 
 @dataclass
 class Kills:
-    """What came of killing.
+    """Results of the killed jobs.
 
     Attributes:
         tried: Processes that were killed while they worked.
-        jobs: Jobs that were done in spite of it.
-        different: Of those, outputs that are not those of an uninterrupted run.
-        left: Files or folders that a job left behind when it was done.
-        early: Times at which something lay under the output's name that was not whole.
+        jobs: Jobs that finished anyway.
+        different: Finished outputs that differ from an uninterrupted run's.
+        left: Files or folders that finished jobs left behind.
+        early: How often an incomplete file had the output's name.
     """
 
     tried: int = 0
@@ -54,7 +56,7 @@ class Kills:
 
 
 def kill_jobs(folder: Path, count: int) -> Kills:
-    """Kill processes of one job after another, until so many were killed."""
+    """Kills processes of one job after another, until ``count`` were killed."""
     found, rng = Kills(), random.Random(1)  # noqa: S311
     clip = long_clip(folder / "in.mkv", frames=1000)
     whole = folder / "whole.mkv"
@@ -80,12 +82,12 @@ def kill_jobs(folder: Path, count: int) -> Kills:
 
 
 def cost(folder: Path, rounds: int) -> tuple[float, float]:
-    """Time of a run with a journal over one without: the median of rounds, and how far the rounds lie apart."""
+    """Time of a run with a journal over the time without: the median and the range over the rounds."""
     clip = long_clip(folder / "cost.mkv", frames=900, width=320, height=240)
     ratios = []
     for _ in range(rounds):
         began = time.perf_counter()
-        model = load_model("rill-s", threads=1)  # a loaded model takes no journal
+        model = load_model("rill-s", threads=1)  # with a loaded model, there is no journal
         restore(clip, folder / "plain.mkv", model, overwrite=True, quiet=True)
         between = time.perf_counter()
         restore(clip, folder / "kept.mkv", "rill-s", backend="onnxruntime", threads=1, overwrite=True, quiet=True)
@@ -95,16 +97,16 @@ def cost(folder: Path, rounds: int) -> tuple[float, float]:
 
 @dataclass
 class Mutants:
-    """What came of files that are not what they should be.
+    """Results of the damaged files.
 
     Attributes:
-        tried: How many.
-        refused: In one sentence, by Restill.
-        restored: A whole output came out.
-        crashed: The process that read it failed, which became a sentence.
-        hung: It was stopped after 30 seconds.
-        wrong: Something lay under the output's name that cannot be read to the end, or is not as long as was said.
-        slowest: Seconds that the slowest took.
+        tried: How many files.
+        refused: Files that Restill refused in one sentence.
+        restored: Files that gave an output.
+        crashed: Files whose reading process crashed; the error was one sentence.
+        hung: Files that were stopped after 30 seconds.
+        wrong: Outputs that cannot be read to the end or have another length than reported.
+        slowest: Seconds for the slowest file.
     """
 
     tried: int = 0
@@ -117,7 +119,7 @@ class Mutants:
 
 
 def restore_mutants(folder: Path, flipped: int, every: int = 1) -> Mutants:
-    """Restore each mutant, or every so many-th of them, as a stranger's file; as many at a time as there are cores."""
+    """Restores every ``every``-th mutant as an untrusted file, as many at a time as there are cores."""
     found, whole = Mutants(), originals(folder)
     some = [mutant for number, mutant in enumerate(mutants(whole, flipped)) if number % every == 0]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
@@ -135,7 +137,7 @@ def restore_mutants(folder: Path, flipped: int, every: int = 1) -> Mutants:
 
 
 def restore_mutant(folder: Path, name: str, data: bytes) -> tuple[str, bool, float]:
-    """What was said of a file, or nothing; whether what is under the output's name is wrong; seconds."""
+    """Returns the error message or "", whether the output is wrong, and the seconds."""
     src, out, said, wrong = folder / name, folder / f"out-{name}.mkv", "", False
     src.write_bytes(data)
     began = time.monotonic()
@@ -169,19 +171,19 @@ def main() -> None:
         "| what | number |",
         "|---|---|",
         f"| processes killed (SIGKILL) at random points of a job of five segments | {found.tried} |",
-        f"| jobs that the same command brought to their end | {found.jobs} |",
+        f"| jobs that the same command finished | {found.jobs} |",
         f"| outputs whose frames, times or sound differ from an uninterrupted run's | {found.different} |",
-        f"| times that something unfinished lay under the output's name | {found.early} |",
+        f"| times that an incomplete file had the output's name | {found.early} |",
         f"| files left behind | {found.left} |",
         f"| time with journal and segments over time without, median of {options.rounds} rounds | {ratio:.3f} |",
         f"| largest difference between two rounds | {spread:.3f} |",
-        f"| files that were cut off, changed or made up | {files.tried} |",
+        f"| files that were cut off, changed, or random | {files.tried} |",
         f"| refused in one sentence | {files.refused} |",
-        f"| restored, to an output that is whole | {files.restored - files.wrong} |",
-        f"| whose decoder failed in its own process | {files.crashed} |",
+        f"| restored to a complete output | {files.restored - files.wrong} |",
+        f"| whose decoder crashed in its own process | {files.crashed} |",
         f"| that hung for 30 seconds | {files.hung} |",
-        f"| that left an output that is not whole | {files.wrong} |",
-        f"| seconds that the slowest took | {files.slowest:.1f} |",
+        f"| that left an incomplete output | {files.wrong} |",
+        f"| seconds for the slowest | {files.slowest:.1f} |",
     ]
     print("\n".join(lines))
     if options.markdown:

@@ -1,4 +1,4 @@
-"""Files that are not what they should be: cut off, with bytes that changed, with headers that lie."""
+"""Damaged files: cut off, with changed bytes, or with wrong headers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def originals(folder: Path, frames: int = 12) -> dict[str, bytes]:
 
 
 def mutants(whole: dict[str, bytes], flipped: int, seed: int = 1) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of each: first the cut ones and the odd ones, then so many with flipped bytes.
+    """(name, content) of each damaged file: first the cut and the odd ones, then those with changed bytes.
 
     Args:
-        whole: By suffix, from :func:`originals`.
-        flipped: How many have bytes that changed: 1 to 64 of them, half of these files in the first kilobyte only.
-        seed: Of what is random.
+        whole: Complete files by suffix, from :func:`originals`.
+        flipped: How many files have 1 to 64 changed bytes. In half of them, only the first kilobyte changes.
+        seed: Seed of all random choices.
     """
     rng = random.Random(seed)  # noqa: S311
     for suffix, data in whole.items():

@@ -1,4 +1,4 @@
-"""Real processes that are really killed."""
+"""Runs and kills real processes of Restill."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ CODECS = {".webm": ("libvpx-vp9", "libopus"), ".avi": ("mpeg4", "libmp3lame"), "
 
 
 def long_clip(path: Path, frames: int = 700, width: int = 96, height: int = 64) -> Path:
-    """A clip of several segments: a bright bar that moves over noise, uneven times, B-frames, and sound.
+    """A clip of several segments: a bright bar that moves over noise, with uneven times, B-frames, and sound.
 
-    An ``.avi`` has even times; it knows no others.
+    In an ``.avi``, times are even, because the format has no others.
     """
     rng = np.random.default_rng(0)
     base = rng.integers(40, 120, (height, width, 3)).astype(np.uint8)
@@ -64,7 +64,7 @@ def long_clip(path: Path, frames: int = 700, width: int = 96, height: int = 64) 
 
 @dataclass(frozen=True)
 class Content:
-    """What a viewer gets: every frame, when it is shown, and the packets of all other streams."""
+    """What a viewer gets: a hash of all frames, their times, and a hash of the other streams' packets."""
 
     frames: str
     times: tuple[int, ...]
@@ -72,7 +72,7 @@ class Content:
 
 
 def content(path: Path) -> Content:
-    """Of a video, or of a folder of frames."""
+    """The content of a video or of a folder of frames."""
     digest, others, times = hashlib.sha256(), hashlib.sha256(), []
     for frame in read_frames(path):
         digest.update(frame.tobytes())
@@ -87,20 +87,20 @@ def content(path: Path) -> Content:
 
 
 def ended(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
-    """Run a command of Restill to its end."""
+    """Runs a Restill command until it ends."""
     return subprocess.run([*COMMAND, *command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
 def killed(command: list[str], after: float | Callable[[], bool], how: signal.Signals = signal.SIGKILL) -> int | None:
-    """Run a command of Restill and kill it.
+    """Runs a Restill command and kills it.
 
     Args:
-        command: Its words.
-        after: When: seconds after its start, or as soon as this is true.
+        command: The words of the command.
+        after: Seconds after the start, or a function: the process is killed as soon as it returns true.
         how: The signal.
 
     Returns:
-        Its exit status; None where it had ended by itself before.
+        The exit status, or None if the process ended before.
     """
     process = subprocess.Popen([*COMMAND, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     began = time.monotonic()
@@ -114,7 +114,7 @@ def killed(command: list[str], after: float | Callable[[], bool], how: signal.Si
 
 
 def lasts(command: list[str]) -> float:
-    """Seconds that a command of Restill takes."""
+    """How many seconds a Restill command takes."""
     began = time.monotonic()
     done = ended(command)
     assert done.returncode == 0, done.stderr
@@ -122,6 +122,6 @@ def lasts(command: list[str]) -> float:
 
 
 def traces(folder: Path) -> list[str]:
-    """What a job may leave in a folder while it runs: its journals, and files under temporary names."""
+    """What a job keeps in a folder while it runs: journals, and files with temporary names."""
     names = [path.name for path in folder.iterdir()]
     return sorted(name for name in names if name.endswith(".restill") or ".partial-" in name)

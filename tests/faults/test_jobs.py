@@ -1,4 +1,4 @@
-"""Jobs that are cut off and gone on with: by real signals in real processes; the long harness is ``make faults``."""
+"""Interrupted jobs that resume, with real signals in real processes. ``make faults`` runs the long version."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Cut(BaseException):
-    """What stops a job in the tests of this process."""
+    """Stops a job inside the test process."""
 
 
 def darker(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Half of a frame and of the one before: one frame of context."""
+    """A restoration that uses one frame of context: half of a frame plus a quarter of the one before."""
     before = None
     for frame in frames:
         yield (frame // 2 + (frame if before is None else before) // 4).astype(frame.dtype)
@@ -47,12 +47,12 @@ def darker(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def parts_of(dst: Path) -> list[Path]:
-    """The parts that a job has done so far."""
+    """The parts that a job has written so far."""
     return sorted(journal_folder(dst).glob("*.part"))
 
 
 def cut_at(number: int, dst: Path) -> Callable[[], None]:
-    """An ``on_frame`` that stops the job after so many frames, once their parts are done."""
+    """An ``on_frame`` that stops the job after ``number`` frames, once their parts are written."""
     seen, done = 0, len(parts_of(dst))
 
     def on_frame() -> None:
@@ -67,7 +67,7 @@ def cut_at(number: int, dst: Path) -> Callable[[], None]:
 
 
 def run(src: Path, dst: Path, on_frame: Callable[[], None] | None = None, what: str = "same") -> int:
-    """A journalled transcode; how many frames were done before."""
+    """Transcodes with a journal and returns how many frames were done before."""
     with open_journal(dst, {"input": what}) as found:
         done = frames_done(found)
         found.choose({"by": "test"})
@@ -93,7 +93,7 @@ def test_a_job_that_was_cut_off_gives_what_it_would_have_given(clip, tmp_path, s
     assert content(resumed) == content(whole)
     if suffix:
         assert content(resumed).times == content(clip).times
-    if suffix == ".mkv":  # other containers count sound in other units
+    if suffix == ".mkv":  # other containers have other time units for sound
         assert content(resumed).others == content(clip).others
     assert traces(tmp_path) == []
 
@@ -198,7 +198,7 @@ def test_what_is_left_is_listed_and_cleared(clip, tmp_path):
     dst.parent.mkdir()
     with pytest.raises(Cut):
         run(clip, dst, cut_at(60, dst))
-    (tmp_path / "mine.restill").mkdir()  # somebody else's
+    (tmp_path / "mine.restill").mkdir()  # a folder that is not Restill's
     [job] = unfinished_jobs([tmp_path])
     assert (job.output, job.parts, job.running) == (dst, 2, False)
     assert job.bytes > 1000
@@ -247,7 +247,7 @@ def test_a_full_disk_keeps_what_is_done(clip, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("short_segments")
 def test_a_disk_that_is_really_full(clip, tmp_path):
-    """A small file system in memory; where nobody may mount one, the test above must do."""
+    """Uses a small file system in memory. Without the right to mount one, only the test above runs."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", disk], capture_output=True)
@@ -297,11 +297,11 @@ def test_names_as_long_as_they_can_be(clip, tmp_path):
 def test_larger_frames_have_shorter_segments():
     sizes = ((48, 64), (720, 1280), (1080, 1920), (4320, 7680))
     assert [segment_frames(*size) for size in sizes] == [240, 240, 106, 24]
-    assert [segment_frames(*size, 0) for size in sizes] == [48, 48, 48, 24]  # the first is there soon
+    assert [segment_frames(*size, 0) for size in sizes] == [48, 48, 48, 24]  # the first segment is short
 
 
 def test_options_and_models_are_told_apart(clip, tmp_path, monkeypatch):
-    """The journal of a restoration knows the input, the model and the options."""
+    """The journal of a restoration holds the input, the model, and the options."""
     seen = []
     real = Journal.__init__
 

@@ -1,4 +1,4 @@
-"""Input from strangers: bombs, playlists, limits, and names that are traps."""
+"""Untrusted input: decompression bombs, playlists, limits, and dangerous names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def png_bomb(width: int, height: int) -> bytes:
-    """A PNG of a few kilobytes with as many black pixels as it says."""
+    """A PNG of a few kilobytes with that many black pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -39,13 +39,13 @@ def png_bomb(width: int, height: int) -> bytes:
 
 
 def gif_bomb(width: int, height: int) -> bytes:
-    """A GIF of one frame, a few bytes long."""
+    """A GIF of a few bytes with one frame of that size."""
     head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
     return head + b"\x2c" + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x4c\x01\x00\x3b"
 
 
 def avi_with(data: bytes, width: int, height: int) -> bytes:
-    """An AVI whose header says another size."""
+    """The AVI with another size in its header."""
     at = data.index(b"avih") + 8
     data = data[: at + 32] + struct.pack("<II", width, height) + data[at + 40 :]
     at = data.index(b"strf") + 8
@@ -57,7 +57,7 @@ BOMBS = ("bomb.png", "bomb.gif", "bomb.y4m", "bomb.avi")
 
 @pytest.fixture(scope="module")
 def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of small files that say that they are 32,000 x 32,000."""
+    """A folder of small files whose headers say 32,000 x 32,000 pixels."""
     folder = tmp_path_factory.mktemp("bombs")
     (folder / "bomb.png").write_bytes(png_bomb(32_000, 32_000))
     (folder / "bomb.gif").write_bytes(gif_bomb(32_000, 32_000))
@@ -85,7 +85,7 @@ for act in (probe, lambda path: next(read_frames(path))):
         print("taken")
     except RestillError as error:
         print(error)
-lines = Path("/proc/self/status").read_text().splitlines()  # of this program alone, unlike getrusage's
+lines = Path("/proc/self/status").read_text().splitlines()  # the peak of this program alone; getrusage includes others
 print(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024)
 """
 
@@ -101,7 +101,7 @@ def test_a_bomb_takes_little_memory(bombs, name):
     assert int(most) < 400e6
 
 
-@pytest.mark.parametrize("name", [name for name in BOMBS if name != "bomb.y4m"])  # FFmpeg itself refuses that
+@pytest.mark.parametrize("name", [name for name in BOMBS if name != "bomb.y4m"])  # FFmpeg itself refuses that file
 def test_a_bomb_is_refused_for_what_it_is(bombs, name):
     with pytest.raises(RestillError, match=r"above the limit|more than the limit of 100,000,000 pixels"):
         probe(bombs / name)
@@ -125,7 +125,7 @@ def test_limits(clip, tmp_path, limits, sentence):
 
 
 def test_a_header_that_lies_about_its_length_is_caught_at_the_frame(clip):
-    """Matroska's header need not say how many frames there are: the limit holds as they come."""
+    """Matroska's header may not say how many frames there are. The limit is checked while reading."""
     assert probe(clip).frames is None
     with pytest.raises(RestillError, match="more frames than the limit of 10"):
         list(read_frames(clip, Limits(frames=10)))
@@ -180,7 +180,7 @@ def test_sound_that_nobody_knows_is_left_out_and_named(clip, tmp_path):
 
 
 def test_playlists_and_lists_of_files_are_refused(clip, tmp_path):
-    """They would make Restill open other files, or fetch them."""
+    """Playlists would make Restill open or download other files."""
     lists = {
         "list.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip}\n#EXT-X-ENDLIST\n",
         "list.mp4": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://localhost:9/a.ts\n#EXT-X-ENDLIST\n",
@@ -220,7 +220,7 @@ def test_names_that_are_traps(clip, tmp_path, monkeypatch, name):
     assert done.frames == 30
     assert [path.name for path in Path("out").iterdir()] == [name]
     assert content(Path("out") / name).times == content(clip).times
-    Path(name).write_bytes(clip.read_bytes())  # a bare name: no folder before what looks like an option or a protocol
+    Path(name).write_bytes(clip.read_bytes())  # a bare name without a folder may look like an option or a protocol
     assert probe(name).width == 96
     assert not (tmp_path / "trap").exists()
 
@@ -243,7 +243,7 @@ def test_some_of_the_files_that_make_faults_tries(tmp_path):
 
 
 def lying_model(path: Path, inputs: list, about: dict[str, object]) -> Path:
-    """An ONNX file whose description says something else than its network."""
+    """An ONNX file whose description does not match its network."""
     onnx = pytest.importorskip("onnx")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(

@@ -1,4 +1,4 @@
-"""Training that is killed, and disks that lose or take nothing."""
+"""Training that is killed, damaged files, and full disks."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_the_newest_checkpoint_that_is_whole_is_taken(tmp_path, capsys):
         assert newest_readable(tmp_path) == older
         assert f"{newer}: is damaged and skipped" in " ".join(capsys.readouterr().err.split())
         (newer / name).write_bytes(data)
-    (tmp_path / ".checkpoint-000003.partial").mkdir()  # one that was being written
+    (tmp_path / ".checkpoint-000003.partial").mkdir()  # an unfinished checkpoint
     assert newest_readable(tmp_path) == newer
     (newer / STATE).unlink()
     (older / STUDENT).unlink()

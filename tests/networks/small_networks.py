@@ -1,4 +1,4 @@
-"""Options that make each network small enough for the fast tests; every network of NETWORKS has a line here."""
+"""Options that make each network small enough for the fast tests. Every network of NETWORKS needs a line here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 class _Options(dict[str, dict[str, Any]]):
-    """Options by network, with a sentence where a network has none."""
+    """Options by network. A missing network fails the test with a sentence."""
 
     def __missing__(self, name: str) -> NoReturn:
         pytest.fail(
@@ -52,7 +52,7 @@ SMALL |= {
     "sid": {"channels": [4, 6, 8], "units": [1, 1, 1], "blocks": "mffb", "pyramids": 1},
 }
 
-# tracing takes eight seconds and more however small they are, or they are the same code as one that is exported here;
-# make test-all exports them
+# Only make test-all exports these: tracing takes eight seconds or more at any size, or another network here has the
+# same code.
 SLOW_EXPORT = {"edvr-m", "edvr-l", "d3dnet", "sof-vsr", "fastdvdnet-vsr-half", "fastdvdnet-vsr-quarter"}
 SLOW_EXPORT |= {"fastdvdnet-vsr", "drsformer", "vespcn", "uformer-b", "restormer"}

@@ -92,15 +92,16 @@ def test_counts(row):
     with torch.device("meta"):
         network = create(row.network, **row.options)
     cost = count(network, row.size)
-    assert cost.size == row.size  # else it was counted at another size than the paper's
-    assert cost.parameters == row.parameters
+    assert cost.size == row.size  # the paper's size
+    wrong = f"'{row.network}' has {cost.parameters:,} parameters, but its row in COUNTS says {row.parameters:,}"
+    assert cost.parameters == row.parameters, wrong
     macs = cost.by(row.convention)
     if isinstance(row.macs, str):
         number, unit = row.macs.split()
         scale = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[unit]
         assert f"{macs / scale:.{len(number.partition('.')[2])}f}" == number, f"{macs:,}"
     else:
-        assert macs == row.macs
+        assert macs == row.macs, f"'{row.network}' has {macs:,} MACs, but its row in COUNTS says {row.macs:,}"
 
 
 def test_every_network_has_a_row():

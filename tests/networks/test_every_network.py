@@ -1,4 +1,4 @@
-"""What must hold for every network; its export is held to PyTorch in tests/training/test_export.py."""
+"""Tests that run for every network. tests/training/test_export.py compares their exports with PyTorch."""
 
 from contextlib import ExitStack
 from itertools import combinations
@@ -31,7 +31,7 @@ def spec(network) -> NetworkSpec:
 
 
 def sides(network, *sides: int) -> tuple[int, ...]:
-    """Rounded up to the network's size multiple."""
+    """The sides, rounded up to the network's size multiple."""
     return tuple(-(-side // spec(network).size_multiple) * spec(network).size_multiple for side in sides)
 
 
@@ -41,19 +41,22 @@ def test_a_window_becomes_its_centre_frame(network, size):
     padded = pad_to_multiple(window, spec(network).size_multiple)
     clean = network(padded)
     assert clean.shape == (2, 3, *(spec(network).scale * side for side in padded.shape[-2:]))
-    assert torch.allclose(network(padded[:1]), clean[:1], atol=1e-5)  # pictures of a batch do not mix
+    assert torch.allclose(network(padded[:1]), clean[:1], atol=1e-5)  # pictures of a batch are independent
 
 
 def test_gradients_reach_every_weight_and_every_frame(network):
-    with torch.no_grad():  # some start with zeros that a gradient stops at
+    with torch.no_grad():  # zeros at the start would stop gradients
         for parameter in network.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
     window = torch.rand(1, spec(network).frames, 3, *sides(network, 16, 16), requires_grad=True)
     network(window).square().mean().backward()
-    trained = [p for p in network.parameters() if p.requires_grad]  # SID's published form has weights without a use
+    trained = [p for p in network.parameters() if p.requires_grad]  # SID's published form has unused weights
+    unused = [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
+    assert not unused, f"'{network.name}' does not use its weights {unused}"
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in trained)
     assert window.grad is not None
-    assert (window.grad.abs().amax(dim=(0, 2, 3, 4)) > 0).all()
+    seen = (window.grad.abs().amax(dim=(0, 2, 3, 4)) > 0).tolist()
+    assert all(seen), f"'{network.name}' does not use all frames of its window: {seen}"
 
 
 def test_the_head_makes_the_picture_of_the_feature(network):
@@ -83,7 +86,7 @@ def test_every_place_that_the_spec_names_is_a_map(network):
     for tap in taps:
         assert tap.value.shape[0] == 2, tap.path
         assert tap.value.dim() in (4, 5), tap.path
-    # three levels that are not the same, wherever there is something to distil
+    # three different levels, in every network with weights
     expected = 3 if list(network.parameters()) else 0
     assert len(s.levels) == expected, f"the spec of '{network.name}' must name {expected} features in levels"
     levels = [tap.value for tap in taps[1 : 1 + len(s.levels)]]
@@ -105,7 +108,7 @@ def test_the_encoder_is_all_that_the_decoder_takes(network):
             stack.enter_context(FeatureHook(network, path)) for path in (spec(network).feature, *spec(network).encoder)
         )
         network(window)
-    assert not torch.allclose(feature.value, expected, atol=1e-5)  # the test would see it
+    assert not torch.allclose(feature.value, expected, atol=1e-5)  # the test can tell them apart
     heights = [tap.value.shape[-2] for tap in taps]
     assert heights == sorted(heights, reverse=True)  # finest first
 
@@ -130,7 +133,7 @@ def test_unknown_names_and_options_are_named():
 
 
 def test_rill_learns_what_is_small_as_if_it_were_large():
-    """Its first convolution is one of a balanced input, and a plain one of the input as it is."""
+    """The first convolution equals a convolution of a balanced input and a plain one of the raw input."""
     from restill.networks.rill import DETAIL, DIFFERENCE, FOLD, GRAY, BalancedConv
 
     torch.manual_seed(1)
@@ -143,7 +146,7 @@ def test_rill_learns_what_is_small_as_if_it_were_large():
     balanced = torch.cat([x[:, :planes] - GRAY, x[:, planes:] * DIFFERENCE], 1)
     weight = torch.cat([frame, conv.weight[:, planes:]], 1)
     expected = torch.nn.functional.conv2d(balanced, weight, conv.bias, padding=1)
-    inner = (..., slice(1, -1), slice(1, -1))  # beyond the edges the plain one has zeros
+    inner = (..., slice(1, -1), slice(1, -1))  # the plain convolution pads with zeros
     torch.testing.assert_close(conv(x)[inner], expected[inner], rtol=1e-4, atol=1e-5)
     plain = conv.merged()
     assert type(plain) is torch.nn.Conv2d
