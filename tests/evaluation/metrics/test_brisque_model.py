@@ -108,7 +108,7 @@ def test_each_damaged_model_gets_its_sentence(libsvm, opencv):
 
     folder = libsvm.parent
     fails(folder / "absent_model", "absent_model' does not exist.*opencv_contrib")
-    fails(folder / "allrange", "no BRISQUE model by its name")
+    fails(folder / "allrange", "does not have the name of a BRISQUE model")
     fails(with_text(folder / "other_model", LIBSVM), "other_range' does not exist")
     fails(with_text(libsvm, LIBSVM.replace("epsilon_svr", "c_svc")), "allmodel' is not an epsilon_svr")
     fails(with_text(libsvm, LIBSVM.replace("3:-1", "37:-1")), "allmodel' is a damaged")
