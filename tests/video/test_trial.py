@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -20,7 +22,7 @@ from small_clips import packets, times, write_clip
 
 from restill.errors import RestillError
 from restill.video import EncodeSettings, probe, transcode
-from restill.video.decode import Source, open_source
+from restill.video.decode import Source, VideoSource, open_source
 from restill.video.encoder import PictureEncoder
 from restill.video.journal import ResumableJob, open_journal
 from restill.video.mux import Muxer
@@ -199,3 +201,18 @@ def test_channels_in_an_order_of_their_own_are_read(tmp_path):
     for name in ("out.webm", "out.mov"):
         subprocess.run([sys.executable, "-W", "ignore", "-c", code, "in.mov", name], check=True, cwd=tmp_path)
         assert probe(tmp_path / name).streams == {"audio": 1}
+
+
+@pytest.mark.parametrize("segments", [False, True])
+def test_damage_among_the_other_streams_keeps_the_picture(tmp_path, monkeypatch, segments):
+    src = write_rich(tmp_path / "in.mkv", sound=(("aac", "stereo"),))
+    whole = VideoSource.other_packets
+
+    def damaged(source: VideoSource) -> Iterator[av.Packet]:
+        yield from islice(whole(source), 5)
+        raise RestillError(f"'{source.info.path}' is damaged: Invalid data")
+
+    monkeypatch.setattr(VideoSource, "other_packets", damaged)
+    notes = run(src, tmp_path / "out.mkv", segments=segments)
+    assert notes == [f"'{src}' is damaged: Invalid data; sound and other streams of the output end there"]
+    assert len(times(tmp_path / "out.mkv")) == COUNT

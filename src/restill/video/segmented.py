@@ -14,6 +14,7 @@ import av
 import numpy as np
 
 from restill.clock import NO_CLOCK, Clock
+from restill.errors import RestillError
 from restill.video.copying import described
 from restill.video.decode import FrameInfo, Source, VideoSource
 from restill.video.disk import beside, sync
@@ -195,7 +196,7 @@ class SegmentSink:
         """The packets of the other streams, from the source or from where :meth:`write_packet` kept them."""
         if self.one_pass:
             return [_steady(self._spooled(index), index) for index in ways if index in self._spools]
-        return [_steady(source.other_packets())] if isinstance(source, VideoSource) and ways else []
+        return [_steady(_undamaged(source.other_packets()))] if isinstance(source, VideoSource) and ways else []
 
     def _spool(self, index: int) -> Path:
         return self._folder.path / f"stream-{index}"
@@ -225,6 +226,14 @@ def _steady(packets: Iterable[av.Packet], index: int | None = None) -> Iterator[
     for packet in packets:
         latest = max(latest, _seconds(packet, latest))
         yield latest, packet.stream_index if index is None else index, packet
+
+
+def _undamaged(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
+    """The packets before a damaged part. The picture is complete by now, so damage here must not lose it."""
+    try:
+        yield from packets
+    except RestillError as error:
+        warnings.warn(f"{error}; sound and other streams of the output end there", UserWarning, stacklevel=2)
 
 
 def _seconds(packet: av.Packet, unknown: float = 0.0) -> float:
