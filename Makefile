@@ -41,10 +41,10 @@ lint: setup
 
 # pytest runs last, so its summary is the last line.
 test: lint
-	@$(BIN)/python -m pytest -n logical --dist loadfile
+	@$(BIN)/python -m pytest -n logical --dist worksteal
 
 test-all: lint
-	@$(BIN)/python -m pytest -n logical --dist loadfile -m ""
+	@$(BIN)/python -m pytest -n logical --dist worksteal -m ""
 
 faults: setup
 	@$(BIN)/python tests/faults/harness.py
