@@ -108,7 +108,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(saving, "save_network", full)
-    with pytest.raises(RestillError, match=r"checkpoint-000002: cannot be written: .*No space left.*--resume goes on"):
+    with pytest.raises(RestillError, match=r"checkpoint-000002: cannot be written: .*No space left.*with --resume"):
         saved(tmp_path, 2)
     assert [path.name for path in tmp_path.iterdir()] == [older.name]
     assert newest_readable(tmp_path) == older

@@ -159,7 +159,7 @@ def test_the_clean_side_may_hold_the_centers_alone_where_the_rest_is_not_looked_
     degraded, clean = torch.rand(2, 5, 3, 8, 8), torch.rand(2, 3, 3, 8, 8)
     made = as_batch((degraded, clean), context=1, clean_context=False)
     assert torch.equal(made["clean"][:, 1:-1], clean)
-    with pytest.raises(RestillError, match=r"as many frames; 1 frames on either side"):
+    with pytest.raises(RestillError, match=r"same number of frames; 1 frames on either side"):
         as_batch((degraded, clean), context=1)
     with pytest.raises(RestillError, match="or 'clean' only the 3 centers"):
         as_batch((degraded, clean[:, :2]), context=1, clean_context=False)

@@ -242,7 +242,7 @@ def test_what_is_there_is_not_replaced_unasked(foreign, tmp_path):
     source = save(foreign, tmp_path / "x.pth")
     output = tmp_path / "out.safetensors"
     output.write_text("precious")
-    with pytest.raises(RestillError, match="there already"):
+    with pytest.raises(RestillError, match="exists already"):
         convert(source, "rill-s", output, options=WIDTH)
     assert output.read_text() == "precious"
     convert(source, "rill-s", output, options=WIDTH, overwrite=True)

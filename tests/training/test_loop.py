@@ -253,7 +253,7 @@ def test_what_removing_streaks_leaves(clips, tmp_path):
 @pytest.mark.parametrize("change", [{"dataset": "rain12"}, {"degradation": "noise"}])
 def test_streaks_are_of_rain_that_is_rendered(clips, tmp_path, change):
     data = recipe(clips, tmp_path).data.model_dump() | {"removes": "streaks"} | change
-    with pytest.raises(RestillError, match=r"field 'data\.removes'.*rain that is rendered here"):
+    with pytest.raises(RestillError, match=r"field 'data\.removes'.*rain that Restill renders"):
         recipe(clips, tmp_path, data=data)
 
 

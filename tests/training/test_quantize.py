@@ -160,7 +160,7 @@ def test_clips_of_ones_own(student, tmp_path):
 def test_no_test_picture_is_calibrated_on(student, tmp_path):
     clips = write_clips(tmp_path / "clips", "ab")
     remember_tests([("the/test/1.png", digest(synthetic_clip(1, 4, (60, 80))[2]))])
-    with pytest.raises(RestillError, match=r"frame 3 is the same picture as the/test/1\.png.*take the clip out"):
+    with pytest.raises(RestillError, match=r"frame 3 is the same picture as the/test/1\.png.*remove the clip"):
         quantize(student, tmp_path / "o.onnx", clips=clips, **FEW)
     assert not (tmp_path / "o.onnx").exists()
 

@@ -74,7 +74,7 @@ def test_a_run_resumes_evaluates_by_its_own_aligner_and_is_not_exported(clips, t
     for place in (whole.folder, whole.folder / "student.safetensors", checkpoints(whole.folder)[-1]):
         assert np.array_equal(load_checkpoint(place).run(window.numpy()), expected)
     shutil.copy(whole.folder / "student.safetensors", tmp_path / "alone.safetensors")
-    with pytest.raises(RestillError, match=r"aligner\.safetensors must lie beside it"):
+    with pytest.raises(RestillError, match=r"aligner\.safetensors in the same folder"):
         load_checkpoint(tmp_path / "alone.safetensors")
     with pytest.raises(RestillError, match=r"data\.align dis to export it"):
         export(whole.folder, tmp_path / "model.onnx")
