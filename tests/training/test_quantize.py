@@ -171,7 +171,7 @@ def test_refusals(student, tmp_path):
         ((done,), "is quantized already"),
         ((student, student), "another file than the model"),
         ((student, tmp_path / "o.bin"), "must end in .onnx"),
-        ((student, tmp_path / "no" / "o.onnx"), "make it first"),
+        ((student, tmp_path / "no" / "o.onnx"), "create it first"),
         (("min-median", tmp_path / "o.onnx"), "no convolution"),
     ]:
         with pytest.raises(RestillError, match=says):

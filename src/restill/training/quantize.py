@@ -60,7 +60,7 @@ class Quantized:
 
     def __str__(self) -> str:
         note = f"note: below {GOOD_AGREEMENT:.0f} dB pictures may look different; try --clips with scenes like yours"
-        ways = [f"  {name:18} {db:6.2f} dB{'  used' * (name == self.method)}" for name, db in self.agreement.items()]
+        ways = [f"  {name:18} {db:6.2f} dB{'  taken' * (name == self.method)}" for name, db in self.agreement.items()]
         return "\n".join(
             [
                 f"int8 against float32, on {self.windows[1]} held-out windows of {self.size[1]}x{self.size[0]} with "
