@@ -98,7 +98,7 @@ def test_the_exported_file_is_what_was_trained(name: str, tmp_path: Path):
     assert [frame.shape for frame in restill.stream(restill.load_model(file), frames)] == [(20, 23, 3)] * 2
     if size:
         assert restill.load_model(file, backend="auto").info.size == size
-        with pytest.raises(RestillError, match="takes frames of 24x24 at most, not 25x20"):
+        with pytest.raises(RestillError, match="takes frames of at most 24x24, not 25x20"):
             next(restill.stream(restill.load_model(file), [np.zeros((20, 25, 3), np.uint8)]))
 
 
@@ -199,7 +199,7 @@ def test_wrong_facts_are_named(tmp_path: Path):
             restill.export(Own(), tmp_path / "x.onnx", **facts)
     with pytest.raises(RestillError, match=r"size=\(height, width\)"):
         restill.export(WORK["fixed size"](), tmp_path / "x.onnx")
-    with pytest.raises(RestillError, match="context= is for a PyTorch module"):
+    with pytest.raises(RestillError, match="context= is only for PyTorch modules"):
         restill.export("runs/mine", tmp_path / "x.onnx", context=1)
     with pytest.raises(RestillError, match="context= is for a PyTorch module"):
         restill.evaluate("none", "nturain", tmp_path, context=1)
