@@ -86,7 +86,7 @@ def test_file(student):
     assert types == {onnx.TensorProto.INT8}
     assert "taken" in str(done)
     assert "note" not in str(done)
-    assert "note: under 40 dB" in str(replace(done, agreement={done.method: 39.0}))
+    assert "note: below 40 dB" in str(replace(done, agreement={done.method: 39.0}))
 
 
 def test_what_onnxruntime_cannot_do_is_one_sentence(student, monkeypatch):
