@@ -1,8 +1,7 @@
-"""PIQE's measures of blocks (Venkatanath et al., NCC 2015) on feature maps, with sigmoids for its hard tests.
+"""PIQE's block measures (Venkatanath et al., NCC 2015) on feature maps, with sigmoids for its hard tests.
 
-PIQE cuts a picture into blocks, takes those where something happens, and calls a block distorted if a piece of its edge
-is dead or if it looks like noise. Standard
-deviations are of the values given (biased), and never below 1e-3, so that they have a gradient.
+PIQE divides a picture into blocks and selects the active ones. A block is distorted if a piece of its edge is flat or
+if it looks like noise. Standard deviations are biased, and at least 1e-3 so that they have a gradient.
 """
 
 from __future__ import annotations
@@ -15,19 +14,19 @@ from torch.nn.functional import pad
 
 from restill.distillation.natural_statistics import group_mean, mscn
 
-ACTIVE, DEAD = 0.1, 0.1  # PIQE's T_AT: least variance of an active block; its T_STD: least deviation of a sound piece
-SOFT = 0.02  # width of both tests, and temperature of the least deviation
+ACTIVE, DEAD = 0.1, 0.1  # PIQE's T_AT: least variance of an active block; T_STD: least deviation of an intact piece
+SOFT = 0.02  # width of both tests, and temperature of the soft minimum
 SOFT_NOISE = 0.1
 
 
 def piqe_planes(u: Tensor) -> Tensor:
-    """Texture and distortion of each block.
+    """Return the texture and distortion of each block.
 
-    A block has an eighth of the map's shorter side, between 4 and 16; where that does not divide a side, the map is
-    continued by its last row and column, as PIQE does it.
+    A block's side is an eighth of the map's shorter side, between 4 and 16. If it does not divide a side, the last
+    row and column are repeated, as in PIQE.
 
     Args:
-        u: (B, C, H, W), of variance about 1.
+        u: (B, C, H, W), with variance about 1.
 
     Returns:
         (B, G, 2, H/b, W/b), means over G = 8 groups of neighboring channels, see :func:`group_mean`.
@@ -43,7 +42,7 @@ def piqe_planes(u: Tensor) -> Tensor:
 
 
 def dead_edge(blocks: Tensor) -> Tensor:
-    """How surely some piece of a block's edges hardly varies: the criterion e, (..., b, b) -> (...), 0..1."""
+    """Score whether any piece of a block's edges is flat: criterion e, (..., b, b) -> (...), 0..1."""
     b = blocks.shape[-1]
     piece = max(2, round(6 * b / 16))  # PIQE: 6 of 16 pixels
     edges = torch.stack([blocks[..., 0, :], blocks[..., -1, :], blocks[..., :, 0], blocks[..., :, -1]], dim=-2)
@@ -53,7 +52,7 @@ def dead_edge(blocks: Tensor) -> Tensor:
 
 
 def noise(blocks: Tensor, v: Tensor) -> Tensor:
-    """How surely a block's middle varies as the rest does, and much: the criterion n, (..., b, b) -> (...), 0..1.
+    """Score whether a block's center varies strongly and like the rest: criterion n, (..., b, b) -> (...), 0..1.
 
     Args:
         blocks: (..., b, b).
@@ -68,5 +67,5 @@ def noise(blocks: Tensor, v: Tensor) -> Tensor:
 
 
 def deviation(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Standard deviation over some dimensions, 1e-3 or more."""
+    """Return the standard deviation over ``dims``, at least 1e-3."""
     return torch.sqrt(x.var(dim=dims, correction=0) + 1e-6)

@@ -1,8 +1,8 @@
 """Natural scene statistics of feature maps: BRISQUE's features (Mittal et al., TIP 2012), local and differentiable.
 
-BRISQUE looks at how the values of a picture are distributed once their local mean and contrast are taken out. Here each
-channel of a feature map is such a picture, and the distributions are fitted in windows, over groups of channels. Of
-this SLKD's paper numbers MSCN alone. Everything keeps the dtype of what it is given.
+BRISQUE removes the local mean and contrast of a picture and describes the distribution of the values that remain.
+This module treats each channel of a feature map as a picture. It fits the distributions in windows, over groups of
+channels. The SLKD paper numbers only the MSCN equation. All functions keep the dtype of their input.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 from restill.losses.gaussian import gaussian_blur
 from restill.losses.pyramid import pyramid
 
-CONTRAST = 0.02  # C of (1) MSCN for features of variance 1; BRISQUE's is 1, for pictures of 0..255
+CONTRAST = 0.02  # C of (1) MSCN for features of variance 1; BRISQUE uses 1 for pictures of 0..255
 GROUPS = 8
-TILES = 8  # half windows on a side: 7x7 windows that overlap by half
+TILES = 8  # half windows per side; they form 7x7 windows that overlap by half
 NEIGHBORS = ((0, 1), (1, 0), (1, 1), (1, -1))  # (down, right)
-SHAPES = (0.2, 4.0)  # beyond 4 the slope d(shape)/d(ratio) is above 61
-Local = Callable[[Tensor], Tensor]  # the mean over windows and groups of channels, (B, C, H, W) -> (B, G, n, n)
+SHAPES = (0.2, 4.0)  # above 4, the slope d(shape)/d(ratio) exceeds 61
+Local = Callable[[Tensor], Tensor]  # mean over windows and channel groups, (B, C, H, W) -> (B, G, n, n)
 
 
 def mscn(u: Tensor) -> Tensor:
-    """The values without their local mean, over their local contrast ("mean subtracted, contrast normalized").
+    """Subtract the local mean and divide by the local contrast ("mean subtracted, contrast normalized").
 
     Args:
-        u: (B, C, H, W), each channel a map of its own, of variance about 1.
+        u: (B, C, H, W), with variance about 1. Each channel is a separate map.
 
     Returns:
         (B, C, H, W), between -3 and 3.
     """
     mu, square = gaussian_blur(torch.cat([u, u * u], 1), 7, 7 / 6, "replicate").chunk(2, dim=1)  # (B, C, H, W) each
-    var = (square - mu * mu).clamp_min(0)  # below 0 only by rounding
+    var = (square - mu * mu).clamp_min(0)  # rounding can make it negative
     return (u - mu) / (torch.sqrt(var + 1e-6) + CONTRAST)  # (1) MSCN = (U - mu) / (sigma + C)
 
 
 def brisque_planes(u: Tensor, scales: int = 1) -> Tensor:
-    """BRISQUE's 18 features of each scale in each of 7x7 windows.
+    """Return BRISQUE's 18 features per scale in each of 7x7 windows.
 
-    A window has a quarter of the map's side, at least 4, and overlaps its neighbors by half; where 8 half windows do
-    not divide the side they differ by a pixel, and a side below 16 has fewer of them. The second scale is the map
-    averaged over 2x2, in the same windows.
+    A window's side is a quarter of the map's, at least 4. Windows overlap by half. If 8 half windows do not divide
+    the side, they differ by one pixel. A side below 16 has fewer half windows. The second scale uses the same windows
+    on the map averaged over 2x2.
 
     Args:
-        u: (B, C, H, W), of variance about 1.
-        scales: 1, or 2 as BRISQUE itself.
+        u: (B, C, H, W), with variance about 1.
+        scales: 1, or 2 as in BRISQUE.
 
     Returns:
         (B, G, 18 * scales, 7, 7), G = 8 groups of neighboring channels, see :func:`group_mean`.
@@ -66,13 +66,13 @@ def brisque_planes(u: Tensor, scales: int = 1) -> Tensor:
         count = sizes[:, None, None] * (4 * m.shape[-2] * m.shape[-1] / (rows * columns))  # values in a window
         planes += ggd_planes(m, local)
         for down, right in NEIGHBORS:
-            # the neighbor of a value at the edge is at the opposite edge, as in BRISQUE's own code
+            # Wrap around at the edge, as BRISQUE's own code does.
             planes += aggd_planes(m * m.roll((-down, -right), dims=(2, 3)), local, count)
     return torch.stack(planes, dim=2)  # (B, G, 18 * scales, 7, 7)
 
 
 def ggd_planes(m: Tensor, local: Local) -> list[Tensor]:
-    """The generalized Gaussian that fits m: log shape and log variance, each (B, G, n, n).
+    """Fit a generalized Gaussian to m. Return log shape and log variance, each (B, G, n, n).
 
     Args:
         m: (B, C, H, W).
@@ -84,18 +84,18 @@ def ggd_planes(m: Tensor, local: Local) -> list[Tensor]:
 
 
 def aggd_planes(q: Tensor, local: Local, count: Tensor) -> list[Tensor]:
-    """The asymmetric generalized Gaussian that fits q: log shape, mean, log variances of the left and the right side.
+    """Fit an asymmetric generalized Gaussian to q. Return log shape, mean, left and right log variance.
 
     Args:
         q: (B, C, H, W), products of neighbors.
         local: E[.].
-        count: (G, 1, 1), how many values E[.] is a mean of.
+        count: (G, 1, 1), the number of values that E[.] averages.
 
     Returns:
         Four tensors (B, G, n, n).
     """
     below = (q < 0).to(q)
-    share = local(below)  # of the values that are negative
+    share = local(below)  # fraction of negative values
     left, right = local(q * q * below), local(q * q * (1 - below))
     var_l = left * count / (share * count + 1e-3)  # E[q^2; q < 0]
     var_r = right * count / ((1 - share).clamp_min(0) * count + 1e-3)  # E[q^2; q >= 0]
@@ -109,7 +109,7 @@ def aggd_planes(q: Tensor, local: Local, count: Tensor) -> list[Tensor]:
 
 
 def rho(shape: Tensor) -> Tensor:
-    """E[|x|]^2 / E[x^2] of a generalized Gaussian, by its shape (1 is Laplace's, 2 is Gauss's).
+    """Return E[|x|]^2 / E[x^2] of a generalized Gaussian by its shape (1: Laplace, 2: Gauss).
 
     >>> rho(torch.tensor([0.5, 1.0, 2.0]))
     tensor([0.3000, 0.5000, 0.6366])
@@ -119,9 +119,9 @@ def rho(shape: Tensor) -> Tensor:
 
 
 def shape_of(ratio: Tensor) -> Tensor:
-    """The inverse of :func:`rho`, any shape: linear in a table of steps of 0.001 over :data:`SHAPES`.
+    """Invert :func:`rho` by linear interpolation in a table over :data:`SHAPES` in steps of 0.001.
 
-    A ratio that is outside gives the end of the table, without gradient.
+    Takes tensors of any size. A ratio outside the table gives its end, without gradient.
     """
     ratios, shapes, slopes = _table(ratio.dtype, ratio.device)
     inside = ratio.clamp(float(ratios[0]), float(ratios[-1]))
@@ -130,9 +130,9 @@ def shape_of(ratio: Tensor) -> Tensor:
 
 
 def group_mean(x: Tensor, groups: int = GROUPS) -> Tensor:
-    """Means of groups of neighboring channels: (B, C, ...) -> (B, G, ...).
+    """Average groups of neighboring channels: (B, C, ...) -> (B, G, ...).
 
-    Where G does not divide C, the first groups have one channel more; fewer channels than groups are a group each.
+    If G does not divide C, the first groups have one more channel. If C < G, each channel is a group.
     """
     return torch.stack([part.mean(1) for part in _split(x, groups)], dim=1)
 
@@ -143,7 +143,7 @@ def _split(x: Tensor, groups: int = GROUPS) -> tuple[Tensor, ...]:
 
 @functools.cache
 def _table(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Ratios (ascending), their shapes, and the slope from each to the next; made in float64."""
+    """Return ascending ratios, their shapes, and the slopes between them, computed in float64."""
     first, last = (round(1000 * shape) for shape in SHAPES)
     shapes = torch.arange(first, last + 1, dtype=torch.float64, device="cpu") / 1000  # (3801,)
     ratios = rho(shapes)

@@ -1,4 +1,4 @@
-"""Run a network and record its features and its picture, at several scales."""
+"""Run a network and record its features and picture at several scales."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Attention = Literal["sum_of_squares", "sum_of_abs", "max_of_squares"]
 
 @dataclass
 class NetworkOutput:
-    """Picture and features of one run of a network.
+    """The picture and features from one run of a network.
 
     Attributes:
         picture: (N, C, sH, sW).
@@ -38,17 +38,17 @@ class NetworkOutput:
 
 @dataclass
 class ObservedNetwork:
-    """A network, and the module paths whose features are recorded when it runs.
+    """A network and the module paths to record features from.
 
     Attributes:
         network: Maps (B, K, C, H, W) to (B, C, sH, sW).
         side: "teacher" or "student", for error messages.
-        before: Frames of context before the center.
-        after: Frames after it.
+        before: Context frames before the center frame.
+        after: Context frames after it.
         paths: Module paths by role, see :mod:`restill.distillation.feature_paths`.
         head: Path of the module that turns the feature into the picture; None if there is none.
         residual: Whether the head's output is added to the center frame.
-        upsample: Interpolation that enlarges the center frame for that.
+        upsample: Interpolation mode that enlarges the center frame for this sum.
         size_multiple: Heights and widths must be multiples of this.
     """
 
@@ -72,10 +72,10 @@ class ObservedNetwork:
         head: str | None = None,
         roles: Sequence[str] = ("feature",),
     ) -> ObservedNetwork:
-        """Take what is not given from ``network.spec``. A network without a spec sees the whole context.
+        """Read missing values from ``network.spec``. Without a spec, the network uses the whole context.
 
         Raises:
-            RestillError: There is no module at a path.
+            RestillError: A path has no module.
         """
         spec: NetworkSpec | None = getattr(network, "spec", None)
         paths = find_feature_paths(network, side, given, roles)
@@ -101,7 +101,7 @@ class ObservedNetwork:
         """Check before training that every role has a path.
 
         Raises:
-            RestillError: No path is known for a role.
+            RestillError: A role has no path.
         """
         for role in roles:
             if not self.paths.get(role):
@@ -115,10 +115,10 @@ class ObservedNetwork:
         """Run the network and record the feature at every path.
 
         Args:
-            windows: (N, K, C, H, W), sizes that the network takes.
+            windows: (N, K, C, H, W), in a size that the network accepts.
         """
         if isinstance(self.network, Adapter) and self.network.frames is None:
-            self.network.fit(windows)  # tries the network several times: not while its features are recorded
+            self.network.fit(windows)  # runs the network several times, so do it before recording
         with ExitStack() as stack:
             paths = dict.fromkeys(path for paths in self.paths.values() for path in paths)
             hooks = [stack.enter_context(FeatureHook(self.network, path)) for path in paths]
@@ -126,7 +126,7 @@ class ObservedNetwork:
         return NetworkOutput(picture, {hook.path: hook.value for hook in hooks})
 
     def maps(self, seen: NetworkOutput, role: str) -> list[Tensor]:
-        """The feature maps of one role: [(N, C', h, w), ...]. A temporal axis is averaged.
+        """Return the feature maps of one role: [(N, C', h, w), ...]. Average a temporal axis.
 
         Raises:
             RestillError: The feature at a path is not a map.
@@ -144,18 +144,17 @@ class ObservedNetwork:
         return value if value.is_complex() or torch.is_autocast_enabled(value.device.type) else value.float()
 
     def scales(self, windows: Tensor, levels: int, source: ScaleSource) -> tuple[list[Tensor], list[Tensor]]:
-        """Run the network and return pictures and features of every scale, finest first.
+        """Run the network and return pictures and features at every scale, finest first.
 
         Args:
-            windows: (N, K, C, H, W), sizes that the network takes.
-            levels: Number of scales, each half the size of the one before.
-            source: "features": the network runs once, its feature is pooled, and the head turns each pooled feature
-                into a picture (without a head, the picture is pooled). "frames": the network runs on pooled frames,
-                once for each scale.
+            windows: (N, K, C, H, W), in a size that the network accepts.
+            levels: Number of scales. Each is half the size of the previous one.
+            source: "features": run the network once, pool its feature, apply the head to each pooled feature. Without a
+                head, pool the picture. "frames": run the network on pooled frames, once per scale.
 
         Returns:
-            pictures [(N, C, sH, sW), ...]; features [(N, C', h, w), ...], empty if no feature is recorded. A
-            picture may be larger than the pooled finest one, because of padding at the right and the bottom.
+            pictures [(N, C, sH, sW), ...]; features [(N, C', h, w), ...], empty if none is recorded. Padding at
+            the right and the bottom can make a picture larger than the pooled finest one.
         """
         if source == "frames":
             runs = [self.run(pad_to_multiple(w, self.size_multiple)) for w in window_pyramid(windows, levels)]
@@ -165,7 +164,7 @@ class ObservedNetwork:
         return self.pictures(seen, windows, levels), features
 
     def pictures(self, seen: NetworkOutput, windows: Tensor, levels: int) -> list[Tensor]:
-        """The picture of a run and ``levels - 1`` coarser ones, as :meth:`scales` makes them from features."""
+        """Return the picture of a run and ``levels - 1`` coarser ones, as :meth:`scales` does from features."""
         if levels == 1 or self.head is None or "feature" not in self.paths:
             return pyramid(seen.picture, levels)
         has_time = seen.features[self.paths["feature"][0]].dim() == 5
@@ -186,13 +185,13 @@ class ObservedNetwork:
 
 
 def window_pyramid(windows: Tensor, levels: int) -> list[Tensor]:
-    """:func:`pyramid` of the frames of (N, K, C, H, W)."""
+    """Apply :func:`pyramid` to the frames of (N, K, C, H, W)."""
     n = windows.shape[0]
     return [frames.unflatten(0, (n, -1)) for frames in pyramid(windows.flatten(0, 1), levels)]
 
 
 def pad_to_multiple(windows: Tensor, multiple: int) -> Tensor:
-    """(N, K, C, H, W) with the last row and column repeated until both sizes are multiples."""
+    """Repeat the last row and column of (N, K, C, H, W) until both sizes are multiples."""
     h, w = windows.shape[-2:]
     down, right = -h % multiple, -w % multiple
     if not down and not right:
@@ -202,17 +201,17 @@ def pad_to_multiple(windows: Tensor, multiple: int) -> Tensor:
 
 
 def common_multiple(*networks: ObservedNetwork) -> int:
-    """The least common size multiple of the networks, so that their features cover the same area."""
+    """Return the networks' least common size multiple, so that their features cover the same area."""
     return lcm(*(network.size_multiple for network in networks))
 
 
 def channel_map(feature: Tensor, agg: str) -> Tensor:
-    """Reduce a feature to one channel (Gao et al., 2018, as CSTD and STD read it), to compare any two networks.
+    """Reduce a feature to one channel to compare any two networks (Gao et al., 2018, as used by CSTD and STD).
 
     Args:
         feature: (N, C, h, w).
-        agg: "mean_sq": (mean over C)^2. "sum_sq": (sum over C)^2, which grows with the square of C. "unit_mean_sq":
-            the first divided by its mean over (h, w), which does not depend on the scale of the feature.
+        agg: "mean_sq": (mean over C)^2. "sum_sq": (sum over C)^2, which grows with C^2. "unit_mean_sq": "mean_sq"
+            divided by its mean over (h, w), which removes the scale of the feature.
 
     Returns:
         (N, 1, h, w), float32.
@@ -225,11 +224,11 @@ def channel_map(feature: Tensor, agg: str) -> Tensor:
 
 
 def attention_map(feature: Tensor, kind: Attention = "sum_of_squares") -> Tensor:
-    """Attention map: where a feature is strong (Zagoruyko and Komodakis, 2017), in the three forms that STD compares.
+    """Return a map of where a feature is strong (Zagoruyko and Komodakis, 2017), in one of STD's three forms.
 
     Args:
         feature: (N, C, h, w).
-        kind: How the channels are reduced.
+        kind: How to reduce the channels.
 
     Returns:
         (N, 1, h, w), float32, 0 or more.
@@ -239,16 +238,16 @@ def attention_map(feature: Tensor, kind: Attention = "sum_of_squares") -> Tensor
         return feature.abs().sum(dim=1, keepdim=True)  # (1) M_sum of STD: sum_c |F_c|
     if kind == "max_of_squares":
         return feature.square().amax(dim=1, keepdim=True)  # (3) M_max2 of STD: max_c |F_c|^2
-    return feature.square().sum(dim=1, keepdim=True)  # (2) M_sum2 of STD: sum_c |F_c|^2; AT's too
+    return feature.square().sum(dim=1, keepdim=True)  # (2) M_sum2 of STD: sum_c |F_c|^2; also used by AT
 
 
 def unit_map(q: Tensor) -> Tensor:
-    """Divide each map (N, 1, h, w) by its L2 norm + 1e-6, so that it shows where, not how, a feature is strong."""
+    """Divide each map (N, 1, h, w) by its L2 norm + 1e-6, to keep where a feature is strong but not how much."""
     return q / (torch.linalg.vector_norm(q, dim=(1, 2, 3), keepdim=True) + 1e-6)
 
 
 def like(teachers: Tensor, students: Tensor) -> Tensor:
-    """Resize the teacher's map to the student's: by area averaging to shrink it, bilinearly to enlarge it."""
+    """Resize the teacher's map to the student's. Shrink by area averaging, enlarge bilinearly."""
     size = (students.shape[-2], students.shape[-1])
     if teachers.shape[-2:] == students.shape[-2:]:
         return teachers

@@ -1,1 +1,1 @@
-"""Losses: pure functions of tensors. :func:`restill.losses.reconstruction.reconstruction` finds one by name."""
+"""Losses as pure functions of tensors. Look one up with :func:`restill.losses.reconstruction.reconstruction`."""

@@ -1,4 +1,4 @@
-"""The dark channel (He et al., CVPR 2009): in a clear picture nearly every neighborhood has something dark in it."""
+"""The dark channel (He et al., CVPR 2009). In a clear picture, nearly every neighborhood has a dark pixel."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from torch.nn.functional import max_pool2d
 
 
 def dark_channel(x: Tensor, window: int | None) -> Tensor:
-    """The least value of any channel in the neighborhood of each pixel; beyond the edge there is nothing.
+    """Return the minimum over all channels in each pixel's neighborhood. Ignore what is outside the picture.
 
     Args:
         x: (B, C, H, W).
-        window: Pixels on a side of the neighborhood, window // 2 of them before the pixel; None: as large as the
+        window: Side of the neighborhood in pixels, window // 2 of them before the pixel. None means the size of the
             picture.
 
     Returns:
-        (B, 1, H, W). An even window is not centered, and gives a position more on that axis, as pooling with a padding
-        of window // 2 does.
+        (B, 1, H, W). An even window is not centered and adds one position on that axis, like pooling with a padding of
+        window // 2.
 
     >>> import torch
     >>> x = torch.tensor([[5.0, 3.0, 4.0, 9.0, 8.0], [5.0, 6.0, 7.0, 8.0, 2.0]]).view(1, 2, 1, 5)
@@ -28,6 +28,6 @@ def dark_channel(x: Tensor, window: int | None) -> Tensor:
     torch.Size([1, 1, 2, 6])
     """
     h, w = (window, window) if window else (x.shape[-2], x.shape[-1])
-    x = -x.amin(dim=1, keepdim=True)  # (B, 1, H, W): the least is the negative of the greatest negative
-    x = max_pool2d(x, (h, 1), stride=1, padding=(h // 2, 0))  # rows, then columns: the same, and far fewer comparisons
+    x = -x.amin(dim=1, keepdim=True)  # (B, 1, H, W): min x = -max(-x)
+    x = max_pool2d(x, (h, 1), stride=1, padding=(h // 2, 0))  # rows, then columns: same result, far fewer comparisons
     return -max_pool2d(x, (1, w), stride=1, padding=(0, w // 2))  # (9) D of SSID-KD

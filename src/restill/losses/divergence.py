@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergences of things that are no distributions until they are made such: features, pictures."""
+"""Kullback-Leibler divergences of features and pictures, after normalizing them to distributions."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Direction = Literal["reverse", "forward"]
 
 
 def kl(student: Tensor, teacher: Tensor, direction: Direction = "reverse") -> Tensor:
-    """The divergence of two softmax distributions, mean over everything but the last axis.
+    """Return the divergence of two softmax distributions, averaged over all axes but the last.
 
     Args:
         student: (..., N) logits.
         teacher: (..., N) logits.
-        direction: "reverse": sum P_S log(P_S / P_T); "forward": sum P_T log(P_T / P_S), as Hinton et al. distil.
+        direction: "reverse": sum P_S log(P_S / P_T); "forward": sum P_T log(P_T / P_S), as in Hinton et al.
 
     Returns:
         A scalar, 0 or more.
@@ -35,12 +35,12 @@ def kl(student: Tensor, teacher: Tensor, direction: Direction = "reverse") -> Te
 def picture_kl(
     student: Tensor, teacher: Tensor, kind: Literal["sum", "softmax"] = "sum", direction: Direction = "reverse"
 ) -> Tensor:
-    """The divergence of two pictures, each channel a distribution over its pixels; mean over samples and channels.
+    """Return the divergence of two pictures, averaged over samples and channels. A channel is one distribution.
 
     Args:
         student: (B, C, H, W).
         teacher: (B, C, H, W).
-        kind: How a channel becomes a distribution. "sum": values clamped to 1e-4..1, over their sum; "softmax".
+        kind: How to normalize a channel over its pixels. "sum": clamp to 1e-4..1, divide by the sum; or "softmax".
         direction: See :func:`kl`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The Gaussian window that local statistics are taken through (SSIM's, and that of natural scene statistics)."""
+"""The Gaussian window for local statistics, used by SSIM and by natural scene statistics."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch.nn.functional import conv2d, pad
 
 
 def gaussian_blur(x: Tensor, window: int, sigma: float, border: Literal["zero", "replicate"]) -> Tensor:
-    """The weighted mean of each pixel's neighborhood, each channel alone; the size is kept.
+    """Return the weighted mean around each pixel. Channels stay separate, and the size is kept.
 
     Args:
         x: (B, N, H, W).
-        window: Pixels on a side of the neighborhood, odd.
-        sigma: Standard deviation of the weights, in pixels; they sum to 1.
-        border: What is beyond the edge: zeros, or the edge again.
+        window: Side of the neighborhood in pixels, odd.
+        sigma: Standard deviation of the weights, in pixels. The weights sum to 1.
+        border: Pad with zeros, or repeat the edge.
 
     Returns:
         (B, N, H, W).
 
-    >>> gaussian_blur(torch.ones(1, 1, 1, 3), 3, 1e9, "zero")  # so wide that all 3x3 weigh the same
+    >>> gaussian_blur(torch.ones(1, 1, 1, 3), 3, 1e9, "zero")  # so wide that all 3x3 weights are equal
     tensor([[[[0.2222, 0.3333, 0.2222]]]])
     >>> gaussian_blur(torch.ones(1, 1, 1, 3), 3, 1e9, "replicate")
     tensor([[[[1., 1., 1.]]]])
@@ -33,6 +33,6 @@ def gaussian_blur(x: Tensor, window: int, sigma: float, border: Literal["zero", 
     zeros = edge if border == "zero" else 0
     if border == "replicate":
         x = pad(x, (edge, edge, edge, edge), mode="replicate")
-    # grouped channels: far faster on a CPU than the same planes as a batch of single channels
+    # On a CPU, grouped channels are far faster than a batch of single channels.
     x = conv2d(x, kernel.view(n, 1, -1, 1), padding=(zeros, 0), groups=n)
     return conv2d(x, kernel.view(n, 1, 1, -1), padding=(0, zeros), groups=n)

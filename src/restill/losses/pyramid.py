@@ -1,4 +1,4 @@
-"""The scale pyramid that losses share: 2x2 average pooling, again and again."""
+"""The scale pyramid that losses share: repeated 2x2 average pooling."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.nn.functional import avg_pool2d
 
 
 def pool(x: Tensor) -> Tensor:
-    """2x2 average pooling; the last row or column of an odd size is averaged over the pixels that exist.
+    """Apply 2x2 average pooling. At odd sizes, average the last row or column over existing pixels only.
 
     Args:
         x: (B, C, H, W).
@@ -23,11 +23,11 @@ def pool(x: Tensor) -> Tensor:
 
 
 def pyramid(x: Tensor, levels: int) -> list[Tensor]:
-    """``x`` and ``levels - 1`` coarser versions of it.
+    """Return ``x`` and ``levels - 1`` coarser versions of it.
 
     Args:
         x: (B, C, H, W).
-        levels: How many, 1 or more.
+        levels: Number of scales, 1 or more.
 
     Returns:
         [(B, C, H, W), (B, C, H/2, W/2), ...], finest first.

@@ -1,4 +1,4 @@
-"""How far a restored picture is from the clean one: one function per kind, and the sum over scales."""
+"""Losses between a restored and a clean picture: one function per kind, and the loss at each scale."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from restill.losses.pyramid import pyramid
 from restill.losses.ssim import ssim
 
 Kind = Literal["neg_ssim", "neg_ssim_l1", "neg_psnr", "mse", "charbonnier", "l1"]
-PictureLoss = Callable[[Tensor, Tensor], Tensor]  # of (prediction, target), both (B, C, H, W), giving a scalar
-CHARBONNIER_EPSILON = 1e-3  # a quarter of a grey level of 255: quadratic below it, linear above
+PictureLoss = Callable[[Tensor, Tensor], Tensor]  # (prediction, target), both (B, C, H, W) -> scalar
+CHARBONNIER_EPSILON = 1e-3  # a quarter of a gray level of 255: quadratic below, linear above
 
 
 def neg_ssim(x: Tensor, y: Tensor) -> Tensor:
-    """-SSIM, in [-1, 1]. The CSTD paper prints a plus sign; only the negative can be minimized."""
+    """Return -SSIM, in [-1, 1]. The CSTD paper prints a plus sign, but only -SSIM can be minimized."""
     return -ssim(x, y)  # (6) L_T of SSID-KD; the term of one scale in CSTD
 
 
 def neg_ssim_l1(x: Tensor, y: Tensor) -> Tensor:
-    """-SSIM + L1, in [-1, 2]: SSIM says how a picture is structured, L1 how bright it is.
+    """Return -SSIM + L1, in [-1, 2]. SSIM measures structure, and L1 measures brightness.
 
-    SSIM alone hardly tells a picture from its negative: of -y and y it is nearly 1, for both of its factors change
-    their sign. A network without a skip from input to output may settle there with one of its colors.
+    SSIM alone hardly distinguishes a picture from its negative. SSIM(-y, y) is nearly 1 because both factors change
+    sign. Without a skip from input to output, a network may converge to the negative in one color.
     """
     return neg_ssim(x, y) + l1_loss(x, y)
 
 
 def neg_psnr(x: Tensor, y: Tensor) -> Tensor:
-    """-PSNR / (100 dB), mean over pictures; about -0.3, and a dB weighs about what it does in SSIM.
+    """Return the mean of -PSNR / (100 dB), about -0.3. One dB weighs about as much as it does in SSIM.
 
-    MSE lets the few pictures with the heaviest rain decide every step; here each picture counts the same. Beyond 50 dB
-    there is nothing to gain.
+    With MSE, the few pictures with the heaviest rain dominate every step. Here, all pictures have equal weight.
+    Above 50 dB, the loss does not improve.
     """
     mse = (x - y).square().flatten(1).mean(1)  # (B,)
     return torch.log10(mse + 1e-5).mean() / 10
@@ -45,13 +45,13 @@ def neg_psnr(x: Tensor, y: Tensor) -> Tensor:
 def charbonnier(
     x: Tensor, y: Tensor, epsilon: float = CHARBONNIER_EPSILON, over: Literal["mean", "sum"] = "mean"
 ) -> Tensor:
-    """sqrt((x - y)^2 + epsilon^2): an L1 that is smooth at zero. Never below epsilon.
+    """Return sqrt((x - y)^2 + epsilon^2), an L1 that is smooth at zero. Never below epsilon.
 
     Args:
         x: (B, C, H, W).
         y: (B, C, H, W).
-        epsilon: Where it turns from quadratic to linear.
-        over: "mean" over everything, or the "sum" over each picture, mean over the pictures.
+        epsilon: Where the loss changes from quadratic to linear.
+        over: "mean" over all values, or "sum" over each picture, averaged over pictures.
     """
     values = torch.sqrt((x - y) ** 2 + epsilon**2)  # (B, C, H, W)
     return values.mean() if over == "mean" else values.flatten(1).sum(1).mean()
@@ -68,10 +68,10 @@ _KINDS: dict[str, PictureLoss] = {
 
 
 def reconstruction(kind: str) -> PictureLoss:
-    """The loss of that name.
+    """Return the loss with this name.
 
     Raises:
-        RestillError: There is no such kind.
+        RestillError: The kind is unknown.
     """
     if kind not in _KINDS:
         raise RestillError(f"reconstruction loss '{kind}' is not known; it must be one of: {', '.join(get_args(Kind))}")
@@ -79,13 +79,13 @@ def reconstruction(kind: str) -> PictureLoss:
 
 
 def scale_losses(predictions: Sequence[Tensor], target: Tensor, kind: str | PictureLoss) -> list[Tensor]:
-    """The loss at each scale, against the target pooled 2x2 as often as the scale says.
+    """Return the loss at each scale. Pool the target 2x2 to match the scale.
 
     Args:
-        predictions: One per scale, finest first; scale p is (B, C, ~H/2^(p-1), ~W/2^(p-1)). One that is larger than
-            its target (padding) is cropped at the right and the bottom.
+        predictions: One per scale, finest first; scale p is (B, C, ~H/2^(p-1), ~W/2^(p-1)). If padding makes
+            one larger than its target, crop it at the right and the bottom.
         target: (B, C, H, W), the clean picture.
-        kind: See :func:`reconstruction`; or the function itself.
+        kind: A name for :func:`reconstruction`, or a loss function.
 
     Returns:
         One scalar per scale.

@@ -1,4 +1,4 @@
-"""Total variation: how much a picture changes from pixel to pixel. Noise and streaks have much, flat areas none."""
+"""Total variation: how much neighboring pixels differ. It is high for noise and streaks, zero for flat areas."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from torch.nn.functional import pad
 
 
 def total_variation(x: Tensor, border: Literal["none", "zero"] = "none") -> Tensor:
-    """The sum of all absolute differences of neighbors, along rows and along columns (anisotropic).
+    """Return the sum of absolute differences of neighbors along rows and columns (anisotropic).
 
     Args:
         x: (B, C, H, W).
-        border: What stands before the first row and column: nothing, or zeros, so that their own values count too.
+        border: Padding before the first row and column. "zero" also counts the values of that row and column.
 
     Returns:
-        (B,), one sum for each picture.
+        (B,), one sum per picture.
 
     >>> import torch
     >>> x = torch.tensor([[1.0, 3.0], [0.0, 3.0]]).view(1, 1, 2, 2)
     >>> total_variation(x)  # |3-1| + |3-0| along rows, |0-1| + |3-3| along columns
     tensor([6.])
-    >>> total_variation(x, "zero")  # and 1 + 0 before the first column, 1 + 3 before the first row
+    >>> total_variation(x, "zero")  # plus 1 + 0 before the first column, 1 + 3 before the first row
     tensor([11.])
     """
     if border == "zero":
