@@ -1,8 +1,8 @@
 """Detect rain that falls sideways, which means that the camera was mounted on its side.
 
-A pixel that is brighter than in both aligned neighbors is rain or an error of the alignment. Rain adds light in thin
-lines of one direction, anywhere in the frame. Alignment errors are as often darker, and occur at edges. This module
-counts lines in smooth parts of the picture, by cells of the frame: horizontal, vertical, and dark horizontal ones.
+A pixel that is brighter than in both aligned neighbors is rain or an alignment error. Rain adds bright thin lines in
+one direction, anywhere in the frame. Alignment errors are as often darker, and occur at edges. In each cell of the
+frame, this module counts horizontal, vertical and dark horizontal lines in smooth parts.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ SIDE = 320  # pixels of the longer side of the examined pictures
 CELLS = 8  # cells along each side of the frame
 MIN_CHANGE = 8  # levels of 255; smaller changes are not rain
 MAX_EDGE = 40  # the largest result of Sobel's operator in a smooth part
-MIN_ENERGY, MIN_COHERENCE = 20.0, 0.5  # of a line: energy of its gradients, and their share in one direction
-MIN_DENSITY = 1e-3  # share of a cell that is lines, where it rains
-MIN_SMOOTH = 0.1  # share of a cell that must be smooth for it to count
+MIN_ENERGY, MIN_COHERENCE = 20.0, 0.5  # of a line: gradient energy, and the share of it in one direction
+MIN_DENSITY = 1e-3  # share of line pixels in a cell with rain
+MIN_SMOOTH = 0.1  # share of a cell that must be smooth, or it is ignored
 MIN_CELLS = 0.2  # share of the smooth cells in which rain must fall sideways
 _SPECKS = np.ones((3, 3), np.uint8)
 
 
 class Lines(NamedTuple):
-    """The share of each cell that is lines of a kind, (CELLS, CELLS) each."""
+    """The share of each cell that each kind of line covers, (CELLS, CELLS) each."""
 
     horizontal: np.ndarray
     vertical: np.ndarray
@@ -71,7 +71,7 @@ def _sideways(pictures: list[np.ndarray]) -> bool:
 
 
 def _small(frame: np.ndarray) -> np.ndarray:
-    """A small gray picture (h, w) uint8."""
+    """Return a small gray picture (h, w) uint8."""
     if frame.dtype == np.uint16:
         frame = (frame >> 8).astype(np.uint8)
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
@@ -81,7 +81,7 @@ def _small(frame: np.ndarray) -> np.ndarray:
 
 
 def _lines(dis: Any, before: np.ndarray, picture: np.ndarray, after: np.ndarray) -> Lines:
-    """The lines in a picture (h, w) uint8 that neither neighbor has."""
+    """Find the lines in a picture (h, w) uint8 that neither neighbor has."""
     center = cv2.morphologyEx(picture, cv2.MORPH_OPEN, _SPECKS)
     aligned = []
     for other in (before, after):
@@ -97,7 +97,7 @@ def _lines(dis: Any, before: np.ndarray, picture: np.ndarray, after: np.ndarray)
 
 
 def _directions(change: np.ndarray, smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The shares of each cell that are horizontal and vertical lines (within 30 degrees), by the structure tensor."""
+    """Return the shares of horizontal and vertical lines (within 30 degrees) per cell, by the structure tensor."""
     change = cv2.GaussianBlur(cv2.subtract(change, np.full_like(change, MIN_CHANGE)), (0, 0), 1).astype(np.float32)
     x, y = cv2.Sobel(change, cv2.CV_32F, 1, 0), cv2.Sobel(change, cv2.CV_32F, 0, 1)
     xx, yy, xy = (cv2.boxFilter(product, -1, (9, 9)) for product in (x * x, y * y, x * y))

@@ -1,4 +1,4 @@
-"""Keep burnt-in text, such as a time stamp: pixels that stay the same from frame to frame are not rain.
+"""Keep burnt-in text, such as a time stamp: pixels that do not change between frames are not rain.
 
 A model compares a frame with its aligned neighbors. A time stamp does not move with the background, so it looks like
 rain: it is in the frame, but not in the aligned neighbors. The neighbors before alignment tell the two apart: a time
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STATIC_SHARE = 0.35  # a pixel is static if it differs from its neighbors by less than this share of the model's change
 STATIC_LEVELS = 10  # levels of 255; a surely static pixel differs from its neighbors by at most this
 WINDOW, MIN_STATIC = 5, 5  # side of a square, and the surely static pixels that it must hold
-MAX_SHARE = 0.1  # share of a frame; if more would be put back, the model removes mist and the pixels are no text
+MAX_SHARE = 0.1  # share of a frame to put back; above it, the model removes mist and the pixels are not text
 MIN_CHANGE = 10  # levels; only larger changes by the model count for that share
 REPEAT_LEVELS = 4  # a repeated frame differs by at most this many levels,
 REPEAT_SHARE = 0.01  # except in at most this share of its pixels
@@ -35,7 +35,7 @@ def guards(info: ModelInfo) -> bool:
 
 
 def brightness(frame: np.ndarray) -> np.ndarray:
-    """The brightness (H, W) uint8 of a frame (H, W, 3) RGB in uint8, uint16 or float32 in [0, 1].
+    """Return the brightness (H, W) uint8 of a frame (H, W, 3) RGB in uint8, uint16 or float32 in [0, 1].
 
     The guard compares brightness only, because compressed video stores color at half the resolution.
     """
@@ -46,7 +46,7 @@ def brightness(frame: np.ndarray) -> np.ndarray:
 
 
 def nearest(centre: int, count: int) -> list[int]:
-    """The indices of the two frames of a window nearest in time to its center, or of the only other one.
+    """Return the indices of the two frames nearest to the center of a window, or of the only other one.
 
     Example:
         >>> nearest(1, 3), nearest(2, 5), nearest(2, 3)
@@ -58,8 +58,8 @@ def nearest(centre: int, count: int) -> list[int]:
 def put_back(clean: np.ndarray, frame: np.ndarray, gray: np.ndarray, others: Sequence[np.ndarray]) -> None:
     """Copy the static pixels of the input back into the restored frame.
 
-    A neighbor that repeats the frame is left out, because its rain is at the same place too. Frames repeat at the ends
-    of a clip, or if its frame rate was raised. Without another neighbor, nothing is put back.
+    Neighbors that repeat the frame are left out, because their rain is at the same place. Frames repeat at the ends of
+    a clip, or if its frame rate was raised. Without another neighbor, nothing is put back.
 
     Args:
         clean: The restored frame, (H, W, 3) of any of the three types; changed in place.
@@ -86,12 +86,12 @@ def put_back(clean: np.ndarray, frame: np.ndarray, gray: np.ndarray, others: Seq
 
 
 def _count(change: np.ndarray, levels: int) -> int:
-    """The number of pixels that change by more than ``levels``."""
+    """Count the pixels that change by more than ``levels``."""
     return cv2.countNonZero(cv2.threshold(change, levels, 1, cv2.THRESH_BINARY)[1])
 
 
 def _as_type(frame: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The same frame in another of the three types."""
+    """Convert a frame to another of the three types."""
     if frame.dtype == dtype:
         return frame
     depth = {1: cv2.CV_32F, 255: cv2.CV_8U, 65535: cv2.CV_16U}[WHITE[dtype]]

@@ -11,7 +11,7 @@ from restill.video.ticket import FrameInfo
 
 
 class Losses:
-    """Collects what was lost of each picture, by the kind of loss."""
+    """Collects the losses of all pictures, by kind of loss."""
 
     def __init__(self) -> None:
         self._names: dict[str, dict[str, None]] = {}  # an ordered set of names
@@ -28,6 +28,6 @@ class Losses:
             self._names.setdefault(sentence, {})[ticket.file or ticket.name] = None
 
     def say(self) -> None:
-        """Warn of each kind of loss, with some names of pictures and a count."""
+        """Warn of each kind of loss, with some picture names and a count."""
         for sentence, names in self._names.items():
             warnings.warn(f"{sentence}: {listed(list(names))}", UserWarning, stacklevel=2)

@@ -18,9 +18,9 @@ from restill.video.survey import Survey
 
 PAIRS = 5  # pairs of neighbors to compare, spread over the folder
 MOST_ACROSS = 4 * FLOW_LINES  # width limit of the small pictures that are compared, in pixels
-CLOSE = 1.5  # pixels of the small pictures: the largest error of the flow there and back for a match
-# The least share of such pixels in a clip: the median of the pairs. Of 117 clips the lowest median was 0.53; of 414
-# pairs of neighbors in folders of photographs, in order and shuffled, the highest share was 0.19, of 99 % below 0.06.
+CLOSE = 1.5  # pixels of the small pictures: the largest forward-backward flow error of a match
+# The smallest share of such pixels in a clip: the median of the pairs. The lowest median of 117 clips was 0.53. The
+# highest share of 414 neighbor pairs of photographs, in order and shuffled, was 0.19; 99 % of them were below 0.06.
 IN_COMMON = 0.2
 
 
@@ -62,7 +62,7 @@ def decide(source: Source, alone: bool | None, *, to_folder: bool) -> str:
 
 
 def are_unlike(found: Survey, limits: Limits) -> bool:
-    """Whether most of some pairs of neighbors have nothing in common after alignment.
+    """Whether most of the compared neighbors have nothing in common after alignment.
 
     Args:
         found: At least two pictures, of one size.
@@ -80,7 +80,7 @@ def _pair(found: Survey, start: int, limits: Limits) -> list[np.ndarray]:
 
 
 def in_common(one: np.ndarray, other: np.ndarray) -> float:
-    """The share of a picture that is also in the other, from 0 to 1: where forward and backward flow agree.
+    """Return the share of a picture that is also in the other, 0 to 1: where forward and backward flow agree.
 
     Args:
         one: (H, W, 3) RGB, uint8 or uint16.
@@ -95,7 +95,7 @@ def in_common(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _small(picture: np.ndarray) -> np.ndarray:
-    """(h, w) gray without narrow bright streaks, its shorter side 240 pixels where the longer one allows that."""
+    """Return (h, w) gray without narrow bright streaks; the shorter side is 240 pixels if the longer one allows it."""
     height, width = picture.shape[:2]
     scale = min(FLOW_LINES / min(height, width), MOST_ACROSS / max(height, width))
     size = (max(LEAST_SIDE, round(width * scale)), max(LEAST_SIDE, round(height * scale)))

@@ -1,4 +1,4 @@
-"""What a picture file holds beside its pixels: EXIF, color profile, XMP, texts, resolution; read, and written again."""
+"""Read and write the metadata of picture files: EXIF, color profile, XMP, texts and resolution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 _ORIENTATION = ExifTags.Base.Orientation
 _WIDTH, _HEIGHT = ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight
 _IFDS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-# of a TIFF's tags: how its own pixels are stored, and what is read in other ways (resolution, ICC, XMP)
+# TIFF tags for the storage of its pixels, and tags that are read separately (resolution, ICC, XMP)
 _TIFF_LAYOUT = {*range(254, 260), 262, 266, 273, *range(277, 285), 292, 293, 296, 297, 301, *range(317, 326), 330, 332}
 _TIFF_LAYOUT |= {338, 339, 340, 341, 347, 529, 530, 531, 532, 700, 33723, 34377, 34675}
 FORMATS = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}  # all others: JPEG
@@ -27,15 +27,15 @@ _NAMES |= {"dpi": "the resolution in dots per inch"}
 
 @dataclass(frozen=True)
 class Extras:
-    """What a picture file holds beside its pixels.
+    """The metadata of a picture file.
 
     Attributes:
-        exif: EXIF data that says upright, for upright pixels; as bytes that begin with ``Exif``.
+        exif: EXIF data with upright orientation, for upright pixels; bytes that begin with ``Exif``.
         icc: The color profile.
         xmp: The XMP packet.
-        texts: Keywords and their texts (PNG), or a "Comment" (JPEG).
-        dpi: Dots per inch across and down.
-        lost: Sentences on what was lost in reading, such as "transparency is not kept".
+        texts: Pairs of keyword and text (PNG), or a "Comment" (JPEG).
+        dpi: Horizontal and vertical dots per inch.
+        lost: Sentences on what was lost on reading, such as "transparency is not kept".
     """
 
     exif: bytes = b""
@@ -46,7 +46,7 @@ class Extras:
     lost: tuple[str, ...] = ()
 
     def parts(self) -> dict[str, Extras]:
-        """Each thing that is there, alone, by its attribute's name."""
+        """Return each present item on its own, by attribute name."""
         return {
             f.name: Extras(**{f.name: value})
             for f in fields(self)
@@ -58,11 +58,11 @@ NOTHING = Extras()
 
 
 def read_extras(picture: Image.Image) -> Extras:
-    """What an opened and loaded picture holds; what cannot be read of it is named in ``lost``."""
+    """Read the metadata of a loaded picture; ``lost`` names what cannot be read."""
     info, lost = picture.info, []
     try:
         exif = _upright_exif(picture)
-    except Exception:  # whatever a broken block makes Pillow throw
+    except Exception:  # a broken block can raise anything in Pillow
         exif = b""
         lost.append("EXIF data is damaged and not kept")
     icc = info.get("icc_profile") or b""
@@ -78,15 +78,15 @@ def read_extras(picture: Image.Image) -> Extras:
     if 0x0404 in (info.get("photoshop") or {}):
         lost.append("IPTC data is not kept")
     dpi = info.get("dpi")
-    dpi = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 1 else None  # 1 stands for "not known"
+    dpi = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 1 else None  # 1 means "unknown"
     return Extras(exif, icc, xmp, tuple(texts.items()), dpi, tuple(lost))
 
 
 def orientation_of(picture: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where none can be read."""
+    """Return the EXIF orientation, 1 to 8; 1 if it cannot be read."""
     try:
         value = picture.getexif().get(_ORIENTATION, 1)
-    except Exception:  # whatever a broken block makes Pillow throw
+    except Exception:  # a broken block can raise anything in Pillow
         return 1
     return value if value in range(1, 9) else 1
 
@@ -110,7 +110,7 @@ def _upright_exif(picture: Image.Image) -> bytes:
 
 
 def save_options(suffix: str, extras: Extras) -> dict[str, Any]:
-    """Pillow's options for a format and what it is to hold. A TIFF is not compressed: else it has no room for EXIF."""
+    """Return Pillow's options to save a picture. TIFF is not compressed, because it could not hold EXIF otherwise."""
     kind = FORMATS.get(suffix, "JPEG")
     options: dict[str, Any] = dict(_OPTIONS.get(kind, {}))
     if extras.exif:
@@ -139,14 +139,14 @@ def save_options(suffix: str, extras: Extras) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def that_fit(suffix: str, extras: Extras) -> tuple[Extras, tuple[str, ...]]:
-    """What a format keeps of extras: each thing is written with a small picture and must come back as it was.
+    """Find what a format keeps: write each item with a small picture and read it back.
 
     Args:
         suffix: The format.
-        extras: What is to be kept.
+        extras: The metadata to keep.
 
     Returns:
-        What it keeps, and a sentence on each thing that it does not.
+        The metadata it keeps, and a sentence on each loss.
     """
     kept: dict[str, Any] = {}
     lost = []
@@ -161,26 +161,26 @@ def that_fit(suffix: str, extras: Extras) -> tuple[Extras, tuple[str, ...]]:
 
 
 def all_lost(extras: Extras) -> tuple[str, ...]:
-    """Sentences on everything there is, for a video: it keeps none of it. It has no size on paper either."""
+    """Return a sentence on each item, for a video, which keeps none. The resolution does not apply to a video."""
     return that_fit("", replace(extras, dpi=None, lost=()))[1]
 
 
 def small_file(suffix: str, extras: Extras) -> bytes:
-    """A picture file of 8x8 pixels with these extras."""
+    """Return a picture file of 8x8 pixels with this metadata."""
     data = io.BytesIO()
     Image.new("RGB", (8, 8)).save(data, FORMATS.get(suffix, "JPEG"), **save_options(suffix, extras))
     return data.getvalue()
 
 
 def _share_back(suffix: str, name: str, extras: Extras) -> float:
-    """How much of one thing comes back from a small file: 0 to 1, of EXIF data the share of its tags."""
+    """Return the share of an item that a small file keeps, 0 to 1; for EXIF, the share of its tags."""
     if not suffix:
         return 0.0
     try:
         with Image.open(io.BytesIO(small_file(suffix, extras))) as picture:
             picture.load()
             back, there = getattr(read_extras(picture), name), getattr(extras, name)
-    except Exception:  # what does not fit, Pillow says in many ways
+    except Exception:  # Pillow raises many types for what does not fit
         return 0.0
     if name == "exif":
         tags, back_tags = _tags(there), _tags(back)
@@ -191,7 +191,7 @@ def _share_back(suffix: str, name: str, extras: Extras) -> float:
 
 
 def _tags(data: bytes) -> dict[tuple[int, int], Any]:
-    """The values of EXIF data by (block, tag)."""
+    """Return the values of EXIF data by (block, tag)."""
     exif = Image.Exif()
     exif.load(data)
     tags: dict[tuple[int, int], Any] = {(0, tag): value for tag, value in exif.items() if tag not in _IFDS}

@@ -1,6 +1,6 @@
-"""Reading picture files: pixels as RGB of 8 or 16 bits, upright, with what else the file holds.
+"""Read picture files as upright RGB of 8 or 16 bits, with their metadata.
 
-Pillow reads. It has no RGB of 16 bits: PNG and TIFF files with 16 bits are read by OpenCV.
+Pillow reads most files. It has no 16-bit RGB, so OpenCV reads PNG and TIFF files with 16 bits.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from restill.video.limits import USUAL, Limits
 from restill.video.picture_extras import Extras, orientation_of, read_extras
 from restill.video.picture_names import AVIF_BRANDS, HEIF_BRANDS, brands
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # what is wrong with a file is said in a sentence
-UNTIMED = 100  # milliseconds that a frame of an animation is shown where its time is 0: what browsers do
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # Restill reports errors itself
+UNTIMED = 100  # milliseconds for a frame of an animation whose time is 0, as in browsers
 
 
 class UnreadablePicture(RestillError):
-    """A file is no picture that can be read.
+    """A file cannot be read as a picture.
 
     Args:
         path: The file.
-        why: What follows its name in the sentence, such as "cannot be read as a picture".
-        more: What a library says of it, if anything.
+        why: The text after its name in the message, such as "cannot be read as a picture".
+        more: The message of a library, if any.
     """
 
     def __init__(self, path: Path, why: str, more: str = "") -> None:
@@ -42,14 +42,14 @@ class UnreadablePicture(RestillError):
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture file says of itself, before its pixels are decoded.
+    """Information on a picture file, read before its pixels are decoded.
 
     Attributes:
-        pages: Which of the images in the file are pictures of their own: the frames of an animation, the pages of a
-            TIFF. Smaller versions and the further images of a phone's JPEG are none.
+        pages: The indices of the pictures in the file: the frames of an animation or the pages of a TIFF. Smaller
+            versions and the extra images in a phone's JPEG do not count.
         sizes: (width, height) of each page, upright.
-        lost: Sentences on images in it that are left out.
-        timed: The pages are shown for a time each.
+        lost: Sentences on images that are left out.
+        timed: Whether each page has a duration.
     """
 
     pages: tuple[int, ...]
@@ -60,7 +60,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Page:
-    """One picture of a file: (H, W, 3) pixels, what else there is, and how long it is shown (0: nobody says)."""
+    """One picture of a file: (H, W, 3) pixels, its metadata, and its duration (0 if unknown)."""
 
     pixels: np.ndarray
     extras: Extras
@@ -68,28 +68,28 @@ class Page:
 
 
 def read_header(path: Path, limits: Limits = USUAL) -> Header:
-    """What a picture file holds.
+    """Read the header of a picture file.
 
     Raises:
-        UnreadablePicture: It is missing, or no picture that can be read.
-        RestillError: It is over a limit.
+        UnreadablePicture: The file is missing or cannot be read as a picture.
+        RestillError: The file is over a limit.
     """
     with _opened(path, limits) as image:
         return _header(image)
 
 
 def read_pages(path: Path, limits: Limits = USUAL, start: int = 0, most: int | None = None) -> Iterator[Page]:
-    """The pictures of a file, one after the other; RGB, uint8 or uint16, upright. Gray becomes three channels.
+    """Read the pictures of a file one by one: upright RGB, uint8 or uint16. Gray becomes three channels.
 
     Args:
         path: The file.
-        limits: What it may have at most.
-        start: Leave out so many.
-        most: Give no more than so many.
+        limits: The limits for the file.
+        start: The number of pictures to skip.
+        most: The largest number of pictures to read.
 
     Raises:
-        UnreadablePicture: It is missing, or no picture of 8 or 16 bits that can be read.
-        RestillError: It is over a limit.
+        UnreadablePicture: The file is missing or cannot be read as a picture of 8 or 16 bits.
+        RestillError: The file is over a limit.
     """
     with _opened(path, limits) as image:
         header = _header(image)
@@ -101,7 +101,7 @@ def read_pages(path: Path, limits: Limits = USUAL, start: int = 0, most: int | N
 
 
 def read_first(path: Path, limits: Limits = USUAL) -> Page:
-    """The first picture of a file, as :func:`read_pages` gives it; a sentence in it tells of further ones."""
+    """Read the first picture of a file as :func:`read_pages` does; a sentence in it mentions further ones."""
     with _opened(path, limits) as image:
         header = _header(image)
         page, count = _decoded(path, image, header.pages[0], limits), len(header.pages)
@@ -110,20 +110,20 @@ def read_first(path: Path, limits: Limits = USUAL) -> Page:
 
 
 def read_picture(path: Path, limits: Limits = USUAL) -> np.ndarray:
-    """The (first) picture of a file as (H, W, 3) RGB, uint8 or uint16, upright; alpha is dropped.
+    """Read the (first) picture of a file as upright (H, W, 3) RGB, uint8 or uint16; drop alpha.
 
     Raises:
-        RestillError: The file is missing, is no picture, or is over a limit.
+        RestillError: The file is missing, is not a picture, or is over a limit.
     """
     return read_first(path, limits).pixels
 
 
 @contextmanager
 def _opened(path: Path, limits: Limits) -> Iterator[Image.Image]:
-    """A file opened by Pillow. Whatever goes wrong with it, here and where it is used, is one sentence."""
+    """Open a file with Pillow. Each error, here or in the block, becomes a one-sentence message."""
     try:
         limits.check_file(path)
-        if not path.is_file():  # a pipe would wait for ever
+        if not path.is_file():  # a pipe would block forever
             raise UnreadablePicture(path, _missing(path))
         with path.open("rb") as file, _open(path, file) as image:
             limits.check_size(path, *image.size)
@@ -148,7 +148,7 @@ def _reason(error: Exception, path: Path) -> str:
 
 
 def _open(path: Path, file: BinaryIO) -> Image.Image:
-    """By Pillow, from an open file: from a path it maps some TIFFs into memory and gets their orientation wrong."""
+    """Open with Pillow, from an open file: from a path, it maps some TIFFs and gets their orientation wrong."""
     found = {*brands(file.read(256))}
     file.seek(0)
     if found & HEIF_BRANDS and not found & AVIF_BRANDS:
@@ -163,7 +163,7 @@ def _open(path: Path, file: BinaryIO) -> Image.Image:
 
 @contextmanager
 def _our_own_limit() -> Iterator[None]:
-    """Pillow's limit of pixels is off meanwhile: Restill's has been asked, and users may raise it."""
+    """Turn off Pillow's pixel limit: Restill checks its own limit, which users may raise."""
     most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
@@ -172,7 +172,7 @@ def _our_own_limit() -> Iterator[None]:
 
 
 def heif_needed(path: Path) -> UnreadablePicture:
-    """The sentence for a HEIC picture where the library for them is not installed."""
+    """Return the error for a HEIC picture if the library for HEIC is not installed."""
     return UnreadablePicture(path, f"is a HEIC picture: {need_extra('pillow-heif', 'heic', 'reading it')}")
 
 
@@ -185,7 +185,7 @@ def _header(image: Image.Image) -> Header:
     elif image.format == "TIFF" and count > 1:
         pages = [page for page in pages if not _is_smaller_version(image, page)] or [0]
         lost = ["the smaller versions in it are not kept"] if len(pages) < count else []
-    elif image.info.get("default_image"):  # of an animated PNG: for programs that show no animation
+    elif image.info.get("default_image"):  # in an animated PNG, for programs that show no animation
         pages = pages[1:]
     if image.format in ("TIFF", "HEIF"):
         sizes = [_size(image, page) for page in pages]
@@ -196,11 +196,11 @@ def _header(image: Image.Image) -> Header:
 
 
 def _size(image: Image.Image, page: int) -> tuple[int, int]:
-    """(width, height) of a page, upright."""
+    """Return the upright (width, height) of a page."""
     image.seek(page)
     width, height = image.size
     if image.format == "PNG" and "exif" not in image.info:
-        return width, height  # it may have an orientation behind its pixels, which are not read here
+        return width, height  # an orientation may follow the pixels, which are not read here
     return (height, width) if orientation_of(image) > 4 else (width, height)
 
 
@@ -243,7 +243,7 @@ def _is_transparent(image: Image.Image) -> bool:
 
 
 def _bits(path: Path, image: Any) -> int:
-    """Bits a channel as they are stored."""
+    """Return the stored bits per channel."""
     if image.format == "TIFF":
         return max(image.tag_v2.get(258, (1,)))
     if image.format not in ("PNG", "AVIF"):
@@ -257,7 +257,7 @@ def _bits(path: Path, image: Any) -> int:
 
 
 def _unusual_colors(path: Path, image: Image.Image) -> list[str]:
-    """Color tags that are no ICC profile and not those of ordinary (sRGB, BT.709 or BT.601) pictures."""
+    """Describe color tags outside an ICC profile that are not the usual ones (sRGB, BT.709 or BT.601)."""
     with path.open("rb") as file:
         head = file.read(4096)
     tags = None

@@ -17,7 +17,7 @@ from restill.video.opening import reason
 from restill.video.sidedata import is_same, named, sides
 
 _TURNED = "DISPLAYMATRIX"  # if the container cannot hold it, the pixels are rotated
-# Tags that the muxer sets itself, or that are stored in another way.
+# Tags that the muxer sets itself, or that are stored differently.
 _OWN = {"handler_name", "creation_time", "rotate", "filename", "mimetype", "stereo_mode"}
 _MARKS = {mark: mark.name for mark in Disposition if mark not in (Disposition.default, Disposition.attached_pic)}
 
@@ -74,7 +74,7 @@ def read_back(made: BinaryIO, place: int) -> Held | str:
 def lost(
     info: VideoInfo, picture: Stream | None, tags: dict[str, str], carried: list[Stream], held: Held, suffix: str
 ) -> list[str]:
-    """Sentences that name what a source has and an output lacks.
+    """Return sentences that name what a source has and an output lacks.
 
     Args:
         info: The source.
@@ -104,7 +104,7 @@ def lost(
 
 
 def left_out(kinds: set[str], suffix: str) -> str:
-    """A sentence that names side data that an output does not hold."""
+    """Return a sentence that names side data missing from an output."""
     return f"these are left out, as Restill cannot write them into a {suffix}: {', '.join(named(kinds))}"
 
 

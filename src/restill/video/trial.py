@@ -1,7 +1,7 @@
-"""Try an output before the work: write it to memory with a few packets of each stream, and read it back.
+"""Test an output before the work: write a few packets of each stream to memory and read them back.
 
 This finds what the muxer refuses before the first frame, not after the last. Each stream of the source is copied. If
-the container cannot hold it, sound is re-encoded and other streams are left out. A note names each of these.
+the container cannot hold it, audio is re-encoded and other streams are left out. A note names each change.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def can_reopen(source: VideoSource) -> bool:
 
 @dataclass(frozen=True)
 class _Samples:
-    """The first packets of each stream, by its index; and whether they are all packets of the file."""
+    """The first packets of each stream, by index, and whether they are all packets of the file."""
 
     packets: Mapping[int, list[av.Packet]]
     whole: bool
@@ -154,7 +154,7 @@ class _Trial:
         return ways
 
     def _try(self, ways: Mapping[int, str]) -> str | None:
-        """Write these streams to memory and read them back; the reason if that fails."""
+        """Write these streams to memory and read them back; return the reason if that fails."""
         made, info = io.BytesIO(), self._source.info
         encoder = PictureEncoder(self._final, self._source, self._settings, timecode=self._timecode)
         frame = np.zeros((info.height, info.width, 3), np.uint16 if info.bit_depth > 8 else np.uint8)
@@ -180,7 +180,7 @@ class _Trial:
         return failure_reason(failed, sentences) if failed is not None else self._read_back(made, ways, encoder.tags)
 
     def _read_back(self, made: io.BytesIO, ways: Mapping[int, str], tags: dict[str, str]) -> str | None:
-        """Read a trial back and record what it lost; the reason if a stream is missing."""
+        """Read a trial back and record its losses; return the reason if a stream is missing."""
         sent = [stream for stream in self._streams if stream.index in ways]
         sent = [stream for stream in sent if stream.type == "attachment" or self._packets.get(stream.index)]
         before = self._picture.index if self._picture else 0
@@ -195,7 +195,7 @@ class _Trial:
 
 
 def _samples(container: InputContainer, picture: Stream, packets: Iterable[av.Packet]) -> _Samples:
-    """The first packets of each stream except the picture, from a limited part of the source."""
+    """Collect the first packets of each stream except the picture, from a limited part of the source."""
     streams = list(others(container, picture))
     found: dict[int, list[av.Packet]] = {stream.index: [] for stream in streams}
     missing = {stream.index for stream in streams if stream.type != "attachment"}
@@ -209,13 +209,13 @@ def _samples(container: InputContainer, picture: Stream, packets: Iterable[av.Pa
                 found[packet.stream_index].append(packet)
                 if len(found[packet.stream_index]) == _PACKETS:
                     missing.remove(packet.stream_index)
-    except (FFmpegError, OSError):  # damage is reported when it is reached
+    except (FFmpegError, OSError):  # damage is reported later, when reading reaches it
         return _Samples(found, whole=False)
     return _Samples(found, whole)
 
 
 def _copied(packet: av.Packet) -> av.Packet:
-    """A copy of a packet, because muxing changes packets and the next trial needs the original."""
+    """Copy a packet, because muxing changes packets and the next trial needs the original."""
     copy = av.Packet(bytes(packet))
     copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
     copy.is_keyframe = packet.is_keyframe
