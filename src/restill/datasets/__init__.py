@@ -51,7 +51,7 @@ def dataset_class(name: str) -> Any:
 
 
 def paired_class(name: str) -> type[PairedSet]:
-    """Look up the class of a paired data set: one that has degraded frames, or always makes the same ones.
+    """Look up the class of a paired data set. It has degraded frames, or always makes the same ones.
 
     Raises:
         RestillError: If there is no such data set, or it is only for training.
@@ -78,7 +78,7 @@ def open_paired(
         name: One of :data:`DATASETS`.
         root: Its folder.
         split: The split; None for the one to evaluate on.
-        clips: Names of the clips to take, or a text file of them; None for all.
+        clips: Names of the clips to take, or a text file of names; None for all.
         options: Options of the data set; :func:`options_of` lists them.
 
     Raises:

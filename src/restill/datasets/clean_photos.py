@@ -23,7 +23,7 @@ from restill.video.pictures import SUFFIXES, is_picture, read_picture, to_8_bits
 
 
 class CleanPhotos(CleanSource):
-    """Clean photographs. A sample decodes the one that it needs; only their sizes are kept, in the cache folder.
+    """Clean photographs. Each sample decodes its own photograph; the cache folder keeps only sizes.
 
     Args:
         root: The folder.

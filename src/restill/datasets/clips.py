@@ -82,14 +82,14 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         length: The number of samples.
         seed: The seed; with the index it determines a sample.
         crop: Height and width of a sample's clean frames, a multiple of the source's scale.
-        centres: L, frames that are restored in one sample.
-        context: k, frames before the first and after the last centre.
-        align: "dis" adds ``windows``, the neighbours warped onto each centre; "none" does not.
+        centres: L, the number of frames to restore in one sample.
+        context: k, the number of frames before the first and after the last center.
+        align: "dis" adds ``windows``, the neighbors warped onto each center; "none" does not.
         scale: Clean frames are resampled by a factor drawn from this range (never below the crop).
         augment: Flip left-right and reverse time, each with probability one half.
-        turns: Also turn by 90 degrees with probability one half. Do not use it for rain, which falls down.
+        turns: Also turn by 90 degrees with probability one half. Do not use it for rain, which falls downward.
         position: "random", or "topleft" as the CSTD authors crop.
-        edges: "context": the frames before the first centre and after the last come from the clip; "replicate": a
+        edges: "context": the frames before the first center and after the last come from the clip; "replicate": a
             sample is L frames of the clip, and its first and last frame are repeated as context.
         margin: Pixels around the degraded crop that the flow uses; cut off afterwards.
         what: The name of the clips in messages.

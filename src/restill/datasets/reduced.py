@@ -1,6 +1,6 @@
-"""Data sets for super-resolution: clean frames, from which small ones are made when they are read.
+"""Data sets for super-resolution. They hold clean frames and make the small ones when you read them.
 
-A small frame is the clean one blurred by a Gaussian, of which every ``scale``-th pixel is kept.
+To make a small frame, blur the clean one with a Gaussian and keep every ``scale``-th pixel.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class ReducedSet(PairedSet):
     Args:
         root: The folder.
         split: One of ``splits``.
-        clips: Names, or a text file of them; None for all.
+        clips: Names of clips, or a text file of names; None for all.
         scale: The size of the clean frame divided by that of the small one.
         sigma: Standard deviation of the Gaussian, in pixels of the clean frame.
-        offset: The first pixel that is kept, from 0 to scale - 1.
+        offset: The first pixel to keep, from 0 to scale - 1.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class ReducedSet(PairedSet):
         super().__init__(root, split, clips)
 
     def of(self, name: str, frames: Sequence[Path]) -> ReducedClip:
-        """The clip of these frames."""
+        """Build a clip from these frames."""
         return ReducedClip(name, tuple(frames), tuple(frames), reduction=self.reduction)
 
     def read(
         self, clip: int, frames: Sequence[int], box: Box, size: tuple[int, int], rng: np.random.Generator
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Read a region of some frames; ``size`` is that of the clean side, from which the small side is made."""
+        """Read a region of some frames. ``size`` is the size of the clean side; the small side is made from it."""
         from restill.datasets.clips import resample  # needs torch, which evaluation does without
 
         window = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))

@@ -1,7 +1,7 @@
 """Synthetic clean clips: moving textures with the statistics of photographs.
 
-Shapes that hide each other, with sizes from a power law, give the edges ("dead leaves", Lee, Mumford and Huang 2001);
-noise whose amplitude falls as 1/f gives the textures within them (Field 1987).
+Overlapping shapes with power-law sizes give the edges ("dead leaves", Lee, Mumford and Huang 2001). Noise
+whose amplitude falls as 1/f gives the textures (Field 1987).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Published benchmarks, one file for each layout."""
+"""Published benchmarks, one file per layout."""

@@ -1,4 +1,4 @@
-"""Blur by motion: GoPro (Nah et al., CVPR 2017) and HIDE (Shen et al., ICCV 2019), 1280x720 pixels."""
+"""Motion blur: GoPro (Nah et al., CVPR 2017) and HIDE (Shen et al., ICCV 2019), 1280x720 pixels."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Blur = Literal["blur", "blur_gamma"]
 
 
 class GoPro(PictureSet):
-    """2,103 pictures to train on and 1,111 to test on.
+    """2,103 training and 1,111 test pictures.
 
     Args:
         root: The folder.
         split: "test" or "train".
-        clips: Names of pictures, or a text file of them; None for all.
-        blur: Which of the archive's folders of blurred pictures: "blur" or "blur_gamma".
+        clips: Names of pictures, or a text file of names; None for all.
+        blur: The folder of blurred pictures to use: "blur" or "blur_gamma".
     """
 
     title = "GoPro (Nah et al., CVPR 2017)"
@@ -38,7 +38,7 @@ class GoPro(PictureSet):
         super().__init__(root, split, clips)
 
     def layouts(self) -> tuple[Layout, ...]:
-        """The archive's, a folder per video; or all videos in one."""
+        """The archive's layout with a folder per video, or all videos in one folder."""
         place = below(self.split)
         return (
             Pairs(place + rf"(?P<folder>gopr\w+)/{self.blur}/(\d+)", place + r"(gopr\w+)/sharp/(\d+)"),
@@ -47,7 +47,7 @@ class GoPro(PictureSet):
 
 
 class HIDE(PictureSet):
-    """2,025 pictures of people to test on, from near and from far."""
+    """2,025 test pictures of people, as close-ups and long shots."""
 
     title = "HIDE (Shen et al., ICCV 2019)"
     layout = (
@@ -58,7 +58,7 @@ class HIDE(PictureSet):
     expected: ClassVar = {"test": 2025}
 
     def layouts(self) -> tuple[Layout, ...]:
-        """The archive's, whose clean folder serves both splits; or two folders."""
+        """The archive's layout with one clean folder for both splits, or two folders."""
         here = r"test/(?:test-close-ups|test-long-shot)" if self.split == "test" else "train"
         place = below(self.split)
         two = (Pairs(place + r"input/([^/]+)", place + r"target/([^/]+)"),)

@@ -1,6 +1,6 @@
-"""NTURain (Chen et al., CVPR 2018): rainy videos with their clean frames, in every layout it is found in.
+"""NTURain (Chen et al., CVPR 2018): rainy videos with clean frames, in three layouts.
 
-The archives, each unpacked to a folder, all in one place (a folder inside the folder is fine too)::
+The archives, each unpacked to its own folder (which may contain another folder)::
 
     ROOT/a1_Rain/00001.jpg   ROOT/a1_GT/00001.jpg   ROOT/t1_Rain_01/...   ROOT/t1_GT/...   ROOT/ra1_Rain/...
 
@@ -12,7 +12,7 @@ A folder per clip::
 
     ROOT/a1/rain/00001.jpg   ROOT/a1/gt/00001.jpg
 
-Frames are JPEG or PNG. The published frames are JPEG, so that the clean ones have compression noise too.
+Frames are JPEG or PNG. The published frames are JPEG, so the clean ones have compression noise too.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from restill.errors import RestillError
 OF_NAME = {"train": re.compile(r"t\d+(_rain_\d+)?$", re.I), "test": re.compile(r"[ab]\d+$", re.I)}
 REAL = re.compile(r"(nturain_)?r[ab]\d+$", re.I)
 RAIN = re.compile(r"_rain(_\d+)?$", re.I)  # "a1_Rain" and "t1_Rain_01"
-ALONE = re.compile(r"_rain$", re.I)  # "a1_Rain" is clip a1, but a scene's training clips differ by their number
+ALONE = re.compile(r"_rain$", re.I)  # "a1_Rain" is clip a1; the number stays in the names of training clips
 
 
 class NTURain(PairedSet):
     """The clips of one split.
 
     Args:
-        root: Folder in one of the layouts above.
+        root: The folder, in one of the layouts above.
         split: "test" (a1..a4, b1..b4), "train" (t1..t8) or "real" (ra1..ra4, rb1..rb3, no clean frames). A clip with
-            another name counts as test where it has clean frames and as real where it has none.
+            another name is test if it has clean frames, and real if not.
         clips: Names to take, in this order, or the path of a text file with one name per line; None for all.
-        all25: Take ``t7_Rain_04`` too; the papers train on 24 rainy videos, ``_01`` to ``_03`` of each scene.
+        all25: Also take ``t7_Rain_04``. The papers train on 24 rainy videos, ``_01`` to ``_03`` of each scene.
 
     Raises:
-        RestillError: The folder, a clip or its clean frames are missing.
+        RestillError: If the folder, a clip or its clean frames are missing.
     """
 
     title = "NTURain (Chen et al., CVPR 2018)"
@@ -73,14 +73,14 @@ class NTURain(PairedSet):
         super().__init__(root, split, clips)
 
     def find(self, *, all_of_it: bool) -> dict[str, tuple[Path, Path | None]]:
-        """Rainy and clean folder of each clip."""
+        """Find the rainy and the clean folder of each clip."""
         found = {name: sides for name, sides in _find(self.root) if _split(name, *sides) == self.split}
         if all_of_it and not self.all25:
             found.pop("t7_Rain_04", None)
         return found
 
     def clip(self, name: str, found: tuple[Path, Path | None]) -> PairedClip:
-        """Its frames, paired by name."""
+        """Build the clip from frames paired by name."""
         clip, alone = _pair(name, *found, self.split)
         if alone:
             warnings.warn(f"clip '{name}': {len(alone)} frames without a partner are left out", stacklevel=4)
@@ -88,12 +88,12 @@ class NTURain(PairedSet):
         return clip
 
     def plain_name(self, name: str) -> str:
-        """ "a1_Rain" is a1."""
+        """Remove the suffix: "a1_Rain" becomes "a1"."""
         return ALONE.sub("", name)
 
 
 def _find(root: Path) -> Iterator[tuple[str, tuple[Path, Path | None]]]:
-    """(name, (rainy folder, clean folder or None)) of every clip."""
+    """Yield (name, (rainy folder, clean folder or None)) for every clip."""
     truths = child(root, "gt")
     for folder in folders(root):
         holds_a_split = folder.name.lower() in ("train", "test", "real")
@@ -115,7 +115,7 @@ def _split(name: str, _rainy: Path, clean: Path | None) -> str:
 
 
 def _pair(name: str, rainy: Path, clean: Path | None, split: str) -> tuple[PairedClip, list[Path]]:
-    """The clip, and the frames that have no partner."""
+    """Return the clip and the frames without a partner."""
     rainy_frames = _frames(rainy)
     if split == "real":
         return PairedClip(name, tuple(rainy_frames.values()), None), []

@@ -1,7 +1,7 @@
-"""Pictures with rain drawn on them: Rain200H/L, Rain100H/L, Rain1200, Rain1400, Rain12, COCO350, BDD150.
+"""Pictures with synthetic rain: Rain200H/L, Rain100H/L, Rain1200, Rain1400, Rain12, COCO350, BDD150.
 
-Where both sides are in one file, ``order`` says which comes first; ``restill data check`` warns where the brightness
-of the halves speaks against it, rain being brighter than what it hides.
+If both sides are in one file, ``order`` says which comes first. Rain brightens a picture, so ``restill data check``
+warns if the half taken as rainy is the darker one.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ CLEAN = r"(?:norain|gt|clean|ground_truth)"
 
 
 class RainPictures(PictureSet):
-    """Rainy pictures with clean ones, a file for each.
+    """Rainy and clean pictures in separate files.
 
     Attributes:
-        folders: By split, what its folder may be called.
+        folders: By split, the accepted names of its folder.
     """
 
     folders: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def layouts(self) -> tuple[Layout, ...]:
-        """In a folder named after the split; a test set may lie in the root itself, in folders for its sides."""
+        """Layouts below the split's folder; a test set may also lie directly in the root."""
         inside = self.inside(below(*self.folders[self.split]))
         return inside if self.split != self.splits[0] else (*inside, *self.inside(""))
 
     def inside(self, place: str) -> tuple[Layout, ...]:
-        """The layouts below a folder."""
+        """The layouts below the folder ``place``."""
         return two_folders(place)
 
 
 class RainHalves(RainPictures):
-    """The same, and where both sides are in one file.
+    """Rainy and clean pictures in separate files, or both sides in one file.
 
     Args:
         root: The folder.
         split: "test" or "train".
-        clips: Names of pictures, or a text file of them; None for all.
-        order: Which half of a side-by-side picture is which; None for the set's usual order.
+        clips: Names of pictures, or a text file of names; None for all.
+        order: The order of the halves of a side-by-side picture; None for the set's usual order.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class RainHalves(RainPictures):
         super().__init__(root, split, clips)
 
     def layouts(self) -> tuple[Layout, ...]:
-        """Those of two files, then one file directly in the split's folder."""
+        """Layouts with two files first, then one file directly in the split's folder."""
         return (*super().layouts(), Halves(below(*self.folders[self.split]) + r"([^/]+)"))
 
 
 def two_folders(place: str) -> tuple[Layout, ...]:
-    """A folder for each side: partners by name in ``input/`` and ``target/``, else by number."""
+    """A folder per side: ``input/`` and ``target/`` are paired by name, others by number."""
     return (
         Pairs(place + r"input/([^/]+)", place + r"target/([^/]+)"),
         Pairs(place + rf"{RAIN}/x2/\D*(\d+)x2", place + rf"{CLEAN}/\D*(\d+)"),
@@ -74,7 +74,7 @@ def two_folders(place: str) -> tuple[Layout, ...]:
 
 
 def clean_beside(place: str) -> tuple[Layout, ...]:
-    """Clean pictures beside the folder of rainy ones, or both in one folder, as PReNet's authors lay them out."""
+    """Clean pictures beside the folder of rainy ones, or both in one folder (the layout of PReNet's authors)."""
     return (
         Pairs(place + rf"{RAIN}/\D*(\d+)", place + r"norain-?(\d+)"),
         Pairs(place + r"rain-?(\d+)", place + r"norain-?(\d+)"),
@@ -82,7 +82,7 @@ def clean_beside(place: str) -> tuple[Layout, ...]:
 
 
 class Rain200H(RainHalves):
-    """Heavy rain, 1,800 pictures to train on and 200 to test on."""
+    """Heavy rain, 1,800 training and 200 test pictures."""
 
     title = "Rain200H (Yang et al., CVPR 2017)"
     layout = (
@@ -99,7 +99,7 @@ class Rain200H(RainHalves):
 
 
 class Rain200L(Rain200H):
-    """Light rain, 1,800 pictures to train on and 200 to test on."""
+    """Light rain, 1,800 training and 200 test pictures."""
 
     title = "Rain200L (Yang et al., CVPR 2017)"
     folders: ClassVar = {
@@ -109,7 +109,7 @@ class Rain200L(Rain200H):
 
 
 class Rain100H(RainPictures):
-    """The first form of Rain200H: 1,800 pictures to train on, 100 to test on."""
+    """The first version of Rain200H: 1,800 training and 100 test pictures."""
 
     title = "Rain100H (Yang et al., CVPR 2017)"
     layout = (
@@ -123,12 +123,12 @@ class Rain100H(RainPictures):
     expected: ClassVar = {"train": 1800, "test": 100}
 
     def inside(self, place: str) -> tuple[Layout, ...]:
-        """Two folders, or the clean pictures beside the rainy ones."""
+        """Two folders, or clean pictures beside the rainy ones."""
         return (*two_folders(place), *clean_beside(place))
 
 
 class Rain100L(Rain100H):
-    """The first form of Rain200L: 200 pictures to train on, 100 to test on."""
+    """The first version of Rain200L: 200 training and 100 test pictures."""
 
     title = "Rain100L (Yang et al., CVPR 2017)"
     layout = Rain100H.layout.replace("TrainH", "TrainL").replace("100H", "100L")
@@ -137,7 +137,7 @@ class Rain100L(Rain100H):
 
 
 class Rain12(RainPictures):
-    """Twelve pictures to test on."""
+    """Twelve test pictures."""
 
     title = "Rain12 (Li et al., CVPR 2016)"
     splits = ("test",)
@@ -152,12 +152,12 @@ class Rain12(RainPictures):
     expected: ClassVar = {"test": 12}
 
     def inside(self, place: str) -> tuple[Layout, ...]:
-        """Both sides in one folder, or in two."""
+        """Both sides in one folder, or in two folders."""
         return (Pairs(place + r"(\d+)_in", place + r"(\d+)_gt"), *two_folders(place), *clean_beside(place))
 
 
 class COCO350(RainPictures):
-    """350 photographs of COCO with rain, to test what deraining does for detection."""
+    """350 COCO photographs with rain, to test how deraining affects detection."""
 
     title = "COCO350 (Jiang et al., CVPR 2020; COCO* in SSID-KD)"
     splits = ("test",)
@@ -168,7 +168,7 @@ class COCO350(RainPictures):
 
 
 class BDD150(COCO350):
-    """150 pictures of BDD100K with rain, to test what deraining does for segmentation."""
+    """150 BDD100K pictures with rain, to test how deraining affects segmentation."""
 
     title = "BDD150 (Jiang et al., CVPR 2020; BDD* in SSID-KD)"
     folders: ClassVar = {"test": ("test", "bdd150")}
@@ -176,7 +176,7 @@ class BDD150(COCO350):
 
 
 class Rain1200(RainHalves):
-    """Three strengths of rain, 4,000 pictures each to train on, 1,200 to test on, of 512x512 pixels."""
+    """Three rain strengths with 4,000 training pictures each, and 1,200 test pictures; 512x512 pixels."""
 
     title = "Rain1200 (Zhang and Patel, CVPR 2018)"
     layout = (
@@ -189,13 +189,13 @@ class Rain1200(RainHalves):
     order = "rainy-first"
 
     def layouts(self) -> tuple[Layout, ...]:
-        """The archive's folders of three strengths first."""
+        """For training, the archive's three folders by strength come first."""
         archive = Halves(ANY + r"(?P<folder>rain_heavy|rain_medium|rain_light)/train2018new/([^/]+)")
         return (archive, *super().layouts()) if self.split == "train" else super().layouts()
 
 
 class Rain1400(RainPictures):
-    """A thousand pictures with fourteen rains each: 900 to train on, 100 to test on."""
+    """1,000 clean pictures, each with 14 rainy versions: 900 for training, 100 for testing."""
 
     title = "Rain1400 (Fu et al., CVPR 2017)"
     layout = (
@@ -206,7 +206,7 @@ class Rain1400(RainPictures):
     expected: ClassVar = {"train": 12600, "test": 1400}
 
     def inside(self, place: str) -> tuple[Layout, ...]:
-        """Fourteen rainy pictures to a clean one."""
+        """Fourteen rainy pictures for each clean one."""
         return (
             Pairs(place + r"input/([^/]+)", place + r"target/([^/]+)"),
             Pairs(place + r"(?:rainy_image|input|rain)/(\d+)_\d+", place + r"(?:ground_truth|target|norain|gt)/(\d+)"),

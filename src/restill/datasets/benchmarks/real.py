@@ -1,4 +1,4 @@
-"""Real rain in pictures, without a clean side: to be scored by NIQE, PIQE or BRISQUE, and to learn from unpaired."""
+"""Pictures with real rain and no clean side, for scoring with NIQE, PIQE or BRISQUE and for unpaired training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from restill.datasets.picture_sets import ANY, Alone, Layout, PictureSet
 
 
 class Real275(PictureSet):
-    """275 pictures of many sizes."""
+    """275 pictures of various sizes."""
 
     title = "Real275 (as SSID-KD uses it)"
     splits = ("test",)
@@ -17,7 +17,7 @@ class Real275(PictureSet):
     expected: ClassVar = {"test": 275}
 
     def layouts(self) -> tuple[Layout, ...]:
-        """In a folder of their own, or in the root itself."""
+        """Pictures in a subfolder, or directly in the root."""
         return (Alone(ANY + r"(?:rain|rainy|input)/([^/]+)"), Alone(r"([^/]+)"))
 
 

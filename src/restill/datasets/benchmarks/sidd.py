@@ -1,4 +1,4 @@
-"""SIDD (Abdelhamed et al., CVPR 2018): noise of five telephones' cameras, sRGB."""
+"""SIDD (Abdelhamed et al., CVPR 2018): sRGB pictures with noise from five smartphone cameras."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NOISY, CLEAN = "ValidationNoisyBlocksSrgb", "ValidationGtBlocksSrgb"
 
 
 class Blocks:
-    """The array of a MATLAB file, read when it is first needed.
+    """The array of a MATLAB file, read on first use.
 
     Args:
         path: The file.
         name: The variable in it: (pictures, blocks, height, width, 3) uint8.
 
     Raises:
-        RestillError: The file is no MATLAB file of version 5, or has no such variable.
+        RestillError: If the file is not a MATLAB version 5 file, or has no such variable.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -37,7 +37,7 @@ class Blocks:
         self.path, self.name = path, name
         try:
             shapes = {variable: shape for variable, shape, _ in whosmat(str(path))}
-        except Exception as error:  # SciPy's reader has as many as a file has ways of being broken
+        except Exception as error:  # SciPy raises many kinds of errors for broken files
             raise RestillError(f"{path}: is no MATLAB file of version 5, as save -v7 writes") from error
         if len(shapes.get(name, ())) != 5 or shapes[name][-1] != 3:
             raise RestillError(f"{path}: should hold {name} of pictures x blocks x height x width x 3, not {shapes}")
@@ -56,7 +56,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Block(PairedClip):
-    """A block of the two arrays; ``degraded`` and ``clean`` are the files that hold them."""
+    """A block in both arrays; ``degraded`` and ``clean`` are the arrays' files."""
 
     number: int = 0
     sides: tuple[Blocks, Blocks] = field(kw_only=True, repr=False, compare=False)
@@ -67,20 +67,20 @@ class Block(PairedClip):
         return degraded, clean
 
     def size(self) -> tuple[int, int]:
-        """(height, width), from the file's head."""
+        """(height, width), from the file's header."""
         return self.sides[1].shape[2], self.sides[1].shape[3]
 
     def files(self) -> list[str]:
-        """The files, and which block."""
+        """The name of each file with the block."""
         return [f"{side.path} (block {self.name})" for side in self.sides]
 
     def pictures(self) -> Iterator[np.ndarray]:
-        """Both blocks."""
+        """The degraded and the clean block."""
         return (side.all[self.number] for side in self.sides)
 
 
 class SIDD(PictureSet):
-    """1,280 blocks of 256x256 to test on (the validation blocks, as papers do); 320 pictures (medium) to train on."""
+    """1,280 test blocks of 256x256 (the validation blocks, as in papers) and 320 training pictures (medium)."""
 
     title = "SIDD (Abdelhamed et al., CVPR 2018)"
     layout = (
@@ -91,14 +91,14 @@ class SIDD(PictureSet):
     expected: ClassVar = {"test": 1280, "train": 320}
 
     def layouts(self) -> tuple[Layout, ...]:
-        """Of the pictures."""
+        """The layouts of pictures; :meth:`find` reads the arrays."""
         flat = Pairs(rf"{ANY}{self.split}/input/([^/]+)", rf"{ANY}{self.split}/target/([^/]+)")
         noisy = r"(?P<folder>[^/]+)/[^/]*noisy_srgb_(\d+)"
         archive = Pairs(ANY + noisy, ANY + r"([^/]+)/[^/]*gt_srgb_(\d+)")
         return (archive, flat) if self.split == "train" else (flat,)
 
     def find(self, *, all_of_it: bool) -> dict[str, PairedClip]:
-        """The pictures, or the blocks of the arrays, named "00-00" to "39-31" by picture and block."""
+        """Find the pictures or blocks. Blocks are named by picture and block, "00-00" to "39-31"."""
         if self.split == "train":
             return super().find(all_of_it=all_of_it)
         files = [_file(self.root, name) for name in (NOISY, CLEAN)]

@@ -1,4 +1,4 @@
-"""SPA-Data (Wang et al., CVPR 2019): real rain, its clean side made from many frames of the same view."""
+"""SPA-Data (Wang et al., CVPR 2019): real rain; clean pictures made from many frames of the same view."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIST = "real_world.txt"
 
 
 class SPAData(PictureSet):
-    """A thousand pictures of 512x512 to test on; to train on 638,492 pieces, as the archive's list names them."""
+    """1,000 test pictures of 512x512, and 638,492 training patches named in the archive's list."""
 
     title = "SPA-Data (Wang et al., CVPR 2019)"
     layout = (
@@ -25,7 +25,7 @@ class SPAData(PictureSet):
     expected: ClassVar = {"test": 1000, "train": 638492}
 
     def layouts(self) -> tuple[Layout, ...]:
-        """Of the test pictures."""
+        """The layouts of the test pictures."""
         test = below("real_test_1000", "test", "testing")
         return (
             *(Pairs(p + r"rain/([^/]+)", p + r"gt/([^/]+?)(?:gt)?") for p in (test, "")),
@@ -33,7 +33,7 @@ class SPAData(PictureSet):
         )
 
     def find(self, *, all_of_it: bool) -> dict[str, PairedClip]:
-        """The pictures by name: what the list names, to train on; else what lies there."""
+        """Find the pictures by name: training pictures from the list, test pictures by layout."""
         if self.split == "test":
             return super().find(all_of_it=all_of_it)
         places = [self.root, *folders(self.root)]

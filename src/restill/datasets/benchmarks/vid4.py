@@ -1,4 +1,4 @@
-"""Vid4 (Liu and Sun, TPAMI 2014): four clips of 720x576 to 720x480, to test super-resolution on."""
+"""Vid4 (Liu and Sun, TPAMI 2014): four test clips for super-resolution, 720x576 to 720x480."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Vid4(ReducedSet):
     members: ClassVar = {"test": tuple(frames)}
 
     def find(self, *, all_of_it: bool) -> dict[str, Path]:
-        """Folders of frames by clip."""
+        """Find each clip's folder of frames."""
         base = child(self.root, *CLEAN) or self.root
         places = {folder.name: child(folder, *CLEAN) or folder for folder in folders(base)}
         return {name: place for name, place in places.items() if any(is_picture(path) for path in place.iterdir())}
 
     def clip(self, name: str, found: Path) -> ReducedClip:
-        """The frames, in natural order of their names."""
+        """Build the clip from its frames, in natural order of their names."""
         return self.of(name, pictures(found))

@@ -1,4 +1,4 @@
-"""Vimeo-90K, septuplets (Xue et al., IJCV 2019): seven frames of 448x256, of which papers score the fourth."""
+"""Vimeo-90K septuplets (Xue et al., IJCV 2019): seven frames of 448x256. Papers score the fourth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LISTS = {
 
 
 class Vimeo90K(ReducedSet):
-    """The septuplets that a list names; "fast", "medium" and "slow" are parts of "test"."""
+    """The septuplets named in a list; "fast", "medium" and "slow" are parts of "test"."""
 
     title = "Vimeo-90K septuplets (Xue et al., IJCV 2019)"
     splits = tuple(LISTS)
@@ -32,7 +32,7 @@ class Vimeo90K(ReducedSet):
     expected: ClassVar = {"test": 7824, "train": 64612, "fast": 1225, "medium": 4977, "slow": 1613}
 
     def find(self, *, all_of_it: bool) -> dict[str, Path]:
-        """Folders of the septuplets by name, "00001/0001"."""
+        """Find the septuplets' folders by name, such as "00001/0001"."""
         places = [self.root, *folders(self.root)]
         base = next((place for place in places if (place / "sequences").is_dir()), None)
         if base is None:
@@ -52,5 +52,5 @@ class Vimeo90K(ReducedSet):
         return found
 
     def clip(self, name: str, found: Path) -> ReducedClip:
-        """The seven frames of a folder."""
+        """Build the clip from the seven frames of a folder."""
         return self.of(name, [found / f"im{number}.png" for number in range(1, FRAMES + 1)])
