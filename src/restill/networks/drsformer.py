@@ -1,7 +1,7 @@
 """DRSformer (Chen et al., CVPR 2023) and DRS-SL, its student in SLKD: Restormer's shape with sparse attention.
 
-Attention between channels keeps only the largest entries of each row (TKSA), the feed-forward network sees two scales
-(MSFN), and two mixtures of convolutions (MEFC) stand at the ends, at full resolution.
+Channel attention keeps only the largest entries of each row (TKSA). The feed-forward network uses two scales (MSFN).
+Two mixtures of convolutions (MEFC) run at full resolution, at the start and the end.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from restill.networks.spec import NetworkSpec
 
 
 class TopKAttention(TransposedAttention):
-    """TKSA: four softmaxes, over the largest 1/2, 2/3, 3/4 and 4/5 of each row, added with learned weights."""
+    """TKSA: a weighted sum of four softmaxes, over the largest 1/2, 2/3, 3/4 and 4/5 of each row."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__(channels, heads)
@@ -39,8 +39,8 @@ class TopKAttention(TransposedAttention):
     def attend(self, logits: Tensor, v: Tensor) -> Tensor:
         """(B, heads, c, c), (B, heads, c, HW) -> (B, heads, c, HW).
 
-        The k-th largest of a row is its threshold; equals of it are kept too, so that no order among equals, which
-        runtimes do not share, can change the picture.
+        The k-th largest entry of a row is the threshold. Entries equal to it are kept too, because runtimes order
+        equal entries differently and that must not change the picture.
         """
         largest = logits.detach().topk(max(self.keep), dim=-1).values  # (B, heads, c, k), descending
         out = torch.zeros_like(v)
@@ -52,7 +52,7 @@ class TopKAttention(TransposedAttention):
 
 
 class MixedFeedForward(nn.Module):
-    """MSFN: depthwise 3x3 and 5x5 side by side, twice; the second time each output channel reads two."""
+    """MSFN: parallel depthwise 3x3 and 5x5, twice. The second time, each output channel reads two."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ OPERATIONS = 8
 
 
 class MixedOperations(nn.Module):
-    """Eight operations side by side, each times its weight, joined to as many channels as came in."""
+    """Eight weighted parallel operations, joined to the number of input channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class MixedOperations(nn.Module):
 
 
 class ExpertMixture(nn.Module):
-    """MEFC: steps of eight operations; how much each counts is decided by the mean of each channel of the picture."""
+    """MEFC: steps of eight operations. The mean of each channel sets the weights of the operations."""
 
     def __init__(self, channels: int, steps: int) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class ExpertMixture(nn.Module):
         return x
 
     def weights(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, steps, 8), positive; the eight of a step add up to 1."""
+        """(B, C, H, W) -> (B, steps, 8), positive; each step adds up to 1."""
         return self.weigh(x.mean((2, 3))).unflatten(1, (-1, OPERATIONS)).softmax(-1)
 
 
@@ -137,12 +137,12 @@ class DRSformer(UShape):
     """48 channels, 4, 6, 6, 8 blocks, MEFC of 4 steps: 33,655,424 parameters.
 
     Args:
-        channels: Of level 1; even.
-        blocks: Of levels 1, 2, 3 and of the latent.
-        mefc_steps: Of either MEFC; 0 leaves both out, as the authors did for Rain200L and SPA-Data.
+        channels: At level 1; even.
+        blocks: At levels 1, 2, 3 and in the latent.
+        mefc_steps: Of each MEFC. 0 removes both, as the authors did for Rain200L and SPA-Data.
 
     Raises:
-        RestillError: An option has no such value.
+        RestillError: An option has an invalid value.
     """
 
     spec: ClassVar[NetworkSpec] = u_spec("DRSformer, CVPR 2023")

@@ -1,6 +1,6 @@
 """The PredNet family of CSTD (Collaborative Spatial-Temporal Distillation, ICME 2023): teacher and three students.
 
-3-D convolutions, ReLU and local residuals; no global skip, the output is the picture itself.
+3-D convolutions, ReLU and local residuals. There is no global skip: the output is the picture.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ class ResidualPair(nn.Module):
 
 
 class PredNet(nn.Module):
-    """One body for all four: conv1, a residual pair, then (transition, residual pair) per letter of ``transitions``.
+    """The body of all four: conv1, a residual pair, then (transition, residual pair) per letter of ``transitions``.
 
-    ``S`` keeps the number of frames, ``X`` takes one away, ``2`` is a plain 2-D convolution. A trailing ``!`` in the
-    pattern is a last transition without its residual pair (Student #2).
+    ``S`` keeps the number of frames, ``X`` removes one, ``2`` is a 2-D convolution. A trailing ``!`` means that the
+    last transition has no residual pair (Student #2).
 
     Args:
-        channels: Of all features; the network's own if not given.
-        start: What it is before training: PyTorch's "random" weights, or weights by which the "picture" in the middle
-            comes out nearly as it went in, which short trainings need (ours; the paper does not say).
+        channels: In all features; by default the network's own.
+        start: Initial weights: PyTorch's "random" ones, or "picture", with which the center frame comes out nearly
+            unchanged. Short trainings need "picture" (ours; not in the paper).
 
     Raises:
-        RestillError: ``start`` is something else.
+        RestillError: ``start`` has another value.
     """
 
     spec: ClassVar[NetworkSpec]
@@ -83,16 +83,16 @@ class PredNet(nn.Module):
 
     @torch.no_grad()
     def _start_at_picture(self) -> None:
-        """Set the weights so that the centre frame comes out nearly as it went in."""
+        """Set weights with which the center frame comes out nearly unchanged."""
         pairs: list[Any] = [self.first_pair, *self.pair]
         for pair in pairs:
-            pair.b.weight *= SMALL  # the pair passes on what it gets
+            pair.b.weight *= SMALL  # the pair is nearly the identity
         shortened = 0
         layers: list[Any] = [self.first, *self.transition, self.head]
         for layer in layers:
             weight: torch.Tensor = layer.weight  # (C', C, [K,] 3, 3)
             frame: tuple[int, ...] = () if self.flat else (1,)
-            if layer.kernel_size[0] == 2:  # one frame less: the later of two is kept, then the earlier, in turn
+            if layer.kernel_size[0] == 2:  # one frame less: keep the later of two, then the earlier, in turn
                 frame = (1 - shortened % 2,)
                 shortened += 1
             if layer is not self.first:
@@ -105,10 +105,10 @@ class PredNet(nn.Module):
             layer.bias.zero_()
 
     def forward(self, window: torch.Tensor) -> torch.Tensor:
-        """Clean centre frame.
+        """Derain the center frame.
 
         Args:
-            window: (B, K, 3, H, W), K the number of frames of this network, any H and W.
+            window: (B, K, 3, H, W), K this network's number of frames, any H and W.
 
         Returns:
             (B, 3, H, W), not clamped.

@@ -1,8 +1,8 @@
-"""RBPN (Haris et al., CVPR 2019): neighbors taken in one by one by back-projection. A teacher of STD's ablation.
+"""RBPN (Haris et al., CVPR 2019): back-projection of one neighbor at a time. A teacher in STD's ablation.
 
-The enlarged feature that is carried along is compared with what a neighbor and its flow say; the difference is added.
-The paper takes the flow from an external, classical program, which cannot be a part of a network; here SPyNet is
-inside and learns with it (its published weights can be loaded into ``flow``).
+Each step compares the enlarged feature with the feature of a neighbor and its flow, and adds the difference.
+The paper computes the flow with an external, classical program. Here SPyNet is a part of the network and trains with
+it. You can load its published weights into ``flow``.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from restill.networks.blocks.spynet import SPyNet
 from restill.networks.blocks.upsampling import SCALE, SUPER_RESOLUTION
 from restill.networks.spec import NetworkSpec
 
-STAGES = 3  # up-projections of the single-picture part
-BLOCKS = 5  # residual blocks of each of the three other parts
+STAGES = 3  # up-projections in the single-picture part
+BLOCKS = 5  # residual blocks in each of the other three parts
 
 
 class BackProjection(nn.Module):
-    """There, and back, and what was lost on the way sent there too: y = there(x); again(back(y) - x) + y."""
+    """Project, then correct by the error of projecting back: y = there(x); again(back(y) - x) + y."""
 
     def __init__(self, there: nn.Module, back: nn.Module, again: nn.Module) -> None:
         super().__init__()
         self.there, self.back, self.again = there, back, again
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, C, 4h, 4w), or down from it."""
+        """(B, C, h, w) -> (B, C, 4h, 4w), or the reverse."""
         y = self.there(x)
         return self.again(self.back(y) - x) + y
 
@@ -47,7 +47,7 @@ class ResidualBlock(nn.Module):
 
 
 class SinglePicture(nn.Module):
-    """The part that enlarges one feature (DBPN, Haris et al., CVPR 2018): three times up, twice down between them."""
+    """Enlarges one feature (DBPN, Haris et al., CVPR 2018): three steps up, with two down between them."""
 
     def __init__(self, c_in: int, channels: int) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ def _enlarge(c_in: int, c_out: int) -> nn.Sequential:
 
 
 class RBPN(nn.Module):
-    """Seven frames; 12,771,943 parameters, and 1,440,300 of the flow network.
+    """Seven frames; 12,771,943 parameters, and 1,440,300 in the flow network.
 
     Args:
         frames: In a window; odd, at least 3.
@@ -105,7 +105,7 @@ class RBPN(nn.Module):
             raise RestillError(f"rbpn's frames is {frames}; it must be odd and at least 3")
         neighbors, c, hr = frames - 1, channels, hr_channels
         first = (neighbors - 1) // 3
-        second = max(first + 1, 2 * (neighbors - 1) // 3)  # of two neighbors, both
+        second = max(first + 1, 2 * (neighbors - 1) // 3)  # with two neighbors: both
         levels = (f"projected.{first}", f"projected.{second}", "head:input")
         self.spec = replace(self.spec, frames_before=neighbors // 2, frames_after=neighbors // 2, levels=levels)
         self.center = _layer(3, c)
@@ -119,7 +119,7 @@ class RBPN(nn.Module):
         self.flow = SPyNet()
 
     def forward(self, window: Tensor) -> Tensor:
-        """The enlarged center frame; nothing is added to it.
+        """Enlarge the center frame, without a global skip.
 
         Args:
             window: (B, K, 3, H, W), not aligned, any H and W.

@@ -1,7 +1,7 @@
 """Restormer (Zamir et al., CVPR 2022) and Res-SL, its student in SLKD: attention between channels, not pixels.
 
-A U-shape of four levels. The attention map of a head is (c, c), c its channels, whatever the picture's size; so cost
-grows with the area, not with its square. No convolution has a bias. DRSformer fills the same shape with other blocks.
+A U-shape of four levels. A head with c channels has a (c, c) attention map at every picture size, so cost grows with
+the area, not with its square. No convolution has a bias. DRSformer uses the same shape with other blocks.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from restill.errors import RestillError
 from restill.networks.published import Published
 from restill.networks.spec import NetworkSpec
 
-HEADS = (1, 2, 4, 8)  # of the levels, finest first
+HEADS = (1, 2, 4, 8)  # per level, finest first
 EXPANSION = 2.66  # of the feed-forward networks
-SHARED_KEYS = (  # of Restormer and of what the authors of DRSformer built on its code
+SHARED_KEYS = (  # for Restormer and for DRSformer, whose code builds on it
     (r"^patch_embed\.proj\.", "patch_embed."),
     (r"^(down|up)(\d_\d)\.body\.0\.", r"\1\2.0."),
     (r"\.norm([12])\.body\.", r".norm\1."),
@@ -27,7 +27,7 @@ SHARED_KEYS = (  # of Restormer and of what the authors of DRSformer built on it
 
 
 def conv(c_in: int, c_out: int, kernel: int = 1, groups: int = 1) -> nn.Conv2d:
-    """Keeps the size; no bias."""
+    """Same size, no bias."""
     return nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups, bias=False)
 
 
@@ -38,7 +38,7 @@ def depthwise(channels: int, kernel: int) -> nn.Conv2d:
 class ChannelNorm(nn.Module):
     """Layer normalization over the channels of each pixel: biased variance, eps 1e-5.
 
-    Without a bias it does not subtract the mean either, but still divides by the deviation from it.
+    Without a bias it does not subtract the mean. It still divides by the standard deviation.
     """
 
     def __init__(self, channels: int, bias: bool = True) -> None:
@@ -82,7 +82,7 @@ class TransposedAttention(nn.Module):
 
 
 class GatedFeedForward(nn.Module):
-    """GDFN, eq. 2 of Restormer: one half, through GELU, gates the other."""
+    """GDFN, eq. 2 of Restormer: one half passes GELU and gates the other."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -126,13 +126,13 @@ class UShape(nn.Module):
 
     Args:
         channels: d, even.
-        blocks: How many at level 1, 2, 3 and in the latent; the decoder's levels 3, 2, 1 have as many.
+        blocks: Number at levels 1, 2, 3 and in the latent. The decoder's levels use the same numbers.
         block: Makes one block from (channels, heads).
-        refinement: What follows decoder level 1, at 2d channels.
-        level0: What goes before encoder level 1, at d channels.
+        refinement: Module after decoder level 1, at 2d channels.
+        level0: Module before encoder level 1, at d channels.
 
     Raises:
-        RestillError: ``channels`` is odd or ``blocks`` are not four.
+        RestillError: ``channels`` is odd or ``blocks`` has not four numbers.
     """
 
     def __init__(
@@ -161,12 +161,12 @@ class UShape(nn.Module):
         self.latent = level(d4, 3)
         self.up4_3, self.reduce_chan_level3, self.decoder_level3 = up(d4), conv(2 * d3, d3), level(d3, 2)
         self.up3_2, self.reduce_chan_level2, self.decoder_level2 = up(d3), conv(2 * d2, d2), level(d2, 1)
-        self.up2_1, self.decoder_level1 = up(d2), level(d2, 0)  # nothing halves the 2d channels of level 1
+        self.up2_1, self.decoder_level1 = up(d2), level(d2, 0)  # level 1 keeps its 2d channels
         self.refinement = refinement
         self.output = conv(d2, 3, 3)
 
     def forward(self, window: Tensor) -> Tensor:
-        """Restored picture.
+        """Restore a picture.
 
         Args:
             window: (B, 1, 3, H, W), RGB in [0, 1]; H and W multiples of 8.
@@ -189,7 +189,7 @@ class UShape(nn.Module):
 
 
 def u_spec(paper: str) -> NetworkSpec:
-    """The spec of every network of this shape."""
+    """Spec of a network of this shape."""
     return NetworkSpec(
         task="restore",
         paper=paper,
@@ -210,13 +210,13 @@ class Restormer(UShape):
     """48 channels, 4, 6, 6, 8 blocks, 4 of refinement: 26,126,644 parameters.
 
     Args:
-        channels: Of level 1; even.
-        blocks: Of levels 1, 2, 3 and of the latent.
-        refinement: Blocks of refinement.
-        layer_norm: "bias_free" is what the authors' denoising checkpoints have.
+        channels: At level 1; even.
+        blocks: At levels 1, 2, 3 and in the latent.
+        refinement: Refinement blocks.
+        layer_norm: the authors' denoising checkpoints use "bias_free".
 
     Raises:
-        RestillError: An option has no such value.
+        RestillError: An option has an invalid value.
     """
 
     spec: ClassVar[NetworkSpec] = u_spec("Restormer, CVPR 2022")

@@ -1,7 +1,7 @@
-"""The deraining network of S2VD (Yue et al., CVPR 2021): 3-D convolutions over a clip, all of whose frames it restores.
+"""The deraining network of S2VD (Yue et al., CVPR 2021): 3-D convolutions that restore all frames of a clip.
 
-The clip is folded by pixel-unshuffle 2; residual blocks estimate the rain, which is unfolded and taken off the clip;
-three more convolutions finish the pictures. What the paper trains it with, a generator of rain, is no part of it.
+Pixel-unshuffle 2 folds the clip. Residual blocks estimate the rain, which is unfolded and subtracted from the clip.
+Three more convolutions refine the pictures. The rain generator that the paper trains with is not included.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BLOCKS = 8
 
 
 class ClipConv(Conv3d):
-    """3x3x3 that keeps the size: beyond the first and last frame these are repeated, beyond the picture is zero."""
+    """3x3x3 convolution, same size. Padding repeats the first and last frame in time and is zero in space."""
 
     def __init__(self, c_in: int, c_out: int, bias: bool = True) -> None:
         super().__init__(c_in, c_out, 3, padding=(0, 1, 1), bias=bias)
@@ -52,8 +52,8 @@ class S2VD(nn.Module):
     """32 channels, 8 residual blocks: 525,260 parameters.
 
     Args:
-        channels: Of all features.
-        frames: In a window, odd. It restores all of them and gives the one in the middle.
+        channels: In all features.
+        frames: In a window, odd. The output is the restored middle frame.
 
     Raises:
         RestillError: ``frames`` is even or not positive.
@@ -64,7 +64,7 @@ class S2VD(nn.Module):
         paper="S2VD, CVPR 2021",
         frames_before=2,
         frames_after=2,
-        feature="tail.4:input",  # no head: it sees three frames of that
+        feature="tail.4:input",  # no head: it reads three frames of this feature
         size_multiple=FOLD,
         levels=("body.2", "body.5", "tail.3"),
     )
@@ -95,7 +95,7 @@ class S2VD(nn.Module):
         self.spec = replace(self.spec, frames_before=frames // 2, frames_after=frames // 2)
 
     def forward(self, window: Tensor) -> Tensor:
-        """Clean center frame.
+        """Derain the center frame.
 
         Args:
             window: (B, K, 3, H, W), RGB in [0, 1], K = ``frames``; H and W even.
@@ -106,7 +106,7 @@ class S2VD(nn.Module):
         return self.clip(window)[:, self.spec.frames_before]
 
     def clip(self, frames: Tensor) -> Tensor:
-        """All frames of a clip at once, as the authors run it.
+        """Derain all frames of a clip at once, as the authors do.
 
         Args:
             frames: (B, T, 3, H, W), RGB in [0, 1], any T; H and W even.

@@ -1,9 +1,9 @@
 """SID, the network of SSID-KD (semi-supervised single-image deraining by knowledge distillation, TCSVT 2022).
 
-Three encoder-decoders look at the picture at full, half and quarter size, the coarsest first. The unit block is a PFFB
-(four scales by max-pooling) and an MFFB (3x3 beside 5x5); blocks in a row are joined densely, and are one block: they
-share their weights. What a coarser encoder-decoder found is added to the input of the finer one's blocks ("offsets").
-The network predicts the rain, which is subtracted. In the comments 1, 2 and 4 name full, half and quarter size.
+Three encoder-decoders read the picture at full, half and quarter size, coarsest first. The unit block is a PFFB
+(four scales by max-pooling) and an MFFB (3x3 beside 5x5). Blocks in a row are densely connected and share weights.
+The maps of a coarser encoder-decoder are added to the inputs of the finer one's blocks ("offsets").
+The network predicts the rain and subtracts it. In the code, 1, 2 and 4 mean full, half and quarter size.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class SID(nn.Module):
     Args:
         channels: At full, half and quarter size.
         units: Blocks in a row at full, half and quarter size.
-        connections: Table VII: "concat" (the authors' code), "add" (sums where that concatenates), "skip" (offsets
-            only from an encoder to the decoder of the same encoder-decoder), "none" (no offsets).
-        pyramids: Table VIII: how many encoder-decoders: 1 (full size), 2 (and half) or 3 (and quarter).
-        blocks: Table IX: what a unit block is: "both", "mffb" or "pffb".
-        shared: One block per row of blocks, as in the authors' code; else 14,158,003 parameters.
+        connections: Table VII: "concat" (the authors' code), "add" (sums instead of concatenating), "skip"
+            (offsets only within an encoder-decoder, from encoder to decoder), "none" (no offsets).
+        pyramids: Table VIII: encoder-decoders: 1 (full size), 2 (and half) or 3 (and quarter).
+        blocks: Table IX: parts of a unit block: "both", "mffb" or "pffb".
+        shared: Share weights within a row, as in the authors' code. False: 14,158,003 parameters.
 
     Raises:
-        RestillError: An option has a value that it cannot have.
+        RestillError: An option has an invalid value.
     """
 
     spec: ClassVar[NetworkSpec] = NetworkSpec(
@@ -76,15 +76,15 @@ class SID(nn.Module):
         self.at_half = HalfSize((c2, c4), (n2, n4), build) if pyramids >= 2 else None
         self.at_quarter = QuarterSize(c4, n4, build) if pyramids >= 3 else None
         self.tail = MinusRain(sum(channels[:pyramids]))
-        # places to tap: what passes there has no module of its own, or one that gives more than a map
+        # places to tap: no module outputs only this map
         self.embedding, self.decoded2, self.decoded1 = nn.Identity(), nn.Identity(), nn.Identity()
         self.skip1, self.skip2, self.bottleneck = nn.Identity(), nn.Identity(), nn.Identity()
 
     def forward(self, window: Tensor) -> Tensor:
-        """Picture without rain.
+        """Remove rain from a picture.
 
         Args:
-            window: (B, 1, 3, H, W), any H and W; 32 or more for all of the PFFB's scales to differ.
+            window: (B, 1, 3, H, W), any H and W; from 32, all scales of the PFFB differ.
 
         Returns:
             (B, 3, H, W), not clamped.
@@ -132,7 +132,7 @@ class HalfSize(nn.Module):
         self.decoder2 = Dense(c2, n2, build)
 
     def forward(self, image: Tensor, quarter: Size, l4a: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What it found, and the maps that are offsets further on.
+        """Return the result, and the maps used later as offsets.
 
         Args:
             image: (B, 3, H/2, W/2).
@@ -152,21 +152,21 @@ class HalfSize(nn.Module):
 
 
 class QuarterSize(nn.Module):
-    """The coarsest: one Dense."""
+    """The quarter size: one Dense."""
 
     def __init__(self, c4: int, n4: int, build: Build) -> None:
         super().__init__()
         self.first, self.encoder4 = conv(3, c4, 3), Dense(c4, n4, build)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H/4, W/4) -> what it found (B, c4, H/4, W/4); its maps (B, 3*c4, H/4, W/4)."""
+        """(B, 3, H/4, W/4) -> result (B, c4, H/4, W/4), maps (B, 3*c4, H/4, W/4)."""
         f4 = self.first(image)  # (B, c4, H/4, W/4)
         l4a, o4 = self.encoder4(f4)
         return f4 + o4, l4a
 
 
 class MinusRain(nn.Module):
-    """(B, C, H, W) -> (B, 3, H, W): minus the rain, what is added to the picture."""
+    """(B, C, H, W) -> (B, 3, H, W): the negative rain, to add to the picture."""
 
     def __init__(self, c: int) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class MinusRain(nn.Module):
 
 
 def through(place: nn.Module, *parts: Tensor | None) -> list[Tensor | None]:
-    """The parts (B, C_i, h, w) that there are, together through one module, so that a tap finds all of them."""
+    """Pass all parts (B, C_i, h, w) that are not None through one module, so one tap sees them all."""
     there = [x for x in parts if x is not None]
     back = iter(place(cat(there, 1)).split([x.shape[1] for x in there], 1))
     return [None if x is None else next(back) for x in parts]

@@ -1,8 +1,8 @@
 """Uformer (Wang et al., CVPR 2022) and Ufor-SL, its student in SLKD: attention inside small windows, in a U-shape.
 
-Each stage runs LeWin blocks at one resolution: self-attention within windows of 8x8 pixels, every second block with the
-windows shifted by half of one, then a feed-forward network with a depthwise convolution in it. Inside a stage a map is
-channels last, (B, H, W, C): no height is ever guessed from a number of tokens. Between stages it is (B, C, H, W).
+Each stage runs LeWin blocks at one resolution. A block is self-attention within windows of 8x8 pixels, then a
+feed-forward network with a depthwise convolution. Every second block shifts its windows by half a window.
+Inside a stage, maps are channels last, (B, H, W, C). Between stages they are (B, C, H, W).
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from restill.errors import RestillError
 from restill.networks.published import Published
 from restill.networks.spec import NetworkSpec
 
-HIDDEN = 4  # width of the feed-forward network over that of the block
-FORBIDDEN = -100.0  # added to the logits of pixels that are no neighbors before the shift
+HIDDEN = 4  # feed-forward width over block width
+FORBIDDEN = -100.0  # added to the logits of pixels that were apart before the shift
 
 
 def partition(x: Tensor, window: int) -> Tensor:
-    """(B, H, W, C) -> (B, N, w*w, C): N = H/w * W/w windows, row by row, each row by row."""
+    """(B, H, W, C) -> (B, N, w*w, C): N = H/w * W/w windows; windows and pixels in row-major order."""
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height // window, window, width // window, window, channels)  # (B, H/w, w, W/w, w, C)
     return x.transpose(2, 3).reshape(batch, -1, window * window, channels)
 
 
 def merge(windows: Tensor, window: int, height: int, width: int) -> Tensor:
-    """(B, N, w*w, C) -> (B, H, W, C): what :func:`partition` took apart."""
+    """(B, N, w*w, C) -> (B, H, W, C), the inverse of :func:`partition`."""
     batch, channels = windows.shape[0], windows.shape[3]
     x = windows.reshape(batch, height // window, width // window, window, window, channels)
     return x.transpose(2, 3).reshape(batch, height, width, channels)  # of (B, H/w, w, W/w, w, C)
 
 
 def relative_position_index(window: int) -> Tensor:
-    """(w*w, w*w): which of the (2w-1)^2 biases holds between pixel i, which looks, and pixel j, which it looks at.
+    """(w*w, w*w): which of the (2w-1)^2 biases applies from query pixel i to key pixel j.
 
-    It is ``(dy + w - 1) * (2w - 1) + dx + w - 1`` for a distance ``(dy, dx)`` from j to i.
+    The index is ``(dy + w - 1) * (2w - 1) + dx + w - 1`` for a distance ``(dy, dx)`` from j to i.
     """
     y, x = torch.arange(window).repeat_interleave(window), torch.arange(window).repeat(window)  # (w*w,)
     dy, dx = y[:, None] - y, x[:, None] - x  # (w*w, w*w)
@@ -48,13 +48,13 @@ def relative_position_index(window: int) -> Tensor:
 
 
 def shift_mask(height: int, width: int, window: int, shift: int, like: Tensor) -> Tensor:
-    """What keeps a shifted window from joining opposite ends of the picture.
+    """Mask that stops attention between opposite ends of the picture.
 
-    Rolled up and left by ``shift``, the last windows hold rows (and columns) from the bottom and from the top: regions
-    that were no neighbors. (N, w*w, w*w): 0 within a region, -100 between two; type and device of ``like``.
+    After a roll up and left by ``shift``, the last windows mix rows (and columns) from both ends of the picture.
+    The mask is (N, w*w, w*w): 0 within a region, -100 between two. It has the type and device of ``like``.
     """
     rows, columns = torch.arange(height, device=like.device), torch.arange(width, device=like.device)
-    rows = (rows >= height - window).long() + (rows >= height - shift)  # (H,): 0, then 1, at the end 2
+    rows = (rows >= height - window).long() + (rows >= height - shift)  # (H,): 0, then 1, then 2
     columns = (columns >= width - window).long() + (columns >= width - shift)  # (W,)
     region = 3 * rows[:, None] + columns  # (H, W)
     region = partition(region[None, :, :, None], window)[0, :, :, 0]  # (N, w*w)
@@ -62,7 +62,7 @@ def shift_mask(height: int, width: int, window: int, shift: int, like: Tensor) -
 
 
 class WindowAttention(nn.Module):
-    """W-MSA: softmax(q k^T / sqrt(d) + B) v within each window, B by relative position."""
+    """W-MSA: softmax(q k^T / sqrt(d) + B) v within each window; B depends on relative position."""
 
     index: Tensor
 
@@ -91,7 +91,7 @@ class WindowAttention(nn.Module):
 
 
 class LeFF(nn.Module):
-    """The locally enhanced feed-forward network: each pixel widened, mixed with its neighbors, narrowed."""
+    """Locally enhanced feed-forward network: widen each pixel, mix it with its neighbors, narrow it."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -106,10 +106,10 @@ class LeFF(nn.Module):
 
 
 class LeWinBlock(nn.Module):
-    """x += W-MSA(norm(x)); x += LeFF(norm(x)); the windows moved down and right by ``shift`` pixels.
+    """x += W-MSA(norm(x)); x += LeFF(norm(x)); windows shifted down and right by ``shift`` pixels.
 
-    ``modulated``: a learned (w*w, C) is added to every window. ``drop``: a branch's chance of being left out of a
-    sample, in training.
+    ``modulated`` adds a learned (w*w, C) to every window. ``drop`` is the chance to skip a branch for a sample
+    in training.
     """
 
     def __init__(self, channels: int, heads: int, window: int, shift: int, modulated: bool, drop: float) -> None:
@@ -139,11 +139,11 @@ class LeWinBlock(nn.Module):
         return x.roll((self.shift, self.shift), dims=(1, 2)) if self.shift else x
 
     def _stochastic_depth(self, branch: Tensor) -> Tensor:
-        """Stochastic depth: zero for some samples, the others made larger by as much."""
+        """Stochastic depth: zero some samples and scale up the others to match."""
         if not self.training or not self.drop:
             return branch
         keep = 1 - self.drop
-        return branch * (torch.rand(len(branch), 1, 1, 1, device=branch.device) < keep) / keep  # by torch's generator
+        return branch * (torch.rand(len(branch), 1, 1, 1, device=branch.device) < keep) / keep  # torch's generator
 
 
 class Stage(nn.Module):
@@ -166,18 +166,18 @@ class Stage(nn.Module):
 
 
 class Uformer(nn.Module):
-    """Encoder stages, a bottleneck, decoder stages that each take the encoder's map of their size.
+    """Encoder stages, a bottleneck, and decoder stages that each read the encoder's map of their size.
 
     Args:
-        channels: E, of the first stage; doubled from stage to stage.
-        depths: Blocks of each stage: encoder, bottleneck, decoder; an odd number of stages.
+        channels: E, at the first stage; doubles at each stage.
+        depths: Blocks per stage: encoder, bottleneck, decoder. The number of stages is odd.
         window: Side of a window in pixels, even.
         drop_path: Stochastic depth in training: 0 at the first block, this in the bottleneck, 0 at the last block.
-        patch: Side of the training pictures. Where a map of such a picture is no larger than a window, nothing is
-            shifted, for pictures of any size: as in the authors' code this is settled when the network is made.
+        patch: Side of the training pictures. A stage whose map of such a picture fits in one window never shifts,
+            at any picture size. As in the authors' code, this is set when the network is made.
 
     Raises:
-        RestillError: An option has no such value.
+        RestillError: An option has an invalid value.
     """
 
     spec: NetworkSpec
@@ -200,7 +200,7 @@ class Uformer(nn.Module):
             raise RestillError(f"window {window} must be a positive even number")
         levels = len(depths) // 2
         narrow = [e * 2**level for level in range(levels)]  # channels in the encoder
-        wide = [2 * channels for channels in reversed(narrow)]  # and in the decoder, after the skip
+        wide = [2 * channels for channels in reversed(narrow)]  # channels in the decoder, after the skip
         rising = _ramp(drop_path, depths[:levels])
         falling = [drops[::-1] for drops in reversed(_ramp(drop_path, depths[:levels:-1]))]
 
@@ -223,7 +223,7 @@ class Uformer(nn.Module):
         self.spec = _with_stages(self.spec, levels, window)
 
     def forward(self, window: Tensor) -> Tensor:
-        """Restored picture.
+        """Restore a picture.
 
         Args:
             window: (B, 1, 3, H, W), RGB in [0, 1]; H and W multiples of 128 (of ``spec.size_multiple``).
@@ -245,14 +245,14 @@ class Uformer(nn.Module):
 
 
 def _ramp(last: float, depths: Sequence[int]) -> list[list[float]]:
-    """For the blocks of consecutive stages: from 0 at the first block of all to ``last`` at the last one."""
+    """Rates for the blocks of consecutive stages, from 0 at the first block to ``last`` at the last."""
     blocks = sum(depths)
     rates = iter([last * block / max(blocks - 1, 1) for block in range(blocks)])
     return [[next(rates) for _ in range(depth)] for depth in depths]
 
 
 def _with_stages(spec: NetworkSpec, levels: int, window: int) -> NetworkSpec:
-    """The spec of a network with so many encoder stages; the smallest picture is one window at the bottleneck."""
+    """Spec for ``levels`` encoder stages. The smallest picture is one window at the bottleneck."""
     encoder = (*(f"encoder.{level}" for level in range(levels)), "bottleneck")
     decoder = tuple(f"decoder.{level}" for level in range(levels))
     stages = encoder + decoder

@@ -11,11 +11,11 @@ TAPS = KERNEL**2
 
 
 def deform_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A 3x3 convolution, stride 1, same size, whose taps are moved and weighed at every position.
+    """A 3x3 convolution, stride 1, same size, with an offset and a weight for every tap at every position.
 
     y(p) = sum over taps k of weight_k * x(p + p_k + offset_k(p)) * mask_k(p), p_k = (-1, -1) .. (1, 1) row by row
-    (eq. 1 of the paper); x is read bilinearly, and is zero outside. The channels of x are in G groups of neighbors, and
-    each group has its own offsets and masks.
+    (eq. 1 of the paper); x is sampled bilinearly and is zero outside. The channels of x form G groups of adjacent
+    channels. Each group has its own offsets and masks.
 
     Args:
         x: (B, C, H, W).
@@ -29,14 +29,14 @@ def deform_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias:
     """
     batch, channels, height, width = x.shape
     groups = mask.shape[1] // TAPS
-    wide = torch.promote_types(x.dtype, torch.float32)  # half precision cannot tell the columns of a large map apart
+    wide = torch.promote_types(x.dtype, torch.float32)  # half precision cannot index a large map's columns
     offset = offset.reshape(batch * groups, TAPS, 2, height, width).to(wide)
     tap = arange(TAPS, device=x.device).view(TAPS, 1, 1)  # (9, 1, 1)
     rows = arange(height, device=x.device).view(height, 1) + tap // KERNEL - KERNEL // 2  # (9, H, 1)
     columns = arange(width, device=x.device) + tap % KERNEL - KERNEL // 2  # (9, 1, W)
     down = rows + offset[:, :, 0]  # (B*G, 9, H, W)
     right = columns + offset[:, :, 1]  # (B*G, 9, H, W)
-    # grid_sample has -1 and 1 at the outer edges of the first and the last pixel
+    # in grid_sample, -1 and 1 are the outer edges of the first and last pixel
     grid = torch.stack([(2 * right + 1) / width - 1, (2 * down + 1) / height - 1], dim=-1)  # (B*G, 9, H, W, 2)
     grouped = x.reshape(batch * groups, channels // groups, height, width).to(wide)  # (B*G, C/G, H, W)
     read = grid_sample(grouped, grid.flatten(1, 2), mode="bilinear", padding_mode="zeros", align_corners=False)
@@ -46,11 +46,11 @@ def deform_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias:
 
 
 class DeformableConv2d(nn.Module):
-    """:func:`deform_conv2d` with offsets and masks from a convolution of another map; they start at 0 and 1/2.
+    """:func:`deform_conv2d` with offsets and masks computed from another map. They start at 0 and 1/2.
 
     Args:
         channels: In and out.
-        groups: G, how many groups of channels move on their own; it divides ``channels``.
+        groups: G, groups with their own offsets; divides ``channels``.
     """
 
     def __init__(self, channels: int, groups: int) -> None:
@@ -65,7 +65,7 @@ class DeformableConv2d(nn.Module):
         nn.init.zeros_(self.offset.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        """What the guide says, done to x.
+        """Convolve x with the offsets and masks from the guide.
 
         Args:
             x: (B, C, H, W).

@@ -1,4 +1,4 @@
-"""3-D convolutions on a CPU: in float32 PyTorch takes a slow path, in bfloat16 the gradient of the weights is wrong."""
+"""3-D convolutions on a CPU: fast inference in float32, and correct weight gradients in bfloat16."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch.nn.functional import conv2d, pad
 
 
 class Conv3d(nn.Conv3d):
-    """A 3-D convolution of stride one whose weights get a true gradient in bfloat16 on a CPU.
+    """A 3-D convolution, stride 1, with a correct weight gradient in bfloat16 on a CPU.
 
-    What PyTorch 2.13 gets of oneDNN there reads memory that is not the tensor's own: it holds NaN at times, with
-    32 channels and 64x64 pixels say. Where a gradient is wanted, the layer is a sum of 2-D convolutions, one for each
-    frame of the kernel, which are sound. The output is the same.
+    The gradient that PyTorch 2.13 gets from oneDNN reads memory outside the tensor. It is sometimes NaN, for example
+    with 32 channels and 64x64 pixels. When a gradient is needed, this layer sums 2-D convolutions, one for each
+    frame of the kernel. Their gradient is correct, and the output is the same.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -36,12 +36,12 @@ class Conv3d(nn.Conv3d):
 
 
 def quick_conv3d(network: nn.Module) -> None:
-    """Let oneDNN do a network's 3-D convolutions, for inference on a CPU; what they give does not change.
+    """Run a network's 3-D convolutions by oneDNN, for inference on a CPU. Outputs do not change.
 
     Measured on PredNet's Student #1 at 320x240, float32, one thread of a shared x86-64 CPU: 0.5 s instead of 8 s.
 
     Args:
-        network: Changed in place; no gradient is to go through it any more.
+        network: Changed in place. Do not compute gradients through it.
     """
     if not torch.backends.mkldnn.is_available():
         return

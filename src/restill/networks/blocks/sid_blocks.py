@@ -1,4 +1,4 @@
-"""The blocks of SID (:mod:`restill.networks.sid`): PFFB, MFFB, their dense rows, and how they change size."""
+"""The blocks of SID (:mod:`restill.networks.sid`): PFFB, MFFB, dense rows and resizing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Build:
-    """How the parts are made; the options of :class:`SID` of the same names, ``add`` and ``skips`` from connections."""
+    """Options of :class:`SID` that its parts need. ``add`` and ``skips`` come from ``connections``."""
 
     blocks: str
     shared: bool
@@ -22,14 +22,14 @@ class Build:
 
 
 class Dense(nn.Module):
-    """``n`` unit blocks in a row; a 1x1 convolution after each sees the input and all blocks so far.
+    """``n`` unit blocks in a row; a 1x1 convolution after each reads the input and all blocks so far.
 
     Args:
         c: Channels.
         n: Blocks.
-        build: How.
-        last: The result is used, not only the maps. If not, the last 1x1 convolution has no part in the picture: it is
-            here, and counted, because the authors' network has it, but it is not trained.
+        build: Options.
+        last: Whether the result is used, not only the maps. If not, the last 1x1 convolution has no effect and is
+            not trained. It exists, and is counted, because the authors' network has it.
     """
 
     def __init__(self, c: int, n: int, build: Build, *, last: bool = True) -> None:
@@ -40,11 +40,11 @@ class Dense(nn.Module):
         self.merge[-1].requires_grad_(last)
 
     def forward(self, x: Tensor, offsets: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What each block found, and the result.
+        """Return the maps of all blocks, and the result.
 
         Args:
             x: (B, C, h, w).
-            offsets: (B, (n+1)C, h, w), the maps of another Dense; its map i is added to the input of block i.
+            offsets: (B, (n+1)C, h, w), the maps of another Dense. Map i is added to the input of block i.
 
         Returns:
             maps (B, (n+1)C, h, w), map 0 the input, map i from block i; result (B, C, h, w).
@@ -59,7 +59,7 @@ class Dense(nn.Module):
 
 
 class Between(nn.Module):
-    """From the maps of ``n`` blocks to another size: resized, joined, a 3x3 convolution."""
+    """Resizes the maps of ``n`` blocks and joins them by a 3x3 convolution."""
 
     def __init__(self, c_in: int, n: int, c_out: int, build: Build) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Between(nn.Module):
 
 
 class PFFB(nn.Module):
-    """Pyramid feature fusion block: four convolutions at each of four scales, the coarsest first, plus the input."""
+    """Pyramid feature fusion block: four convolutions at each of four scales, coarsest first, plus the input."""
 
     def __init__(self, c: int) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class PFFB(nn.Module):
         self.fuse = conv(4 * c, c, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(2) to (4) PFFB of SSID-KD, as its authors' code has them: (B, C, h, w) -> the same."""
+        """(2) to (4) PFFB of SSID-KD, as in the authors' code: (B, C, h, w) -> the same."""
         x2, x4, x8 = shrink(x, 2), shrink(x, 4), shrink(x, 8)  # (B, C, h/2, w/2), (B, C, h/4, w/4), (B, C, h/8, w/8)
         y8 = self.chain8(x8)  # (B, C, h/8, w/8)
         y4 = self.chain4(self.fuse84(cat([x4, nearest(y8, x4)], 1)))  # (B, C, h/4, w/4)
@@ -117,7 +117,7 @@ def unit(c: int, blocks: str) -> nn.Sequential:
 
 
 def conv(c_in: int, c_out: int, kernel: int) -> nn.Sequential:
-    """A convolution that keeps the size, and LeakyReLU(0.2)."""
+    """Same-size convolution and LeakyReLU(0.2)."""
     return nn.Sequential(nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2), nn.LeakyReLU(0.2))
 
 
@@ -127,8 +127,8 @@ def summed(maps: Tensor, c: int) -> Tensor:
 
 
 def part(x: Tensor, factor: int) -> Size:
-    """Height and width over a factor, rounded down but not to nothing."""
-    # not max: an exported graph would be for one side of 1 only
+    """Height and width over a factor, rounded down, at least 1."""
+    # not max: it would fix the size in an exported graph
     height, width = (torch.sym_max(1, side // factor) for side in x.shape[-2:])
     return height, width  # type: ignore[return-value]
 
@@ -143,7 +143,7 @@ def nearest(x: Tensor, like: Tensor) -> Tensor:
 
 
 def shrink(x: Tensor, factor: int) -> Tensor:
-    """Max-pooling, rows and columns that fill no window left out; a map smaller than the window is one window.
+    """Max-pooling that drops incomplete windows. A map smaller than the window counts as one window.
 
     (B, C, h, w) -> (B, C, h/factor, w/factor).
     """

@@ -1,7 +1,7 @@
-"""SPyNet (Ranjan and Black, CVPR 2017): optical flow from coarse to fine, and neighbours warped by it.
+"""SPyNet (Ranjan and Black, CVPR 2017): coarse-to-fine optical flow, and warping by it.
 
-It aligns frames for runs that reproduce papers, in training and in evaluating checkpoints; it restores nothing and is
-no part of what a student ships. One flow costs 239,904 * 4/3 multiply-accumulates a pixel, as much as a small student.
+It aligns frames in runs that reproduce papers, when training and when evaluating checkpoints. Students ship without
+it. One flow costs 239,904 * 4/3 multiply-accumulates a pixel, as much as a small student.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from restill.networks.published import Published
 
 LEVELS = 6
 MULTIPLE = 2 ** (LEVELS - 1)  # the coarsest level is 1/32 of the picture
-WEIGHTS = "aligner.safetensors"  # in the folder of a run that aligned by SPyNet
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as the published weights want them
+WEIGHTS = "aligner.safetensors"  # in the folder of a run aligned by SPyNet
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, needed by the published weights
 
 
 class SPyNet(nn.Module):
@@ -43,11 +43,11 @@ class SPyNet(nn.Module):
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, reference: Tensor, neighbour: Tensor) -> Tensor:
-        """Where each pixel of the reference is found in the neighbour.
+        """Find each pixel of the reference in the neighbor.
 
         Args:
             reference: (B, 3, H, W) RGB in [0, 1], any H and W; resized to multiples of 32 inside.
-            neighbour: The same of the other frame.
+            neighbour: The other frame, the same shape.
 
         Returns:
             (B, 2, H, W): displacement (x, y) in pixels, reference to neighbour.
@@ -61,7 +61,7 @@ class SPyNet(nn.Module):
         for number, (level, ref, nbr) in enumerate(zip(self.levels, references, neighbours, strict=True)):
             if number:
                 flow = 2 * interpolate(flow, scale_factor=2, mode="bilinear", align_corners=True)  # (B, 2, h, w)
-            flow = flow + level(torch.cat([ref, warp(nbr, flow), flow], dim=1))  # 8 channels in, 2 out
+            flow = flow + level(torch.cat([ref, warp(nbr, flow), flow], dim=1))  # 8 channels to 2
         flow = interpolate(flow, (height, width), mode="bilinear", align_corners=False)  # (B, 2, H, W)
         return flow * flow.new_tensor([width / size[1], height / size[0]]).view(1, 2, 1, 1)
 
@@ -75,7 +75,7 @@ class SPyNet(nn.Module):
 
 
 def _level() -> nn.Sequential:
-    """One level: (reference, warped neighbour, flow so far) -> what to add to the flow."""
+    """One level: (reference, warped neighbor, flow so far) -> flow update."""
     widths = (8, 32, 64, 32, 16, 2)
     layers: list[nn.Module] = []
     for c_in, c_out in pairwise(widths):
@@ -96,19 +96,19 @@ def warp(frame: Tensor, flow: Tensor) -> Tensor:
     height, width = frame.shape[-2:]
     x = torch.arange(width, device=flow.device) + flow[:, 0]  # (B, H, W)
     y = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]  # (B, H, W)
-    # -1 and 1 are the centres of the first and the last pixel
+    # -1 and 1 are the centers of the first and last pixel
     grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], dim=-1)  # (B, H, W, 2)
     return grid_sample(frame, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 @torch.no_grad()
 def align_window(net: nn.Module, window: Tensor, centre: int) -> Tensor:
-    """All frames of a window warped onto its centre; the centre itself is untouched.
+    """Warp all frames of a window onto the center frame, which does not change.
 
     Args:
-        net: A :class:`SPyNet`, or what has its ``forward``.
+        net: A :class:`SPyNet` or a module with its ``forward``.
         window: (B, K, 3, H, W) RGB in [0, 1].
-        centre: Index of the centre.
+        centre: Index of the center.
 
     Returns:
         (B, K, 3, H, W), without gradient.
@@ -122,12 +122,12 @@ def align_window(net: nn.Module, window: Tensor, centre: int) -> Tensor:
 
 
 def spynet_windows(net: nn.Module, degraded: Tensor, context: int) -> Tensor:
-    """The aligned windows of all centres of a clip, a batch's ``windows``. Flow is estimated on the degraded frames.
+    """Align a window at every center of a clip, for a batch's ``windows``. Flow uses the degraded frames.
 
     Args:
         net: A :class:`SPyNet` on the clip's device.
         degraded: (B, T, 3, H, W) RGB in [0, 1], T = L + 2 * context.
-        context: Frames on either side of a centre.
+        context: Frames on each side of a center.
 
     Returns:
         (B, L, K, 3, H, W), K = 2 * context + 1, without gradient.
@@ -140,13 +140,13 @@ def spynet_windows(net: nn.Module, degraded: Tensor, context: int) -> Tensor:
 
 
 def load_spynet(path: Path) -> SPyNet:
-    """SPyNet with its weights, frozen.
+    """Load SPyNet, frozen.
 
     Args:
         path: A .safetensors file whose keys are those of :class:`SPyNet`'s state dict.
 
     Raises:
-        RestillError: The file is missing, is no safetensors file, or its weights do not fit.
+        RestillError: The file is missing, is not safetensors, or its weights do not fit.
     """
     try:
         tensors = load_file(path)

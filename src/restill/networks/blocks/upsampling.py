@@ -1,4 +1,4 @@
-"""What the super-resolution networks share: the enlarged center frame, its luma, and the pixel-shuffle head."""
+"""Shared parts of the super-resolution networks: enlarging, luma, and the pixel-shuffle head."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WITH_UPSAMPLER = replace(  # networks that end in an `Upsampler`
 
 
 def enlarge(picture: Tensor, scale: int = SCALE) -> Tensor:
-    """Bicubic, a = -0.75 (PyTorch's; MATLAB and Pillow use -0.5), borders clamped.
+    """Enlarge bicubically, a = -0.75 (PyTorch's; MATLAB and Pillow use -0.5), borders clamped.
 
     Args:
         picture: (B, C, H, W).
@@ -45,10 +45,10 @@ def enlarge(picture: Tensor, scale: int = SCALE) -> Tensor:
 
 
 def luma(picture: Tensor) -> Tensor:
-    """BT.601 luma in full range: what gray stays gray, 0 is black and 1 is white.
+    """BT.601 luma in full range: 0 is black and 1 is white.
 
-    Adding d to the luma and leaving the chroma as it is adds d to each of R, G and B; so a network that restores luma
-    alone needs no way back.
+    Adding d to the luma alone adds d to each of R, G and B. So a network that restores only luma needs no conversion
+    back to RGB.
 
     Args:
         picture: (..., 3, H, W) RGB in [0, 1].
@@ -61,12 +61,12 @@ def luma(picture: Tensor) -> Tensor:
 
 
 def conv_relu(c_in: int, c_out: int) -> nn.Sequential:
-    """3x3, same size; one module, so that a tap sees what the ReLU lets through."""
+    """3x3, same size, in one module so that a tap reads the output of the ReLU."""
     return nn.Sequential(nn.Conv2d(c_in, c_out, 3, padding=1), nn.ReLU())
 
 
 def init_for_relu(network: nn.Module) -> None:
-    """He et al.'s initialization of every convolution, biases zero: plain deep stacks fade out with PyTorch's own."""
+    """Initialize convolutions by He et al., biases zero. PyTorch's default fades signals in deep stacks."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -75,23 +75,23 @@ def init_for_relu(network: nn.Module) -> None:
 
 
 def check_channels(network: str, channels: int) -> None:
-    """Luma or RGB.
+    """Check for luma or RGB.
 
     Raises:
-        RestillError: It is neither 1 nor 3.
+        RestillError: ``channels`` is not 1 or 3.
     """
     if channels not in (1, 3):
         raise RestillError(f"{network}'s channels is {channels}; it must be 1 (luma, chroma bicubic) or 3 (RGB)")
 
 
 class Upsampler(nn.Module):
-    """EDVR's reconstruction (Wang et al., CVPR Workshops 2019): two pixel-shuffles by 2, one convolution, the picture.
+    """EDVR's reconstruction (Wang et al., CVPR Workshops 2019): two pixel-shuffles by 2, then two convolutions.
 
-    What goes into ``conv_last`` is the feature at output resolution, ``F^SR`` in STD (CVPR 2021).
+    The input of ``conv_last`` is the feature at output resolution, ``F^SR`` in STD (CVPR 2021).
 
     Args:
-        channels: Of the feature at input resolution.
-        hr_channels: Of the feature at output resolution.
+        channels: In the feature at input resolution.
+        hr_channels: In the feature at output resolution.
     """
 
     def __init__(self, channels: int, hr_channels: int = HR_CHANNELS) -> None:
@@ -102,10 +102,10 @@ class Upsampler(nn.Module):
         self.conv_last = nn.Conv2d(hr_channels, 3, 3, padding=1)
 
     def forward(self, feature: Tensor) -> Tensor:
-        """What is added to the enlarged center frame.
+        """Predict the residual of the enlarged center frame.
 
         Args:
-            feature: (B, C, H, W), frames fused.
+            feature: (B, C, H, W), fused frames.
 
         Returns:
             (B, 3, 4*H, 4*W).
