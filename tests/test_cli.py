@@ -89,7 +89,15 @@ def test_unknown_model(picture: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", [["derain"], ["restore", "--model", "rill-s"]])
 def test_small_tiles(picture: Path, tmp_path: Path, command: list[str]) -> None:
-    fails(*command, picture, "-o", tmp_path / "out.png", "--tile", "8", naming="tile 8 is too small: 64 pixels")
+    fails(
+        *command,
+        picture,
+        "-o",
+        tmp_path / "out.png",
+        "--tile",
+        "8",
+        naming="tile 8 is too small: use at least 64 pixels",
+    )
 
 
 def test_output_in_a_file(picture: Path, text_file: Path) -> None:

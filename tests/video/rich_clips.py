@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Callable
 from fractions import Fraction
@@ -84,6 +85,8 @@ def write_rich(
             out.mux(_packet(extra, b"\x06\x0e+4" + bytes(12) + b"\x04abcd", 0, 40))
         if still:
             out.mux(_packet(still, _jpeg(), 0, 0))
+    for stream in (*pictures, *sounds, still, out):  # PyAV frees memory twice where a file has several video streams
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(stream))
     return path
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -228,7 +228,6 @@ def table(
     return rows
 
 
-@cache
 def _counted(name: str, size: tuple[int, int]) -> tuple[NetworkSpec, Complexity]:
     with torch.device("meta"):
         network = create(name)
