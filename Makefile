@@ -28,7 +28,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV); this takes a minute or two ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) -e '.[train,openvino,dev]'
+	@$(PIP) -e '.[train,dev]'
 	@touch $@
 
 demo: setup

@@ -8,12 +8,9 @@ from contextlib import contextmanager
 _LONGEST = 300  # characters of a library's message
 
 # The extra that installs a library that a command may need.
-_EXTRAS = {
-    **dict.fromkeys(
-        ["torch", "accelerate", "safetensors", "yaml", "skimage", "onnx", "onnxscript", "tensorboard"], "train"
-    ),
-    "openvino": "openvino",
-}
+_EXTRAS = dict.fromkeys(
+    ["torch", "accelerate", "safetensors", "yaml", "skimage", "onnx", "onnxscript", "tensorboard"], "train"
+)
 
 
 class RestillError(Exception):
@@ -31,6 +28,11 @@ class OutputClosed(RestillError):
 def need_extra(module: str, extra: str, what: str) -> RestillError:
     """The error for an optional library that is not installed."""
     return RestillError(f"{what} needs '{module}', which is not installed: pip install 'restill[{extra}]'")
+
+
+def need_library(module: str, what: str) -> RestillError:
+    """The error for a library of the base install that is missing, such as OpenVINO where it has no wheels."""
+    return RestillError(f"{what} needs '{module}', which is not installed: pip install {module}")
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def test_a_file_that_is_no_student(tmp_path):
 def test_a_backend_that_is_not_installed(monkeypatch):
     monkeypatch.setattr(backends, "version", lambda backend: "1" if backend == "onnxruntime" else None)
     assert {backend for backend, _ in choose_backends([], [])} == {"onnxruntime"}
-    with pytest.raises(RestillError, match=re.escape("pip install 'restill[openvino]'")):
+    with pytest.raises(RestillError, match="pip install openvino"):
         choose_backends(["openvino"], [])
 
 

@@ -14,17 +14,17 @@ from restill.errors import RestillError
 from restill.restoring.api import restore
 from restill.restoring.choose import choose
 from restill.restoring.request import Request
-from restill.runtime import Model
+from restill.runtime import Model, auto
 
 
 @pytest.mark.parametrize(
     ("frames", "asked", "taken"),
     [
-        (7, {}, ("onnxruntime", None)),  # too short for a trial
-        (7, {"backend": "auto", "precision": "auto"}, ("onnxruntime", None)),
-        (7, {"backend": "auto", "precision": "int8"}, ("auto", "int8")),
-        (7, {"backend": "openvino", "precision": "bf16"}, ("openvino", "bf16")),
-        (3, {}, ("auto", None)),  # long
+        (7, {}, ("auto", None, False)),  # too short for a trial
+        (7, {"backend": "auto", "precision": "auto"}, ("auto", "auto", False)),
+        (7, {"backend": "auto", "precision": "int8"}, ("auto", "int8", False)),
+        (7, {"backend": "openvino", "precision": "bf16"}, ("openvino", "bf16", False)),
+        (3, {}, ("auto", None, True)),  # long
     ],
 )
 def test_backend_by_length(tmp_path, monkeypatch, capsys, frames, asked, taken):
@@ -39,7 +39,7 @@ def test_backend_by_length(tmp_path, monkeypatch, capsys, frames, asked, taken):
     monkeypatch.setattr("restill.restoring.choose.load_model", load)
     monkeypatch.setattr("restill.restoring.choose.TRIAL_PIXELS", (3 if frames == 3 else 100) * 50 * 38)
     restore(moving(tmp_path / "in", frames), tmp_path / "out", **asked)
-    assert (called["backend"], called["precision"], called["size"]) == (*taken, (38, 50))
+    assert (called["backend"], called["precision"], called["trial"], called["size"]) == (*taken, (38, 50))
     assert ("by a trial\n" in capsys.readouterr().err) == (taken[0] == "auto")
     restore(tmp_path / "in", tmp_path / "out", **asked, overwrite=True, quiet=True)
     assert capsys.readouterr().err == ""
@@ -74,6 +74,25 @@ def test_the_student_depends_on_what_is_asked_and_never_on_speed(
     line = capsys.readouterr().err
     assert line.startswith(f"{taken} ({says}) on test in f32, 2 threads: ")
     assert line.count("\n") == 1
+
+
+@pytest.mark.parametrize("asked", [{}, {"fast": True}, {"model": "permissive"}])
+@pytest.mark.parametrize(("frames", "size"), [(60, (640, 360)), (1, (800, 600))])
+def test_short_inputs_run_in_int8_without_a_trial(monkeypatch, asked, frames, size):
+    """With all that a plain install brings, and where OpenVINO has no wheels."""
+
+    def never(*arguments):
+        raise AssertionError("a trial")
+
+    monkeypatch.setattr(auto, "trial", never)
+    info = SimpleNamespace(expected_frames=frames, width=size[0], height=size[1], alone=False)
+    request = Request(Path("in"), Path("out"), threads=1, quiet=True, **asked)
+    for installed in (["onnxruntime", "openvino"], ["onnxruntime"]):
+        if "openvino" in installed:
+            pytest.importorskip("openvino")
+        monkeypatch.setattr(auto, "installed", lambda: installed)  # noqa: B023
+        chosen = choose(request, info)  # type: ignore[arg-type]
+        assert (chosen.backend, chosen.precision) == (installed[-1], "int8")
 
 
 def test_fast_and_a_model_are_too_much(tmp_path):

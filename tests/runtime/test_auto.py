@@ -68,6 +68,18 @@ def test_what_the_card_allows(pair, trials, monkeypatch):
     assert chosen(pair, backend="auto") == ("openvino", "bf16")
 
 
+def test_without_a_trial_the_usual_way(pair, trials, monkeypatch):
+    pytest.importorskip("openvino")
+    assert chosen(pair, backend="auto", trial=False) == ("openvino", "f32")  # without a card only float is safe
+    monkeypatch.setattr(zoo, "safe_precisions", lambda model: ("f32", "bf16", "int8"))
+    assert chosen(pair, backend="auto", trial=False) == ("openvino", "int8")
+    assert chosen(pair, backend="auto", precision="f32", trial=False) == ("openvino", "f32")
+    assert chosen(pair, backend="onnxruntime", precision="auto", trial=False) == ("onnxruntime", "int8")
+    monkeypatch.setattr(auto, "installed", lambda: ["onnxruntime"])
+    assert chosen(pair, backend="auto", trial=False) == ("onnxruntime", "int8")
+    assert trials == []
+
+
 def test_a_quantized_file_stays_what_it_is(pair, trials):
     assert chosen(quantized_file(pair), backend="auto")[1] == "int8"
     assert {precision for _, precision in trials[0]} == {"int8"}

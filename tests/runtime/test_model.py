@@ -35,7 +35,7 @@ def test_openvino_agrees(tiny_model):
 
 def test_openvino_missing(tiny_model, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(RestillError, match=r"restill\[openvino\]"):
+    with pytest.raises(RestillError, match="pip install openvino"):
         load_model(tiny_model(), backend="openvino")
 
 

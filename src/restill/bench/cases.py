@@ -8,7 +8,7 @@ from pathlib import Path
 
 from restill import zoo
 from restill.bench.untrained import file_of
-from restill.errors import RestillError, need_extra
+from restill.errors import RestillError, need_library
 from restill.runtime import backends
 from restill.runtime.info import read_info
 from restill.runtime.model import default_threads
@@ -146,7 +146,7 @@ def choose_backends(on: Sequence[str], precisions: Sequence[str]) -> list[tuple[
         if backend not in backends.BACKENDS:
             raise RestillError(f"backend '{backend}' is not known; the backends are: {', '.join(backends.BACKENDS)}")
         if backends.version(backend) is None:
-            raise need_extra(backend, backend, f"the backend {backend}")
+            raise need_library(backend, f"the backend {backend}")
     chosen = list(dict.fromkeys(on)) or [name for name in backends.BACKENDS if backends.version(name)]
     for precision in precisions:
         if not any(precision in backends.PRECISIONS[backend] for backend in chosen):

@@ -147,7 +147,7 @@ class RestoringOptions:
         typer.Option(
             metavar="NAME",
             help="The library that runs the network: onnxruntime, openvino or auto. auto measures which is faster on "
-            "this machine; for short clips it takes onnxruntime.",
+            "this machine; for short clips it takes the one that usually is.",
             rich_help_panel=SPEED,
         ),
     ] = "auto"

@@ -53,8 +53,9 @@ def restore(
             model that removes rain: one for clips, and another for single pictures.
         compare: "side" writes before and after side by side; "split" shows the left half before, the right half after.
         settings: How to encode the output.
-        backend: "onnxruntime", "openvino", or "auto": for clips of at least 100 frames of 640x480 (or as many pixels)
-            or of unknown length, the fastest by a trial (:func:`restill.load_model`); for shorter ones "onnxruntime".
+        backend: "onnxruntime", "openvino", or "auto": for clips of at least 2000 frames of 640x480 (or as many
+            pixels) or of unknown length, the fastest by a trial (:func:`restill.load_model`); for shorter ones what is
+            usually the fastest.
         precision: "f32", "bf16", "int8" or "auto", as for :func:`restill.load_model`.
         threads: Threads of the network; by default the cores that this process may use, at most 8.
         tile: Side in pixels of the tiles that frames are cut into, 0 for none; by default only large frames are cut,

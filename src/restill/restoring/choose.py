@@ -12,7 +12,7 @@ from restill.runtime.model import MAX_PIXELS, default_threads
 from restill.video.info import VideoInfo
 
 MAX_WORKERS = 4  # each holds its window and the network's activations in memory
-TRIAL_PIXELS = 100 * 640 * 480  # a trial of two seconds is worth it for clips with at least so many pixels
+TRIAL_PIXELS = 2000 * 640 * 480  # from so many on, a trial of two seconds is a small part of the job
 
 
 def choose(request: Request, info: VideoInfo) -> Model:
@@ -25,15 +25,11 @@ def choose(request: Request, info: VideoInfo) -> Model:
     Raises:
         RestillError: The model or the backend is unknown or not installed.
     """
-    backend, precision = request.backend, request.precision
-    frames = 1 if info.alone else info.expected_frames or TRIAL_PIXELS
-    pixels = frames * info.width * info.height
-    short = backend == "auto" and precision in (None, "auto") and pixels < TRIAL_PIXELS
-    if short:
-        backend, precision = "onnxruntime", None
+    frames = 1 if info.alone else info.expected_frames or TRIAL_PIXELS  # of an unknown number: a long job
     name, reason = named(request, info)
-    model = load(request, info, name, backend, precision)
-    why = model.why or ("no trial, because the input is short" if short else "as requested")
+    trial = frames * info.width * info.height >= TRIAL_PIXELS
+    model = load(request, info, name, request.backend, request.precision, trial=trial)
+    why = model.why or "as requested"
     count = request.threads or default_threads()
     threads = f"{count} thread{'s' * (count != 1)}"
     line = f"{model.info.name} ({reason}) on {model.backend} in {model.precision}, {threads}: {why}"
@@ -52,7 +48,15 @@ def named(request: Request, info: VideoInfo) -> tuple[str | os.PathLike[str], st
     return zoo.default("derain"), "the default for clips"
 
 
-def load(request: Request, info: VideoInfo, name: str | os.PathLike[str], backend: str, precision: str | None) -> Model:
+def load(
+    request: Request,
+    info: VideoInfo,
+    name: str | os.PathLike[str],
+    backend: str,
+    precision: str | None,
+    *,
+    trial: bool = True,
+) -> Model:
     """Load a model for a source, with the threads and tiles of the request."""
     return load_model(
         name,
@@ -60,6 +64,7 @@ def load(request: Request, info: VideoInfo, name: str | os.PathLike[str], backen
         threads=request.threads,
         precision=precision,
         size=(info.height, info.width),
+        trial=trial,
         tile=request.tile,
         workers=workers(info, request.threads),
     )

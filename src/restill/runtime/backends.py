@@ -1,4 +1,4 @@
-"""The backends that run a network: ONNX Runtime, and OpenVINO as an extra. A backend is one function.
+"""The backends that run a network: OpenVINO where it has wheels, and ONNX Runtime. A backend is one function.
 
 It returns a function that as many threads may call at a time as it has workers. They share the threads of the backend.
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of_package
+from importlib.util import find_spec
 from pathlib import Path
 from threading import local
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
 
-from restill.errors import RestillError, need_extra
+from restill.errors import RestillError, need_library
+from restill.runtime.onnx_file import not_a_model
 
 Compute = Callable[[np.ndarray], np.ndarray]  # (1, K, 3, H, W) float32 -> (1, 3, sH, sW) float32
 
@@ -26,20 +29,25 @@ class Backend(Protocol):
     def __call__(self, path: Path, threads: int, precision: str, workers: int = 1) -> Compute: ...
 
 
-MAX_BYTES = 1 << 30  # of a model's file
-
-
 def with_onnxruntime(path: Path, threads: int, precision: str, workers: int = 1) -> Compute:
     """ONNX Runtime on the CPU, f32 or int8."""
     if precision not in PRECISIONS["onnxruntime"]:
         raise RestillError(
             f"precision '{precision}' is not available in onnxruntime, which has f32 and int8; openvino has bf16"
         )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise need_library("onnxruntime", "the backend onnxruntime") from error
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
     options.intra_op_num_threads = max(1, threads // workers)
     # Waiting threads must sleep. Spinning gains nothing here, and takes the cores from the decoder and the encoder.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = _session(path, options)
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises classes of its own that share no base but Exception
+        raise not_a_model(path) from error
 
     def compute(window: np.ndarray) -> np.ndarray:
         try:
@@ -57,14 +65,17 @@ def with_openvino(path: Path, threads: int, precision: str, workers: int = 1) ->
     try:
         import openvino  # noqa: F401
     except ImportError as error:
-        raise need_extra("openvino", "openvino", "the backend openvino") from error
+        raise need_library("openvino", "the backend openvino") from error
     core = _openvino_core()
     settings = {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",  # of the layers that are not quantized
         **({"PERFORMANCE_HINT": "LATENCY"} if workers == 1 else {"NUM_STREAMS": workers}),
     }
-    compiled = core.compile_model(core.read_model(path), "CPU", settings)
+    try:
+        compiled = core.compile_model(core.read_model(path), "CPU", settings)
+    except RuntimeError as error:
+        raise not_a_model(path) from error
     own = local()
 
     def compute(window: np.ndarray) -> np.ndarray:
@@ -97,51 +108,10 @@ PRECISIONS = {"onnxruntime": ("f32", "int8"), "openvino": ("f32", "bf16", "int8"
 
 
 def version(backend: str) -> str | None:
-    """The version of a backend's library, which has the same name; None if it is not installed."""
+    """The version of a backend's library, which has the same name; None if it is not installed. It is not loaded."""
     try:
+        return version_of_package(backend) if find_spec(backend) else None
+    except PackageNotFoundError:  # another package holds the library, such as onnxruntime-gpu
         return import_module(backend).__version__
     except ImportError:
         return None
-
-
-class Described(NamedTuple):
-    """The metadata, inputs and outputs of an ONNX file.
-
-    Attributes:
-        texts: The metadata, by key.
-        inputs: Types and shapes of the inputs, by name; a free length is a word or None.
-        outputs: The same of the outputs.
-    """
-
-    texts: dict[str, str]
-    inputs: dict[str, tuple[str, tuple[int | str | None, ...]]]
-    outputs: dict[str, tuple[str, tuple[int | str | None, ...]]]
-
-
-def describe(path: Path) -> Described:
-    """Read the metadata, inputs and outputs of an ONNX file.
-
-    Raises:
-        RestillError: It is not an ONNX file, or it has more than :data:`MAX_BYTES` bytes.
-    """
-    if path.is_file() and path.stat().st_size > MAX_BYTES:
-        raise RestillError(f"'{path}' has {path.stat().st_size:,} bytes; a model has at most {MAX_BYTES:,}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = _session(path, options)
-    inputs, outputs = (
-        {place.name: (place.type, tuple(place.shape)) for place in places}
-        for places in (session.get_inputs(), session.get_outputs())
-    )
-    return Described(dict(session.get_modelmeta().custom_metadata_map), inputs, outputs)
-
-
-def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises classes of its own that share no base but Exception
-        raise RestillError(
-            f"'{path}' is not an ONNX file that can be run; use a file that 'restill export' wrote"
-        ) from error

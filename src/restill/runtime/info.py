@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from restill.errors import RestillError
-from restill.runtime import backends
+from restill.runtime.onnx_file import Described, describe
 
 METADATA_KEY = "restill"
 
@@ -158,7 +158,7 @@ def read_info(path: Path) -> ModelInfo:
     Raises:
         RestillError: It is not an ONNX file, it was not written by ``restill export``, or its description is wrong.
     """
-    described = backends.describe(path)
+    described = describe(path)
     written = described.texts.get(METADATA_KEY)
     if written is None:
         raise RestillError(
@@ -178,7 +178,7 @@ def read_info(path: Path) -> ModelInfo:
     return info
 
 
-def _check_shapes(path: Path, info: ModelInfo, described: backends.Described) -> None:
+def _check_shapes(path: Path, info: ModelInfo, described: Described) -> None:
     """Refuse a network whose inputs and outputs differ from its description."""
     planes = 3 * (info.frames + (info.frames > 1))
     fold: tuple[int | None, ...] = (1, 3 * info.size_multiple**2, None, None)

@@ -87,6 +87,7 @@ def load_model(
     threads: int | None = None,
     precision: str | None = None,
     size: tuple[int, int] | None = None,
+    trial: bool = True,
     tile: int | None = None,
     workers: int = 1,
     lanes: int | None = None,
@@ -96,13 +97,15 @@ def load_model(
     Args:
         model: A name of ``restill models``, or the path of an ``.onnx`` file that ``restill export`` or
             ``restill quantize`` wrote.
-        backend: "onnxruntime", "openvino" (the extra ``restill[openvino]``), or "auto": the fastest on this machine,
-            by a trial of about two seconds whose result is stored in the cache folder (:mod:`restill.runtime.auto`).
+        backend: "onnxruntime", "openvino", or "auto": the fastest on this machine, by a trial of about two seconds
+            whose result is stored in the cache folder (:mod:`restill.runtime.auto`).
         threads: Threads of the network; by default the cores that this process may use, at most 8.
         precision: "f32"; "bf16" (OpenVINO only: faster if the CPU supports it, and less exact); "int8", which needs
             the quantized file beside the model's own (``NAME.int8.onnx``); or "auto": the fastest that the model's
             card calls safe. By default that of the file, or "auto" with the backend "auto".
         size: (height, width) of the frames, pixels, for the trial of "auto"; by default (480, 640).
+        trial: Whether "auto" may make a trial. If not, it takes what is usually the fastest: OpenVINO, in the lowest
+            precision that the model's card calls safe.
         tile: Cut frames into squares with sides of so many pixels, and restore each with its surroundings
             (:mod:`restill.runtime.tiles`); 0 never cuts. By default frames of more than :data:`MAX_PIXELS` are cut
             into tiles of :data:`TILE`, if the receptive field of the model is smaller than that.
@@ -129,7 +132,8 @@ def load_model(
     precision = precision or ("auto" if backend == "auto" else info.precision)
     if "auto" in (backend, precision):
         candidates = _candidates(path, info, backend, precision, zoo.safe_precisions(model))
-        chosen = auto.choose(candidates, info.padded(*(size or info.size or USUAL_SIZE)), threads, example)
+        place = info.padded(*(size or info.size or USUAL_SIZE))
+        chosen = auto.choose(candidates, place, threads, example) if trial else auto.usual(candidates)
         (backend, precision, path), why = chosen.candidate, chosen.why
     else:
         path = in_precision(path, info, precision)
