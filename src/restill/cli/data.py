@@ -11,7 +11,9 @@ from restill.cli.help import PlainCommand, PlainGroup, epilog
 from restill.cli.options import Codec, Crf, DatasetOptions, Overwrite, Quiet
 
 data_app = typer.Typer(
-    cls=PlainGroup, help="Show the layout of a data set, and check that a download is complete.", no_args_is_help=True
+    cls=PlainGroup,
+    help="Show the layout of a data set, check a download, and make a validation set.",
+    no_args_is_help=True,
 )
 
 _Clean = Annotated[Path, typer.Argument(metavar="IN", help="A video, a folder of frames or a picture.")]
@@ -100,6 +102,24 @@ def data_layout(name: Annotated[str, typer.Argument(help="A data set of docs/dat
     from restill.datasets.check import described
 
     typer.echo(described(name))
+
+
+@data_app.command("make", cls=PlainCommand, epilog=epilog("make"))
+def data_make(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The set to make: foreign.")],
+    clean: Annotated[Path, typer.Option(metavar="DIR", help="The folder of clean clips.")],
+    layers: Annotated[Path, typer.Option(metavar="DIR", help="The folder of rain layers.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.")],
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same rain.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Make a validation set from your copies of its parts. See docs/datasets.md."""
+    from restill.datasets.make_foreign import make_foreign
+    from restill.errors import RestillError
+
+    if name != "foreign":
+        raise RestillError(f"the set '{name}' cannot be made; the sets that can be made are: foreign")
+    typer.echo(f"{output}: {make_foreign(clean, layers, output, seed, quiet=quiet)} clips")
 
 
 @data_app.command("check", cls=PlainCommand, epilog=epilog("check"))

@@ -68,6 +68,8 @@ EXAMPLES = {
   restill reproduce cstd-table5 --scale small --data nturain=NTURain/""",
     "layout": """
   restill data layout gopro""",
+    "make": """
+  restill data make foreign --clean clean_video/ --layers foreign_rain/ -o foreign/""",
     "check": """
   restill data check GOPRO/ --dataset gopro --split test""",
 }

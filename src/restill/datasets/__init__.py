@@ -37,6 +37,7 @@ DATASETS = {
     "sidd": "restill.datasets.benchmarks.sidd:SIDD",
     "vimeo90k": "restill.datasets.benchmarks.vimeo:Vimeo90K",
     "vid4": "restill.datasets.benchmarks.vid4:Vid4",
+    "foreign": "restill.datasets.benchmarks.foreign:Foreign",
 }
 TO_TRAIN_ON = ("clean-clips", "clean-photos")  # the others are paired: they have degraded and clean frames
 

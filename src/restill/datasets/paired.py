@@ -152,6 +152,10 @@ class PairedSet:
         """The canonical form of a clip's name."""
         return name
 
+    def kind_of(self, name: str) -> str | None:
+        """The kind of degradation of a clip, where a set has several kinds to report apart."""
+        return None
+
     @classmethod
     def training_source(
         cls,

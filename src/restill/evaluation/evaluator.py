@@ -110,6 +110,7 @@ def evaluate(
     # scoring the training split is allowed: it shows how well the model fits it
     overlap_check = OverlapCheck(model, allow_test_images) if split != opened.trains else None
     report = Report(name, dataset, chosen, {}, limit, temporal)
+    report.kinds = {clip.name: kind for clip in paired if (kind := opened.kind_of(clip.name)) is not None}
     lengths = {clip.name: _length(clip, limit) for clip in paired}
     total = sum(chosen.frames(length, dataset).stop for length in lengths.values())
     with track(f"{name} on {dataset}", total, "frames", quiet=quiet) as advance:

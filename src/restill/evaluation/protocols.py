@@ -176,6 +176,7 @@ PROTOCOLS = {
         Protocol("s2vd", "Y", "round", "11x11 Gaussian", 2, 2, "test script of S2VD's authors"),
         Protocol("spac", "RGB and Y", "round", "11x11 Gaussian", 2, 2, "frames: lists of SPAC-CNN's authors"),
         Protocol("all-frames", "RGB and Y", "round", "11x11 Gaussian", 0, 0, "Restill"),
+        Protocol("foreign", "RGB", "round", "11x11 Gaussian", 0, 0, "Restill"),
         Protocol("rain-y", "Y", "round", "11x11 Gaussian", 0, 0, f"{_RESTORMER}, for rain", mean="images"),
         Protocol("gopro", "RGB", "round", "11x11 Gaussian of the RGB volume", 0, 0, _RESTORMER, mean="images"),
         Protocol("sidd", "RGB", "round", "11x11 Gaussian of the RGB volume", 0, 0, "as gopro", mean="blocks"),
@@ -191,6 +192,7 @@ DEFAULTS = {
     "sidd": "sidd",
     "vimeo90k": "vsr",
     "vid4": "vsr",
+    "foreign": "foreign",
 }
 IMAGE_DEFAULT = "rain-y"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Report:
         limit: If set, only this many frames from the start of each clip were used.
         temporal: Whether temporal consistency was measured.
         trained_on: Whether the model was trained on any of these pictures.
+        kinds: By clip name, its kind of degradation, where the data set has several.
     """
 
     model: str
@@ -49,11 +50,23 @@ class Report:
     limit: int | None = None
     temporal: bool = False
     trained_on: bool = False
+    kinds: dict[str, str] = field(default_factory=dict)
 
     @property
     def mean(self) -> dict[str, float]:
         """The mean that the protocol asks for: over clips, or over all pictures."""
-        rows = list(self.clips.values())
+        return self._mean(list(self.clips))
+
+    @property
+    def by_kind(self) -> dict[str, dict[str, float]]:
+        """The mean of the clips of each kind; empty if the data set has only one."""
+        return {
+            kind: self._mean([name for name in self.clips if self.kinds[name] == kind])
+            for kind in sorted(set(self.kinds.values()))
+        }
+
+    def _mean(self, names: Sequence[str]) -> dict[str, float]:
+        rows = [self.clips[name] for name in names]
         weights = None if self.protocol.mean == "clips" else [row["frames"] for row in rows]
         keys = [key for key in rows[0] if key != "frames"]
         return {key: float(np.average([row[key] for row in rows], weights=weights)) for key in keys}
@@ -75,6 +88,7 @@ class Report:
             "temporal": TEMPORAL if self.temporal else None,
             "trained_on": self.trained_on,
             "clips": {name: finite(row) for name, row in self.clips.items()},
+            "by_kind": {kind: finite(row) for kind, row in self.by_kind.items()},
             "mean": finite(self.mean),
         }
 
@@ -106,6 +120,10 @@ class Report:
             result.add_row(name, *(_number(key, row[key]) for key in columns), str(row["frames"]))
         if len(shown) < len(self.clips):
             result.add_row(f"... {len(self.clips) - len(shown):,} more", *("" for _ in columns), "")
+        if self.kinds:
+            result.add_section()
+        for kind, row in self.by_kind.items():
+            result.add_row(f"mean of {kind}", *(_number(key, row[key]) for key in columns), "")
         if len(self.clips) > 1:
             result.add_section()
             result.add_row(f"mean of {self.protocol.mean}", *(_number(key, self.mean[key]) for key in columns), "")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from restill.datasets import TO_TRAIN_ON
+from restill.datasets.held_out import HELD_OUT
 from restill.degradations import read_degradation
 from restill.errors import RestillError
 
@@ -107,7 +108,11 @@ class TestPart(Part):
 class DataPart(ClipsPart):
     """The clips to train on, and how to cut samples from them."""
 
-    held_out: list[str] = Field(default=[], description="names of clips to validate on; they are not used for training")
+    held_out: list[str] = Field(
+        default=[],
+        description="names of clips to validate on; they are not used for training. 'foreign' is the list of those of "
+        "the validation set foreign",
+    )
     crop: int = Field(default=96, ge=16, description="height and width of a sample's clean frames")
     centres: int = Field(default=5, ge=1, description="L: frames restored in one sample")
     align: Literal["none", "dis", "spynet"] = Field(
@@ -145,6 +150,11 @@ class DataPart(ClipsPart):
     never: list[TestPart] = Field(
         default=[], description="further test sets whose pictures must not be used for training"
     )
+
+    @field_validator("held_out", mode="before")
+    @classmethod
+    def _held_out_by_name(cls, given: Any) -> Any:
+        return HELD_OUT.get(given, given) if isinstance(given, str) else given
 
     @field_validator("aligner")
     @classmethod
