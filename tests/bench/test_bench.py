@@ -8,19 +8,25 @@ import signal
 import time
 from dataclasses import replace
 from io import StringIO
+from itertools import islice, product
 
+import av
+import numpy as np
 import pytest
+from av.video.frame import PictureType
 from rich.console import Console
 from typer.testing import CliRunner
 
 from restill import zoo
 from restill.bench import Plan, Report, Times, measure, plan, rounds
+from restill.bench import turns as turns_module
 from restill.bench.clip import rainy_clip, write_clip
-from restill.bench.report import COLUMNS
+from restill.bench.plain import plain_transcode
+from restill.bench.row import COLUMNS
 from restill.cli import app
 from restill.errors import RestillError
 from restill.runtime import backends, load_model
-from restill.video import probe, read_frames
+from restill.video import EncodeSettings, probe, read_frames
 
 WITH_WEIGHTS = [card.name for card in zoo.cards() if card.parameters]
 pytestmark = pytest.mark.skipif(not WITH_WEIGHTS, reason="the zoo is empty")
@@ -87,7 +93,7 @@ def test_json(report):
 
 
 def test_text(report):
-    console = Console(file=StringIO(), width=150)
+    console = Console(file=StringIO(), width=190)
     console.print(report.text())
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(f"{title} ms" in text for title in ("network", "stream", "file", *COLUMNS))
@@ -160,9 +166,75 @@ def test_times():
     assert times.fps == pytest.approx(5)
 
 
+def test_a_plain_transcode_and_both_sources():
+    """One run has a row for each source, with the ratio of each round's job to the transcode of the same file."""
+    found = measure(small(sources=["camera", "x264"], transcode=True, sizes=SIZES[:1]), quiet=True)
+    assert [row.case.source for row in found.rows] == ["camera", "x264"]
+    for row in found.rows:
+        assert row.file is not None
+        assert row.plain is not None
+        ratios = [job / plain for job, plain in zip(row.file.rounds, row.plain.rounds, strict=True)]
+        assert row.of_plain == pytest.approx(sum(ratios) / 2)
+        assert row.as_dict()["of_transcode"] == row.of_plain
+    speed, stages = found.tables()
+    assert speed[1][speed[0].index("x transcode")] == f"{found.rows[0].of_plain:.2f}"
+    assert stages[1][-1] == f"{found.rows[0].around:.2f}"
+    assert "- Source x264: " in found.markdown()
+
+
+def test_align_and_pack_over_the_network(report):
+    turns = [{"align": 1.0, "pack": 2.0, "network": 6.0}, {"align": 3.0, "pack": 1.0, "network": 4.0}]
+    assert replace(report.rows[0], turns=turns).around == pytest.approx(0.75)
+
+
+def test_a_plain_transcode_keeps_the_frames(tmp_path):
+    """Every frame comes out at its time, and the encoder chooses the types of the pictures itself."""
+    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    write_clip(source, rainy_clip(48, 64, 12), "camera")
+    assert plain_transcode(source, target, EncodeSettings()) > 0
+    with av.open(str(source)) as before, av.open(str(target)) as after:
+        given, made = list(before.decode(video=0)), list(after.decode(video=0))
+    assert [frame.time for frame in made] == [frame.time for frame in given]
+    assert PictureType.B in {frame.pict_type for frame in made}
+    for a, b in zip(given, made, strict=True):
+        assert np.abs(a.to_ndarray().astype(int) - b.to_ndarray()).mean() < 4
+
+
+def test_sources_differ_in_b_frames(tmp_path):
+    for source, b_frames in (("camera", False), ("x264", True)):
+        write_clip(tmp_path / "clip.mp4", rainy_clip(48, 64, 12), source)
+        with av.open(str(tmp_path / "clip.mp4")) as container:
+            assert (PictureType.B in {frame.pict_type for frame in container.decode(video=0)}) == b_frames
+
+
+def test_a_long_file_is_kept_in_memory_in_part(monkeypatch):
+    monkeypatch.setattr(turns_module, "IN_MEMORY", 2)
+    monkeypatch.setattr("restill.bench.report.IN_MEMORY", 2)
+    streamed = []
+    time_stream = turns_module.time_stream
+
+    def spied(model, frames, *arguments, **options):
+        streamed.append(len(frames))
+        return time_stream(model, frames, *arguments, **options)
+
+    monkeypatch.setattr(turns_module, "time_stream", spied)
+    found = measure(small(sizes=SIZES[:1], frames=5, rounds=1), quiet=True)
+    assert streamed == [2]
+    assert "measured on the first 2." in found.markdown()
+
+
+def test_nothing_in_the_clip_moves_by_whole_pixels():
+    """A shift by whole pixels never explains the next frame, in any part of the picture, so no aligner is flattered."""
+    first, second = islice((frame[..., 1].astype(int) for frame in rainy_clip(120, 160, 2)), 2)
+    for top, left in product((20, 60), (20, 60, 100)):
+        block = first[top : top + 40, left : left + 40]
+        moved = (second[top + y : top + y + 40, left + x : left + x + 40] for y, x in product(range(-4, 5), repeat=2))
+        assert min(np.abs(other - block).mean() for other in moved) > 2
+
+
 @pytest.mark.parametrize("size", [(48, 64), (39, 51)])
 def test_the_clip(tmp_path, size):
-    frames = rainy_clip(*size, 3)
+    frames = list(rainy_clip(*size, 3))
     assert [frame.shape for frame in frames] == [(*size, 3)] * 3
     assert all((a == b).all() for a, b in zip(frames, rainy_clip(*size, 3), strict=True))
     write_clip(tmp_path / "clip.mp4", frames)
@@ -197,7 +269,7 @@ def test_no_folder_for_the_numbers(tmp_path):
 def test_a_stopped_run_gives_what_it_has(monkeypatch, after, file):
     """Ctrl-C in the middle of a turn: that turn is left out, all before it is there."""
     turns = []
-    time_stream = rounds.time_stream
+    time_stream = turns_module.time_stream
 
     def stopped(*arguments, **options):
         turns.append(None)
@@ -205,7 +277,7 @@ def test_a_stopped_run_gives_what_it_has(monkeypatch, after, file):
             raise KeyboardInterrupt
         return time_stream(*arguments, **options)
 
-    monkeypatch.setattr(rounds, "time_stream", stopped)
+    monkeypatch.setattr(turns_module, "time_stream", stopped)
     asked = small(against="min-median", file=file)  # four cases, twice
     if not after:
         with pytest.raises(RestillError, match="nothing was measured: it was stopped"):
@@ -231,7 +303,7 @@ def test_sigterm_is_a_stop(monkeypatch):
         time.sleep(10)
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(rounds, "_turn", end)
+    monkeypatch.setattr(rounds, "measure_stream", end)
     with pytest.raises(RestillError, match="nothing was measured: it was stopped"):
         measure(small(file=False), quiet=True)
     assert signal.getsignal(signal.SIGTERM) == before

@@ -39,6 +39,8 @@ def test_defaults():
         ({"sizes": ["99999x480"]}, "99999x480"),
         ({"on": ["abacus"]}, "abacus"),
         ({"precisions": ["f1"]}, "onnxruntime has f32"),
+        ({"sources": ["phone"]}, "source 'phone' is not known; the sources are: camera, x264"),
+        ({"transcode": True, "file": False}, "leave out --no-file"),
         ({"frames": 1}, "frames must be 2 or more, not 1"),
         ({"rounds": 0}, "rounds"),
         ({"threads": 0}, "threads"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from restill import zoo
+from restill.bench.clip import SOURCES
 from restill.bench.untrained import file_of
 from restill.errors import RestillError, need_library
 from restill.runtime import backends
@@ -16,6 +17,7 @@ from restill.runtime.model import default_threads
 SIZES = ("640x480", "1280x720")
 MIN_SIDE, MAX_SIDE = 16, 8192  # pixels: the flow needs the first, and H.264 players take at most the second
 MIN_FRAMES = 2
+IN_MEMORY = 60  # frames of a file that are kept in memory, for the stream and the stages
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Case:
         backend: A name of :data:`restill.runtime.backends.BACKENDS`.
         precision: One of the backend's :data:`restill.runtime.backends.PRECISIONS`.
         size: (height, width) of a frame, pixels.
+        source: How the file that it restores was encoded, one of :data:`restill.bench.clip.SOURCES`.
         untrained: The file of a network with random weights; None if the model has weights.
     """
 
@@ -34,6 +37,7 @@ class Case:
     backend: str
     precision: str
     size: tuple[int, int]
+    source: str = "camera"
     untrained: Path | None = None
 
     @property
@@ -60,6 +64,7 @@ class Plan:
         rounds: How often each case is measured, at most.
         seconds: No case starts after so many seconds.
         file: Whether to also measure reading, writing and file to file.
+        transcode: Whether to also measure a plain transcode of each file.
     """
 
     cases: tuple[Case, ...]
@@ -69,6 +74,7 @@ class Plan:
     rounds: int
     seconds: float
     file: bool
+    transcode: bool = False
 
 
 def plan(
@@ -76,6 +82,7 @@ def plan(
     sizes: Sequence[str] = (),
     on: Sequence[str] = (),
     precisions: Sequence[str] = (),
+    sources: Sequence[str] = (),
     *,
     against: str | None = None,
     threads: int | None = None,
@@ -83,6 +90,7 @@ def plan(
     rounds: int = 3,
     seconds: float = 300.0,
     file: bool = True,
+    transcode: bool = False,
 ) -> Plan:
     """Choose the cases.
 
@@ -92,12 +100,14 @@ def plan(
         sizes: WIDTHxHEIGHT in pixels; by default :data:`SIZES`.
         on: Backends; by default those that are installed.
         precisions: Such as "f32"; by default all. A backend that lacks a precision is left out for it.
+        sources: How the files are encoded, of :data:`restill.bench.clip.SOURCES`; by default "camera".
         against: The reference model, whose speed is 1; by default the first.
         threads: Threads of the network; by default the cores that this process may use, at most 8.
-        frames: Frames of a pass, kept in memory.
+        frames: Frames of a file; the first 60 of them are kept in memory, or all without files.
         rounds: How often each case is measured; the median counts.
         seconds: No case starts after so many seconds; one is always measured.
         file: Whether to also measure reading, writing and file to file.
+        transcode: Whether to also measure a plain transcode of each file.
 
     Raises:
         RestillError: A value is wrong, or nothing is left to measure.
@@ -107,6 +117,11 @@ def plan(
             raise RestillError(f"{name} must be {least} or more, not {value}")
     if not seconds > 0:
         raise RestillError(f"seconds must be above 0, not {seconds:g}")
+    for source in sources:
+        if source not in SOURCES:
+            raise RestillError(f"source '{source}' is not known; the sources are: {', '.join(SOURCES)}")
+    if not file and (transcode or sources):
+        raise RestillError("a transcode and a source need files: leave out --no-file")
     names = list(models) or _students()
     if not names:
         raise RestillError("this version of Restill contains no models; give a .onnx file")
@@ -119,12 +134,13 @@ def plan(
     combinations = choose_backends(on, precisions)
     measured = [parse_size(size) for size in dict.fromkeys(sizes or SIZES)]
     cases = [
-        Case(name, backend, precision, size, untrained[name])
+        Case(name, backend, precision, size, source, untrained[name])
         for size in measured
+        for source in dict.fromkeys(sources or ("camera",))
         for name in names
         for backend, precision in combinations
     ]
-    return Plan(tuple(cases), against, threads or default_threads(), frames, rounds, seconds, file)
+    return Plan(tuple(cases), against, threads or default_threads(), frames, rounds, seconds, file, transcode)
 
 
 def _students() -> list[str]:

@@ -13,121 +13,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from restill.bench.cases import Case, Plan
+from restill.bench.cases import IN_MEMORY, Plan
+from restill.bench.clip import SOURCES
 from restill.bench.machine import Machine
+from restill.bench.row import COLUMNS, Row, Times
 from restill.evaluation.files import write_json, write_text
 from restill.video import EncodeSettings
 from restill.video.settings import CODECS
 
-# The columns of the second table, with the stages of a clock that each sums up.
-COLUMNS = {
-    "decode": ("decode",),
-    "convert": ("color", "pack"),
-    "align": ("align",),
-    "network": ("network",),
-    "convert back": ("unpack", "color back"),
-    "encode": ("encode",),
-}
 BY_A_SIGNAL = "it was stopped"  # why a run ended early
 RATIOS = "Compare times only within this run, in which the rounds of all cases alternate and medians count."
-
-
-@dataclass(frozen=True)
-class Times:
-    """Seconds per frame, one value for each round."""
-
-    rounds: Sequence[float]
-
-    @property
-    def ms(self) -> float:
-        """Milliseconds per frame, the median."""
-        return median(self.rounds) * 1000
-
-    @property
-    def fps(self) -> float:
-        """Frames per second, the median."""
-        return 1 / median(self.rounds)
-
-
-@dataclass(frozen=True)
-class Row:
-    """The measurements of one case.
-
-    Attributes:
-        case: The case.
-        network: Times of the network alone.
-        stream: Times of the stream, from frames in memory to frames in memory.
-        file: Times from file to file, with reading, stream and writing at once; None if not measured.
-        turns: Seconds per frame by stage, for each round.
-        macs: Multiply-accumulates per frame.
-        peaks: GMAC/s that convolutions reached on this backend and precision, for each round.
-        ratios: Speed of the stream over that of the reference, for each round.
-        network_ratios: The same for the network alone.
-        busy: Whether other programs kept the machine busy during the measurement.
-    """
-
-    case: Case
-    network: Times
-    stream: Times
-    file: Times | None
-    turns: Sequence[dict[str, float]]
-    macs: float
-    peaks: Sequence[float]
-    ratios: Sequence[float]
-    network_ratios: Sequence[float]
-    busy: bool = False
-
-    @property
-    def gmacs(self) -> float:
-        """Speed of the network, 10^9 multiply-accumulates per second."""
-        return self.macs * self.network.fps / 1e9
-
-    @property
-    def of_peak(self) -> float | None:
-        """Speed of the network over that of the convolutions; None for a network without multiplications."""
-        if not self.macs:
-            return None
-        rounds = zip(self.network.rounds, self.peaks, strict=False)  # a stopped round has one more peak
-        return median(self.macs / seconds / 1e9 / peak for seconds, peak in rounds)
-
-    @property
-    def ratio(self) -> float | None:
-        """Speed of the stream over that of the reference; None if the reference was not measured."""
-        return median(self.ratios) if self.ratios else None
-
-    @property
-    def network_ratio(self) -> float | None:
-        """The same for the network alone."""
-        return median(self.network_ratios) if self.network_ratios else None
-
-    @property
-    def stages(self) -> dict[str, float]:
-        """Milliseconds per frame by stage, medians."""
-        return {stage: median(turn[stage] for turn in self.turns) * 1000 for stage in self.turns[0]}
-
-    def column(self, name: str) -> float | None:
-        """Milliseconds per frame of one of :data:`COLUMNS`; None if it was not measured."""
-        found = [self.stages[stage] for stage in COLUMNS[name] if stage in self.stages]
-        return sum(found) if found else None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "model": self.case.model,
-            "size": self.case.size_text,
-            "backend": self.case.backend,
-            "precision": self.case.precision,
-            "network": _times(self.network),
-            "stream": _times(self.stream),
-            "file": None if self.file is None else _times(self.file),
-            "stages_ms": self.stages,
-            "macs": self.macs,
-            "gmacs_per_second": self.gmacs,
-            "of_peak": self.of_peak,
-            "ratio": self.ratio,
-            "network_ratio": self.network_ratio,
-            "busy": self.busy,
-        }
 
 
 @dataclass(frozen=True)
@@ -165,7 +60,7 @@ class Report:
         )
         notes = [
             f"Machine: {self.machine}.",
-            f"Measured: {threads} for the network, {plan.frames} frames per pass, {rounds}{early}.",
+            f"Measured: {threads} for the network, {plan.frames} frames per pass, {rounds}{early}.{_in_memory(plan)}",
             f"Peak of 3x3 convolutions of 256 channels, GMAC/s: {peaks}.",
             RATIOS,
         ]
@@ -182,25 +77,39 @@ class Report:
             notes.append(
                 f"Files: H.264 in, {_encoding()} out. Stages were measured one by one; from file to file they overlap."
             )
+            notes += [f"Source {name}: {SOURCES[name]}." for name in dict.fromkeys(c.source for c in plan.cases)]
+        if plan.transcode:
+            notes.append(
+                f"x transcode: time from file to file over that of decoding and encoding ({_encoding()}) alone."
+            )
         if untrained := [name for name, file in {c.model: c.untrained for c in plan.cases}.items() if file]:
             notes.append(f"Random weights, used only to measure speed: {', '.join(untrained)}.")
         return [*notes, *(f"Left out: {sentence}." for sentence in self.left_out)]
 
     def tables(self) -> list[list[list[str]]]:
         """Two tables, speed and stages: each has a header and rows of text."""
-        speed = [["model", "size", "backend", "network ms", "fps", "stream ms", "fps", "file ms", "fps"]]
+        labels = ["model", "size", *(["source"] if self.plan.file else []), "backend"]
+        speed = [[*labels, "network ms", "fps", "stream ms", "fps", "file ms", "fps"]]
+        speed[0] += ["transcode ms", "fps", "x transcode"] if self.plan.transcode else []
         speed[0] += ["of peak", f"net x {self.against}", f"x {self.against}"]
-        stages = [["model", "size", "backend", *(f"{name} ms" for name in COLUMNS), "sum"]]
+        stages = [[*labels, *(f"{name} ms" for name in COLUMNS), "sum", "align+pack x net"]]
         for row in self.rows:
             case = [row.case.model + "*" * row.busy, row.case.size_text, f"{row.case.backend} {row.case.precision}"]
+            case[2:2] = [row.case.source] if self.plan.file else []
             times = [text for each in (row.network, row.stream, row.file) for text in _texts(each)]
+            times += [*_texts(row.plain), _ratio(row.of_plain)] if self.plan.transcode else []
             peak = "" if row.of_peak is None else f"{100 * row.of_peak:.0f} %{'!' * (row.of_peak > 1)}"
-            ratios = ["" if ratio is None else f"{ratio:.2f}" for ratio in (row.network_ratio, row.ratio)]
-            speed.append([*case, *times, peak, *ratios])
+            speed.append([*case, *times, peak, _ratio(row.network_ratio), _ratio(row.ratio)])
             columns = [row.column(name) for name in COLUMNS]
             total = sum(value or 0 for value in columns)
-            stages.append([*case, *("" if value is None else f"{value:.2f}" for value in columns), f"{total:.1f}"])
+            shown = ["" if value is None else f"{value:.2f}" for value in columns]
+            stages.append([*case, *shown, f"{total:.1f}", _ratio(row.around)])
         return [speed, stages]
+
+    @property
+    def _labels(self) -> int:
+        """The number of columns that say which case a row is."""
+        return 3 + self.plan.file
 
     def text(self) -> RenderableType:
         """The report for a terminal."""
@@ -208,7 +117,7 @@ class Report:
         for header, *rows in self.tables():
             table = Table(box=SIMPLE, pad_edge=False)
             for number, title in enumerate(header):
-                table.add_column(title, justify="left" if number < 3 else "right", no_wrap=True)
+                table.add_column(title, justify="left" if number < self._labels else "right", no_wrap=True)
             for row in rows:
                 table.add_row(*map(Text, row))
             shown.append(table)
@@ -218,7 +127,7 @@ class Report:
         """The report as Markdown: two tables and the notes."""
         parts = []
         for header, *rows in self.tables():
-            rule = ["---"] * 3 + ["---:"] * (len(header) - 3)
+            rule = ["---"] * self._labels + ["---:"] * (len(header) - self._labels)
             parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)))
         return "\n\n".join([*parts, "\n".join(f"- {note}" for note in self.notes())]) + "\n"
 
@@ -258,12 +167,17 @@ def write(report: Report, json_file: Path | None, markdown: Path | None) -> None
         write_text(markdown, report.markdown())
 
 
-def _times(times: Times) -> dict[str, Any]:
-    return {"ms": times.ms, "fps": times.fps, "rounds_ms": [1000 * seconds for seconds in times.rounds]}
-
-
 def _texts(times: Times | None) -> list[str]:
     return ["", ""] if times is None else [f"{times.ms:.1f}", f"{times.fps:.1f}"]
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
+
+
+def _in_memory(plan: Plan) -> str:
+    few = plan.file and plan.frames > IN_MEMORY
+    return f" The stages and the stream are measured on the first {IN_MEMORY}." if few else ""
 
 
 def _encoding() -> str:

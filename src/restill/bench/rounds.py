@@ -1,8 +1,9 @@
 """Measure all cases in rounds, so that other load on the machine affects all of them alike.
 
 In each round a case runs five measurements: the network alone; reading the file; the stream, from frames in memory to
-frames in memory; writing the file; and file to file with all three at once, as ``restill derain`` does it. The times of
-the stages come from the clocks of reading, stream and writing, each measured alone.
+frames in memory; writing the file; and file to file with all three at once, as ``restill derain`` does it. If asked, a
+plain transcode of the same file follows. The times of the stages come from the clocks of reading, stream and writing,
+each measured alone.
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,36 +21,14 @@ from restill.bench.cases import Case, Plan
 from restill.bench.clip import rainy_clip, write_clip
 from restill.bench.machine import machine
 from restill.bench.peak import gmacs, load_convolutions
-from restill.bench.report import BY_A_SIGNAL, Report, Row, Times
+from restill.bench.report import BY_A_SIGNAL, Report
+from restill.bench.row import Row, Times
+from restill.bench.turns import Turns, measure_file, measure_stream, source_file
 from restill.busy import Watch
-from restill.clock import Clock
 from restill.errors import RestillError
 from restill.progress import track
-from restill.restoring.api import restore
-from restill.runtime import Model, load_model, stream
+from restill.runtime import Model, load_model
 from restill.runtime.backends import Compute
-from restill.video import EncodeSettings
-from restill.video.decode import FrameInfo, open_source
-from restill.video.sinks import open_sink
-
-
-@dataclass
-class Turns:
-    """The times of one case, an entry for each round; seconds per frame."""
-
-    network: list[float] = field(default_factory=list)
-    stream: list[float] = field(default_factory=list)
-    file: list[float] = field(default_factory=list)
-    stages: list[dict[str, float]] = field(default_factory=list)
-    busy: bool = False  # other programs kept the machine busy in one of them
-
-    def add(self, other: Turns, *, busy: bool) -> None:
-        """Add the times of another round."""
-        self.network += other.network
-        self.stream += other.stream
-        self.file += other.file
-        self.stages += other.stages
-        self.busy |= busy
 
 
 def measure(plan: Plan, *, quiet: bool = False) -> Report:
@@ -78,11 +55,11 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
     with TemporaryDirectory(prefix="restill-bench-") as name:
         folder, clips = Path(name), {}
         for size in dict.fromkeys(case.size for case in cases):
-            frames = rainy_clip(*size, plan.frames)
-            if plan.file:
-                write_clip(_source(folder, size), frames)  # each turn reads it again
-            else:
-                clips[size] = frames
+            if not plan.file:
+                clips[size] = list(rainy_clip(*size, plan.frames))
+        for case in cases if plan.file else ():
+            if not source_file(folder, case).exists():  # each turn reads it again
+                write_clip(source_file(folder, case), rainy_clip(*case.size, plan.frames), case.source)
         convolutions = {pair: load_convolutions(folder, pair[0], plan.threads, pair[1]) for pair in pairs}
         stopped = ""
         ended = signal.signal(signal.SIGTERM, signal.default_int_handler) if _in_main_thread() else None
@@ -101,8 +78,9 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
     for case, turn in turns.items():
         if not turn.stream:
             continue
-        # The reference has the same size, on the first backend and precision of its model.
-        reference = next(other for other in cases if (other.model, other.size) == (against, case.size))
+        # The reference has the same size and source, on the first backend and precision of its model.
+        wanted = (against, case.size, case.source)
+        reference = next(other for other in cases if (other.model, other.size, other.source) == wanted)
         rows.append(
             Row(
                 case,
@@ -115,6 +93,7 @@ def measure(plan: Plan, *, quiet: bool = False) -> Report:
                 _ratios(turns[reference].stream, turn.stream),
                 _ratios(turns[reference].network, turn.network),
                 turn.busy,
+                Times(turn.plain) if plan.transcode else None,
             )
         )
     done = min(len(turn.stream) for turn in turns.values())
@@ -158,9 +137,9 @@ def _rounds(
                     raise _OutOfTime
                 model, turn, watch = models[_key(case)], Turns(), Watch()
                 if plan.file:
-                    _turn_with_file(turn, case, plan, model, folder)
+                    measure_file(turn, case, plan, model, folder)
                 else:
-                    _turn(turn, model, clips[case.size])
+                    measure_stream(turn, model, clips[case.size])
                 turns[case].add(turn, busy=watch.busy())
                 advance()
 
@@ -200,90 +179,3 @@ def _ratios(reference: Sequence[float], seconds: Sequence[float]) -> list[float]
 
 def _key(case: Case) -> tuple[str, str, str]:
     return case.model, case.backend, case.precision
-
-
-def _source(folder: Path, size: tuple[int, int]) -> Path:
-    return folder / f"{size[1]}x{size[0]}.mp4"
-
-
-def _turn(turns: Turns, model: Model, frames: Sequence[np.ndarray]) -> None:
-    """Measure the network and the stream."""
-    clock = Clock()
-    turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
-    seconds, _ = time_stream(model, frames, clock, keep=False)
-    turns.stream.append(seconds)
-    turns.stages.append({stage: total / len(frames) for stage, total in clock.seconds.items()})
-
-
-def _turn_with_file(turns: Turns, case: Case, plan: Plan, model: Model, folder: Path) -> None:
-    """Measure the network, reading, the stream, writing and file to file."""
-    source, target, clock = _source(folder, case.size), folder / "out.mp4", Clock()
-    frames, infos = read(source, clock)
-    turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
-    seconds, restored = time_stream(model, frames, clock, keep=True)
-    turns.stream.append(seconds)
-    write(source, target, restored, infos, clock)
-    turns.stages.append({stage: total / len(frames) for stage, total in clock.seconds.items()})
-    del frames, restored
-    how = {"backend": case.backend, "precision": case.precision, "threads": plan.threads}
-    done = restore(source, target, case.file, settings=EncodeSettings(), overwrite=True, quiet=True, **how)
-    turns.file.append(done.seconds / done.frames)
-
-
-def time_network(model: Model, size: Sequence[int], runs: int) -> float:
-    """Measure the network on one packed window of noise.
-
-    Args:
-        model: A loaded model.
-        size: (height, width) of a frame; rounded up to the network's multiple here.
-        runs: Number of runs, after one that does not count.
-
-    Returns:
-        Seconds per run.
-    """
-    rng = np.random.default_rng(0)
-    packing, network = model.at(size[0], size[1])
-    window = packing.pack([rng.integers(0, 256, (size[0], size[1], 3), np.uint8) for _ in range(model.info.frames)])
-    network(window)
-    began = time.perf_counter()
-    for _ in range(runs):
-        network(window)
-    return (time.perf_counter() - began) / runs
-
-
-def time_stream(
-    model: Model, frames: Sequence[np.ndarray], clock: Clock, *, keep: bool
-) -> tuple[float, list[np.ndarray]]:
-    """Measure the restoration of frames (H, W, 3) in memory.
-
-    Returns:
-        Seconds per frame, and the restored frames if ``keep`` is true.
-    """
-    restored = []
-    began = time.perf_counter()
-    for clean in stream(model, frames, clock=clock):
-        if keep:
-            restored.append(clean)
-    return (time.perf_counter() - began) / len(frames), restored
-
-
-def read(path: Path, clock: Clock) -> tuple[list[np.ndarray], list[FrameInfo]]:
-    """Read all frames of a file into memory, with their :class:`FrameInfo`."""
-    with closing(open_source(path)) as source:
-        pairs = list(source.frames(clock=clock))
-    return [frame for frame, _ in pairs], [info for _, info in pairs]
-
-
-def write(
-    source_path: Path, target: Path, frames: Iterable[np.ndarray], infos: Iterable[FrameInfo], clock: Clock
-) -> None:
-    """Write restored frames with the default settings of ``restill derain``."""
-    with closing(open_source(source_path)) as source:
-        sink = open_sink(target, source, EncodeSettings(), clock=clock)
-        try:
-            for frame, info in zip(frames, infos, strict=True):
-                sink.write(frame, info)
-            sink.close()
-        except BaseException:
-            sink.abandon()
-            raise

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 
 from restill.errors import RestillError
 
-WIDE = 150  # columns; at this width no number is cut off
+WIDE = 190  # columns; at this width no number is cut off
 
 
 class Report(Protocol):

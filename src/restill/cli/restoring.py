@@ -223,6 +223,16 @@ def bench(
             "--precision", help="f32, bf16 or int8; repeat it for more. By default all.", rich_help_panel=MEASURED
         ),
     ] = None,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source",
+            metavar="NAME",
+            help="How the clip is encoded: camera (no B-frames, the default) or x264 (its defaults); repeat it for "
+            "more.",
+            rich_help_panel=MEASURED,
+        ),
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option(
@@ -235,10 +245,16 @@ def bench(
             "--file/--no-file", help="Also measure reading, writing and file to file.", rich_help_panel=MEASURED
         ),
     ] = True,
+    transcode: Annotated[
+        bool,
+        typer.Option(
+            "--transcode",
+            help="Also measure a plain transcode of each file, and the ratio to it.",
+            rich_help_panel=MEASURED,
+        ),
+    ] = False,
     threads: Threads = None,
-    frames: Annotated[
-        int, typer.Option(metavar="N", help="Frames of a pass, kept in memory.", rich_help_panel=ROUNDS)
-    ] = 30,
+    frames: Annotated[int, typer.Option(metavar="N", help="Frames of the clip.", rich_help_panel=ROUNDS)] = 30,
     rounds: Annotated[
         int, typer.Option(metavar="N", help="Measure each case N times; the median counts.", rich_help_panel=ROUNDS)
     ] = 3,
@@ -264,12 +280,14 @@ def bench(
         sizes or (),
         backends or (),
         precisions or (),
+        sources or (),
         against=against,
         threads=threads,
         frames=frames,
         rounds=rounds,
         seconds=seconds,
         file=file,
+        transcode=transcode,
     )
     report = measure(chosen, quiet=quiet)
     show(report, report.text, json_file, wide=True)

@@ -1,0 +1,133 @@
+"""The measurements of one case in one round."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from restill.bench.cases import IN_MEMORY, Case, Plan
+from restill.bench.plain import plain_transcode
+from restill.clock import Clock
+from restill.restoring.api import restore
+from restill.runtime import Model, stream
+from restill.video import EncodeSettings
+from restill.video.decode import FrameInfo, open_source
+from restill.video.sinks import open_sink
+
+
+@dataclass
+class Turns:
+    """The times of one case, an entry for each round; seconds per frame."""
+
+    network: list[float] = field(default_factory=list)
+    stream: list[float] = field(default_factory=list)
+    file: list[float] = field(default_factory=list)
+    plain: list[float] = field(default_factory=list)
+    stages: list[dict[str, float]] = field(default_factory=list)
+    busy: bool = False  # other programs kept the machine busy in one of them
+
+    def add(self, other: Turns, *, busy: bool) -> None:
+        """Add the times of another round."""
+        self.network += other.network
+        self.stream += other.stream
+        self.file += other.file
+        self.plain += other.plain
+        self.stages += other.stages
+        self.busy |= busy
+
+
+def measure_stream(turns: Turns, model: Model, frames: Sequence[np.ndarray]) -> None:
+    """Measure the network and the stream, with no files."""
+    clock = Clock()
+    turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
+    seconds, _ = time_stream(model, frames, clock, keep=False)
+    turns.stream.append(seconds)
+    turns.stages.append({stage: total / len(frames) for stage, total in clock.seconds.items()})
+
+
+def measure_file(turns: Turns, case: Case, plan: Plan, model: Model, folder: Path) -> None:
+    """Measure the network, reading, the stream, writing and file to file."""
+    """Measure everything: the stages and the stream on the first frames of the file, file to file on all of them."""
+    source, target, clock = source_file(folder, case), folder / "out.mp4", Clock()
+    frames, infos = read(source, clock, min(plan.frames, IN_MEMORY))
+    turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
+    seconds, restored = time_stream(model, frames, clock, keep=True)
+    turns.stream.append(seconds)
+    write(source, target, restored, infos, clock)
+    turns.stages.append({stage: total / len(frames) for stage, total in clock.seconds.items()})
+    del frames, restored
+    how = {"backend": case.backend, "precision": case.precision, "threads": plan.threads}
+    done = restore(source, target, case.file, settings=EncodeSettings(), overwrite=True, quiet=True, **how)
+    turns.file.append(done.seconds / done.frames)
+    if plan.transcode:
+        turns.plain.append(plain_transcode(source, target, EncodeSettings()))
+
+
+def source_file(folder: Path, case: Case) -> Path:
+    """The file that a case restores."""
+    return folder / f"{case.size_text}-{case.source}.mp4"
+
+
+def time_network(model: Model, size: Sequence[int], runs: int) -> float:
+    """Measure the network on one packed window of noise.
+
+    Args:
+        model: A loaded model.
+        size: (height, width) of a frame; rounded up to the network's multiple here.
+        runs: Number of runs, after one that does not count.
+
+    Returns:
+        Seconds per run.
+    """
+    rng = np.random.default_rng(0)
+    packing, network = model.at(size[0], size[1])
+    window = packing.pack([rng.integers(0, 256, (size[0], size[1], 3), np.uint8) for _ in range(model.info.frames)])
+    network(window)
+    began = time.perf_counter()
+    for _ in range(runs):
+        network(window)
+    return (time.perf_counter() - began) / runs
+
+
+def time_stream(
+    model: Model, frames: Sequence[np.ndarray], clock: Clock, *, keep: bool
+) -> tuple[float, list[np.ndarray]]:
+    """Measure the restoration of frames (H, W, 3) in memory.
+
+    Returns:
+        Seconds per frame, and the restored frames if ``keep`` is true.
+    """
+    restored = []
+    began = time.perf_counter()
+    for clean in stream(model, frames, clock=clock):
+        if keep:
+            restored.append(clean)
+    return (time.perf_counter() - began) / len(frames), restored
+
+
+def read(path: Path, clock: Clock, count: int) -> tuple[list[np.ndarray], list[FrameInfo]]:
+    """Read the first frames of a file into memory, with their :class:`FrameInfo`."""
+    with closing(open_source(path)) as source:
+        pairs = list(islice(source.frames(clock=clock), count))
+    return [frame for frame, _ in pairs], [info for _, info in pairs]
+
+
+def write(
+    source_path: Path, target: Path, frames: Iterable[np.ndarray], infos: Iterable[FrameInfo], clock: Clock
+) -> None:
+    """Write restored frames with the default settings of ``restill derain``."""
+    with closing(open_source(source_path)) as source:
+        sink = open_sink(target, source, EncodeSettings(), clock=clock)
+        try:
+            for frame, info in zip(frames, infos, strict=True):
+                sink.write(frame, info)
+            sink.close()
+        except BaseException:
+            sink.abandon()
+            raise
