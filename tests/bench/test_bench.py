@@ -179,7 +179,7 @@ def test_a_plain_transcode_and_both_sources():
     speed, stages = found.tables()
     assert speed[1][speed[0].index("x transcode")] == f"{found.rows[0].of_plain:.2f}"
     assert stages[1][-1] == f"{found.rows[0].around:.2f}"
-    assert "- Source x264: " in found.markdown()
+    assert "- Source x264: libx264, preset medium, crf 23." in found.markdown()
 
 
 def test_align_and_pack_over_the_network(report):

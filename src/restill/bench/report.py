@@ -77,7 +77,9 @@ class Report:
             notes.append(
                 f"Files: H.264 in, {_encoding()} out. Stages were measured one by one; from file to file they overlap."
             )
-            notes += [f"Source {name}: {SOURCES[name]}." for name in dict.fromkeys(c.source for c in plan.cases)]
+            for name in dict.fromkeys(case.source for case in plan.cases):
+                options = ", ".join(f"{option} {value}" for option, value in SOURCES[name].items())
+                notes.append(f"Source {name}: libx264, {options}.")
         if plan.transcode:
             notes.append(
                 f"x transcode: time from file to file over that of decoding and encoding ({_encoding()}) alone."
