@@ -143,3 +143,21 @@ def data_check(
         typer.echo(str(each))
     if any(each.problems for each in checked):
         raise typer.Exit(1)
+
+
+@data_app.command("harvest", cls=PlainCommand, epilog=epilog("harvest"))
+def data_harvest(
+    videos: Annotated[
+        list[Path], typer.Argument(metavar="VIDEO...", help="Videos of real rain, recorded by a static camera.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder of layers.")],
+) -> None:
+    """Take the rain out of videos of a static camera, as layers to train with (data.weather.layers).
+
+    Writes DIR/NAME/00001.png ... for each video: its rain on black.
+    """
+    from restill.datasets.rain_layers import harvest_file
+
+    for video in videos:
+        count = harvest_file(video, output)
+        typer.echo(f"{output / video.stem}: {count} frames of rain on black")

@@ -66,6 +66,8 @@ EXAMPLES = {
     "reproduce": """
   restill reproduce                     (lists the tables)
   restill reproduce cstd-table5 --scale small --data nturain=NTURain/""",
+    "harvest": """
+  restill data harvest rain.mp4 -o layers/""",
     "layout": """
   restill data layout gopro""",
     "make": """

@@ -12,7 +12,9 @@ import numpy as np
 from restill.datasets.clips import Box, resample
 from restill.datasets.leaks import Pictures, stamp
 from restill.degradations.degradation import Degradation
-from restill.degradations.rain import Rain, RainSettings
+from restill.degradations.rain import RainSettings
+from restill.degradations.things import follow
+from restill.degradations.weather import Place, Weather, rained
 
 
 class CleanSource(ABC):
@@ -26,11 +28,15 @@ class CleanSource(ABC):
         names: Names of the clips.
         dry: The share of samples without degradation, 0-1, to train a network to leave clean frames unchanged.
         removes: "all" of the rain, or only its "streaks" (and splashes): then the clean side has mist and noise too.
+        things: The share of samples with thin things drawn on the clean frames, 0-1, that move with the scene.
+        weather: Rain of several kinds and video compression, instead of ``rain``.
     """
 
     names: Sequence[str]
     dry: float = 0.0
     removes: Literal["all", "streaks"] = "all"
+    things: float = 0.0
+    weather: Weather | None = None
 
     def __init__(self, rain: RainSettings | str | None = None, degradation: Degradation | None = None) -> None:
         self.rain, self.degradation = rain, degradation
@@ -84,9 +90,9 @@ class CleanSource(ABC):
         self, clip: int, frames: Sequence[int], box: Box, size: tuple[int, int], rng: np.random.Generator
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """A region of some frames, degraded and clean; see :class:`restill.datasets.clips.ClipSource`."""
-        window = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
-        clean = [resample(frame[window], size) for frame in self.clean(clip, frames)]
+        clean = self.region(clip, frames, box, size, rng)
         if self.dry and rng.random() < self.dry:  # draw only if needed, so that samples of older recipes stay the same
+            clean = clean if self.weather is None else self.weather.recorded(clean, rng)
             return [frame.copy() for frame in clean], clean
         if self.degradation is not None:
             return list(self.degradation.frames(clean, rng)), clean
@@ -94,17 +100,21 @@ class CleanSource(ABC):
             return [frame.copy() for frame in clean], clean
         _, height, width = self.shape(clip)
         ratio = (size[0] / box.height, size[1] / box.width)
-        rain = Rain(
-            self.rain or RainSettings.random(rng),
-            size=size,
-            seed=int(rng.integers(2**31)),
-            frame_size=(round(height * ratio[0]), round(width * ratio[1])),
-            origin=(round(box.top * ratio[0]), round(box.left * ratio[1])),
+        place = Place(
+            (round(height * ratio[0]), round(width * ratio[1])), (round(box.top * ratio[0]), round(box.left * ratio[1]))
         )
-        if self.removes == "streaks":
-            pairs = [rain.pair(frame, t) for t, frame in enumerate(clean)]
-            return [rainy for rainy, _ in pairs], [streakless for _, streakless in pairs]
-        return [rain.render(frame, t) for t, frame in enumerate(clean)], clean
+        if self.weather is not None:
+            return self.weather.fall(clean, place, rng, streaks_only=self.removes == "streaks")
+        settings = self.rain or RainSettings.random(rng)
+        return rained(clean, settings, place, int(rng.integers(2**31)), self.removes == "streaks")
+
+    def region(
+        self, clip: int, frames: Sequence[int], box: Box, size: tuple[int, int], rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """The clean region of some frames, resized and with hard negatives, (height, width, 3) uint8."""
+        window = (slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
+        clean = [resample(frame[window], size) for frame in self.clean(clip, frames)]
+        return follow(clean, rng) if self.things and rng.random() < self.things else clean
 
     def pictures(self, clip: int) -> Pictures:
         """Every picture of a clip, for :mod:`restill.datasets.leaks`."""

@@ -47,7 +47,8 @@ class ClipSource(Protocol):
 
     A source for super-resolution also has ``scale``, the size of a clean frame divided by that of the degraded one. If
     it makes degraded frames itself, it has ``shift``, the position of the first degraded pixel, and ``reach``, the
-    distance that a degraded pixel depends on; both in pixels of the clean frame.
+    distance that a degraded pixel depends on; both in pixels of the clean frame. A source may have ``chances``, how
+    often each clip is drawn; otherwise all are equally likely.
     """
 
     names: Sequence[str]
@@ -162,7 +163,7 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
             processes; :func:`to_float` converts a batch for the methods.
         """
         rng = np.random.default_rng([self.seed, index])
-        clip = self.usable[int(rng.integers(len(self.usable)))]
+        clip = self._pick(rng)
         total, height, width = self.source.shape(clip)
         factor = max(rng.uniform(*self.scale), self.crop / min(height, width))
         first = int(rng.integers(total - self.frames + 1))
@@ -190,6 +191,14 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         if self.turns and rng.random() < 0.5:  # swap rows and columns: with the flips, a quarter turn
             sample = {key: value.transpose(-1, -2).contiguous() for key, value in sample.items()}
         return sample
+
+    def _pick(self, rng: np.random.Generator) -> int:
+        """A random clip, by the source's ``chances`` if it has them."""
+        chances = getattr(self.source, "chances", None)
+        if chances is None:
+            return self.usable[int(rng.integers(len(self.usable)))]
+        wanted = np.asarray(chances)[self.usable]
+        return int(rng.choice(self.usable, p=wanted / wanted.sum()))
 
     def _region(
         self, height: int, width: int, factor: float, flip: bool, rng: np.random.Generator

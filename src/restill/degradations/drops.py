@@ -134,8 +134,8 @@ class Drops:
         width = diameter * 1e-3 * self.focal / depth
         blur = self.focal * s.aperture * 1e-3 * np.abs(1 / depth - 1 / s.focus_distance)
         seen = opacity * np.minimum(width, 1.0) * (width + 1) / (width + np.maximum(blur, 1.0))
-        order = np.argsort(-seen, kind="stable")[:MOST_DROPS]
-        order = order[seen[order] > FAINTEST]
+        visible = np.flatnonzero(seen > FAINTEST)
+        order = visible[np.argsort(-seen[visible], kind="stable")[:MOST_DROPS]]
         self.depth, self.diameter, self.speed = depth[order], diameter[order], speed[order]
         self.opacity, self.blur = opacity[order].astype(np.float32), blur[order].astype(np.float32)
         self.tall, self.wide = tall * self.depth, wide * self.depth

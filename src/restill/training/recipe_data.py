@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from restill.datasets import TO_TRAIN_ON
 from restill.datasets.held_out import HELD_OUT
 from restill.degradations import read_degradation
+from restill.degradations.weather import Weather
 from restill.errors import RestillError
 
 
@@ -17,6 +18,22 @@ class Part(BaseModel):
     """Base of a recipe's parts: unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class PhotosPart(Part):
+    """Photographs that are moved as a camera would, and so are clips too."""
+
+    root: Path = Field(description="folder of pictures, in folders or not")
+    names: list[str] | None = Field(default=None, description="paths below the folder; default: all")
+    share: float = Field(default=0.35, gt=0, lt=1, description="share of the samples that are made from photographs")
+
+
+class WeatherPart(Weather):
+    """Rain of several kinds; see docs/rain.md."""
+
+    layers: Path | None = Field(
+        default=None, description="folder of clips of rain on black, as `restill data harvest` makes them"
+    )
 
 
 class ClipsPart(Part):
@@ -137,6 +154,17 @@ class DataPart(ClipsPart):
         ge=1,
         description="number of samples to make, cache and repeat; default: every sample is new",
     )
+    photos: PhotosPart | None = Field(default=None, description="photographs to make further clips from")
+    weather: WeatherPart | None = Field(
+        default=None, description="rain of several kinds and video compression, instead of 'rain'"
+    )
+    things: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the samples with poles, wires, lettering and other thin things that move with the scene "
+        "and must stay",
+    )
     cache: bool = Field(
         default=True,
         description="cache the samples of 'distinct' on disk for later runs (at most 10 GB); if false, in each "
@@ -155,6 +183,22 @@ class DataPart(ClipsPart):
     @classmethod
     def _held_out_by_name(cls, given: Any) -> Any:
         return HELD_OUT.get(given, given) if isinstance(given, str) else given
+
+    @field_validator("photos", "weather", "things")
+    @classmethod
+    def _of_clean_clips(cls, given: Any, others: ValidationInfo) -> Any:
+        if given and others.data.get("dataset") != "clean-clips" and others.field_name == "photos":
+            raise ValueError("is for dataset clean-clips; to train on photographs alone, use dataset clean-photos")
+        if given and others.data.get("dataset") not in TO_TRAIN_ON:
+            raise ValueError(f"is only for data sets that Restill degrades: {', '.join(TO_TRAIN_ON)}")
+        return given
+
+    @field_validator("weather")
+    @classmethod
+    def _weather_alone(cls, given: Any, others: ValidationInfo) -> Any:
+        if given and (others.data.get("rain") is not None or others.data.get("degradation", "rain") != "rain"):
+            raise ValueError("replaces 'rain' and 'degradation': leave these out")
+        return given
 
     @field_validator("aligner")
     @classmethod

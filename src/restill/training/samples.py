@@ -15,7 +15,11 @@ from torch.utils.data import DataLoader, SequentialSampler, Subset
 from restill.datasets import TO_TRAIN_ON, leaks, open_paired, open_source
 from restill.datasets.cached_samples import CachedSamples, SampleStore
 from restill.datasets.clean_clips import find_clips
+from restill.datasets.clean_photos import find_photos
 from restill.datasets.clips import ClipSamples, to_float
+from restill.datasets.moved_photos import MovedPhotos
+from restill.datasets.rain_layers import FolderLayers
+from restill.datasets.scenes import Scenes
 from restill.datasets.unpaired import WithUnpaired
 from restill.degradations import read_degradation
 from restill.errors import RestillError
@@ -28,6 +32,8 @@ from restill.training.signals import ignore_signals
 NOT_IN_SAMPLES: Any = {
     **dict.fromkeys(("root", "clips", "held_out", "distinct", "workers", "cache", "damaged", "never", "aligner"), True),
     "unpaired": {"root": True},
+    "photos": {"root": True, "names": True},
+    "weather": {"layers": True},
 }
 
 
@@ -53,13 +59,15 @@ def samples_of(data: DataPart, clips: list[str] | None, length: int, seed: int, 
         if data.distinct is None:
             return samples
         stamps = [source.pictures(clip).stamp for source in sources for clip in range(len(source.names))]
+        stamps += layers.stamps() if layers else []
         made_by = (data.model_dump(mode="json", exclude=NOT_IN_SAMPLES), seed, context, stamps)
         return CachedSamples(samples, data.distinct, SampleStore(made_by) if data.cache else None)
 
     what = "held-out clips" if plain else "clips to train on"
-    paired = cut(source_of(data, clips, data.rain, dry=0.0 if plain else data.dry), seed, data.crop, what)
     if plain:
-        return paired
+        return cut(source_of(data, clips, data.rain), seed, data.crop, what)
+    layers = FolderLayers(data.weather.layers) if data.weather and data.weather.layers else None
+    paired = cut(scenes(data, clips, layers), seed, data.crop, what)
     if data.unpaired is None:
         return cached(paired, paired.source)
     source = unpaired_source(data.unpaired)
@@ -85,6 +93,21 @@ def source_of(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: 
     if part.removes != "all":
         source.removes = part.removes
     return source
+
+
+def scenes(data: DataPart, clips: list[str] | None, layers: FolderLayers | None = None) -> Any:
+    """The source to train on: the clips, with the photographs, the weather and the things of the recipe."""
+    source = source_of(data, clips, data.rain, dry=data.dry)
+    if data.things:
+        source.things = data.things
+    if data.weather:
+        source.weather = data.weather.raining(layers)
+    if data.photos is None:
+        return source
+    names = data.photos.names or find_photos(data.photos.root)
+    photos = MovedPhotos(data.photos.root, [name for name in names if name not in data.held_out])
+    photos.things = data.things
+    return Scenes(source, photos, data.photos.share)
 
 
 def unpaired_source(part: UnpairedPart) -> Any:
@@ -116,7 +139,7 @@ def check_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = Fa
     """
     if os.environ.get("RANK", "0") != "0":  # with torchrun only the first process checks
         return lambda folder: None
-    train = [source_of(data, training_clips(data), data.rain)]
+    train = [scenes(data, training_clips(data))]
     if data.unpaired is not None:
         train.append(unpaired_source(data.unpaired))
     test = [open_paired(part.dataset, part.root, part.split, None, part.options) for part in data.never]
