@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from restill.bench.clip import rainy_clip, write_clip
+
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "restill"
 
 # From top to bottom. A package may import from its own level and from the levels below it.
@@ -128,3 +130,17 @@ def test_start_is_light(start: str) -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.rpartition("LOADED")[2].split())
     assert not loaded & {"torch", "cv2", "av", "onnxruntime", "skimage", "yaml"}
+
+
+def test_a_short_job_loads_one_backend(tmp_path) -> None:
+    """Each backend takes a while to load, and a short clip needs one of them only."""
+    pytest.importorskip("openvino")
+    write_clip(tmp_path / "in.mp4", rainy_clip(48, 64, 3))
+    arguments = ["restill", "derain", str(tmp_path / "in.mp4"), "-o", str(tmp_path / "out.mp4")]
+    code = "import sys, atexit; atexit.register(lambda: print('LOADED', *sys.modules)); sys.argv = sys.argv[1:]; "
+    code += "from restill.cli import main; main()"
+    run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert "on openvino in int8" in run.stderr
+    loaded = set(run.stdout.rpartition("LOADED")[2].split())
+    assert "openvino" in loaded
+    assert not loaded & {"onnxruntime", "torch"}
