@@ -112,8 +112,9 @@ def _step(before: np.ndarray, after: np.ndarray) -> np.ndarray | None:
     if good.sum() < 12:
         return None
     cv2.setRNGSeed(0)
-    step, inside = cv2.estimateAffinePartial2D(corners[good], found[good], ransacReprojThreshold=0.7)
-    return step if step is not None and inside.sum() >= max(10, 0.5 * good.sum()) else None
+    near = max(1.0, min(before.shape) / 200)  # pixels; a larger picture shows more parallax
+    step, inside = cv2.estimateAffinePartial2D(corners[good], found[good], ransacReprojThreshold=near)
+    return step if step is not None and inside.sum() >= max(10, 0.35 * good.sum()) else None
 
 
 def follow(frames: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
