@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from restill.datasets.clean_clips import find_clips
+from restill.datasets.files import find_clips
 from restill.runtime import load_model, stream
 from restill.video import read_frames
 

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from av.video.stream import VideoStream
 
-from restill.datasets.clean_clips import find_clips
+from restill.datasets.files import find_clips
 from restill.degradations.rain import Rain, RainSettings
 from restill.runtime import Model, load_model, stream
 from restill.video import read_frames

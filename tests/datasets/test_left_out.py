@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from restill.datasets.clean_clips import find_clips
 from restill.datasets.clean_photos import find_photos
 from restill.datasets.clips import ClipSamples
+from restill.datasets.files import find_clips
 from restill.errors import RestillError
 from restill.progress import some
 

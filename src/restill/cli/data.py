@@ -110,6 +110,9 @@ def data_make(
     clean: Annotated[Path, typer.Option(metavar="DIR", help="The folder of clean clips.")],
     layers: Annotated[Path, typer.Option(metavar="DIR", help="The folder of rain layers.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.")],
+    static: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder of real rain before a static camera, to add it.")
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same rain.")] = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -119,7 +122,7 @@ def data_make(
 
     if name != "foreign":
         raise RestillError(f"the set '{name}' cannot be made; the sets that can be made are: foreign")
-    typer.echo(f"{output}: {make_foreign(clean, layers, output, seed, quiet=quiet)} clips")
+    typer.echo(f"{output}: {make_foreign(clean, layers, output, seed, static, quiet=quiet)} clips")
 
 
 @data_app.command("check", cls=PlainCommand, epilog=epilog("check"))

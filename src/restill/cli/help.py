@@ -51,6 +51,7 @@ EXAMPLES = {
   restill evaluate runs/mine --dataset rain200h --data Rain200H/""",
     "score": """
   restill score restored.mp4
+  restill score restored.mp4 --metric rain-left,detail-lost --input rainy.mp4
   restill score frames/ --metric piqe,niqe --niqe-model niqe.mat""",
     "inspect": """
   restill inspect rainy.mp4 --model rill-s --model rill-m -o look/
@@ -71,7 +72,8 @@ EXAMPLES = {
     "layout": """
   restill data layout gopro""",
     "make": """
-  restill data make foreign --clean clean_video/ --layers foreign_rain/ -o foreign/""",
+  restill data make foreign --clean clean_video/ --layers foreign_rain/ -o foreign/
+  restill data make foreign --clean DIR --layers DIR --static real_static/ -o foreign/""",
     "check": """
   restill data check GOPRO/ --dataset gopro --split test""",
 }

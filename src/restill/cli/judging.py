@@ -52,6 +52,14 @@ def evaluate(
             metavar="DIR", help="Write the temporal profile of each clip to DIR/CLIP.png.", rich_help_panel=OUTPUT
         ),
     ] = None,
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also measure rain left over in clips of a static camera. See docs/no-reference.md.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     changes: DatasetOptions = None,
     allow_test_images: Annotated[
         bool, typer.Option("--allow-test-images", help="Score a run on pictures that it was trained on.")
@@ -77,6 +85,7 @@ def evaluate(
         limit=limit,
         temporal=temporal,
         profiles=profiles,
+        static=static,
         options=parse_options(changes or []),
         allow_test_images=allow_test_images,
         quiet=quiet,
@@ -86,22 +95,42 @@ def evaluate(
 
 def score(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Videos, folders of pictures, pictures.")],
-    metric: Annotated[str, typer.Option(help="piqe, brisque, niqe, or several separated by commas.")] = "piqe",
+    metric: Annotated[
+        str, typer.Option(help="piqe, brisque, niqe, rain-left, detail-lost, or several separated by commas.")
+    ] = "piqe",
     brisque_model: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The model of BRISQUE. See docs/no-reference.md.")
     ] = None,
     niqe_model: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The model of NIQE. See docs/no-reference.md.")
     ] = None,
+    rainy: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", metavar="FILE", help="For rain-left and detail-lost: the rainy clip, of a static camera."
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="For the same: a picture, white where pixels count.")
+    ] = None,
     limit: _Limit = None,
     json_file: JsonFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Score pictures and videos without clean frames: PIQE, BRISQUE and NIQE; lower is better."""
+    """Score pictures and videos without clean frames: PIQE, BRISQUE, NIQE and rain left over; lower is better."""
     from restill.evaluation import score as run
 
     check_folders(json_file)
-    scores = run(paths, metric.split(","), brisque_model=brisque_model, niqe_model=niqe_model, limit=limit, quiet=quiet)
+    scores = run(
+        paths,
+        metric.split(","),
+        brisque_model=brisque_model,
+        niqe_model=niqe_model,
+        rainy=rainy,
+        mask=mask,
+        limit=limit,
+        quiet=quiet,
+    )
     _show(scores, json_file)
 
 

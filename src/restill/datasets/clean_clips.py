@@ -13,15 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from restill.datasets.clean import CleanSource
-from restill.datasets.files import cache_folder
+from restill.datasets.files import cache_folder, find_clips
 from restill.degradations.degradation import Degradation
 from restill.degradations.rain import RainSettings
 from restill.errors import RestillError
-from restill.progress import say_once, some, track
+from restill.progress import track
 from restill.video import read_frames
 
 MAX_FRAMES = 300
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv"}
 
 
 class CleanClips(CleanSource):
@@ -79,35 +78,6 @@ class CleanClips(CleanSource):
         if clip not in self._arrays:  # opened here, not in __init__, so that each worker opens its own
             self._arrays[clip] = np.load(self._files[clip], mmap_mode="r")
         return [self._arrays[clip][t] for t in frames]
-
-
-def find_clips(root: Path) -> dict[str, Path]:
-    """Find the clips of a folder by name, sorted.
-
-    Raises:
-        RestillError: If the folder does not exist or holds no clip.
-    """
-    if not root.is_dir():
-        raise RestillError(f"{root}: no such folder; it should hold clips, as NAME/00001.png ... or NAME.mp4")
-    found: dict[str, Path] = {}
-    left_out = []
-    for path in sorted(p for p in root.iterdir() if not p.name.startswith(".")):
-        name = path.name if path.is_dir() else path.stem
-        if not path.exists():
-            left_out.append(f"{path.name} (a broken link)")
-        elif not path.is_dir() and path.suffix.lower() not in VIDEO_SUFFIXES:
-            left_out.append(f"{path.name} (neither a video nor a folder)")
-        elif path.is_dir() and not any(path.iterdir()):
-            left_out.append(f"{path.name}/ (empty)")
-        elif name in found:
-            left_out.append(f"{path.name} (has the same name as {found[name].name}{'/' * found[name].is_dir()})")
-        else:
-            found[name] = path
-    if not found:
-        raise RestillError(f"{root}: holds no clips; it should hold NAME/00001.png ... or NAME.mp4")
-    if left_out:
-        say_once(f"{root}: not used: {some(left_out)}")
-    return found
 
 
 def _cached(path: Path, max_frames: int) -> Path:

@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 
 from restill.errors import RestillError
+from restill.progress import say_once, some
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp"}
+VIDEO_SUFFIXES = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv"}
 
 
 def cache_folder() -> Path:
@@ -81,6 +83,35 @@ def natural(path: Path | str) -> list[tuple[int, int, str]]:
     """A sort key that puts frame2 before frame10."""
     parts = re.split(r"(\d+)", str(path).lower())
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+
+
+def find_clips(root: Path) -> dict[str, Path]:
+    """Find the clips of a folder by name, sorted.
+
+    Raises:
+        RestillError: If the folder does not exist or holds no clip.
+    """
+    if not root.is_dir():
+        raise RestillError(f"{root}: no such folder; it should hold clips, as NAME/00001.png ... or NAME.mp4")
+    found: dict[str, Path] = {}
+    left_out = []
+    for path in sorted(p for p in root.iterdir() if not p.name.startswith(".")):
+        name = path.name if path.is_dir() else path.stem
+        if not path.exists():
+            left_out.append(f"{path.name} (a broken link)")
+        elif not path.is_dir() and path.suffix.lower() not in VIDEO_SUFFIXES:
+            left_out.append(f"{path.name} (neither a video nor a folder)")
+        elif path.is_dir() and not any(path.iterdir()):
+            left_out.append(f"{path.name}/ (empty)")
+        elif name in found:
+            left_out.append(f"{path.name} (has the same name as {found[name].name}{'/' * found[name].is_dir()})")
+        else:
+            found[name] = path
+    if not found:
+        raise RestillError(f"{root}: holds no clips; it should hold NAME/00001.png ... or NAME.mp4")
+    if left_out:
+        say_once(f"{root}: not used: {some(left_out)}")
+    return found
 
 
 def names_in(path: Path) -> list[str]:

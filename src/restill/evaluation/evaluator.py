@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from restill.datasets import open_paired
+from restill.datasets.benchmarks.foreign import REAL_STATIC
 from restill.errors import RestillError
 from restill.evaluation.metrics.temporal import Consistency
 from restill.evaluation.models import open_model, open_module
@@ -18,6 +19,7 @@ from restill.evaluation.overlap import OverlapCheck
 from restill.evaluation.protocols import Protocol, default_protocol
 from restill.evaluation.protocols import protocol as find_protocol
 from restill.evaluation.report import Report
+from restill.evaluation.static_clips import score_static
 from restill.progress import Advance, track
 from restill.runtime import Model, stream
 from restill.video.pictures import write_picture
@@ -41,6 +43,7 @@ def evaluate(
     limit: int | None = None,
     temporal: bool = False,
     profiles: str | os.PathLike[str] | None = None,
+    static: str | os.PathLike[str] | None = None,
     options: dict[str, Any] | None = None,
     allow_test_images: bool = False,
     context: int | None = None,
@@ -66,6 +69,9 @@ def evaluate(
         temporal: Also measure temporal consistency on the scored frames; see
             :mod:`restill.evaluation.metrics.temporal`.
         profiles: A folder for the temporal profile of each clip, CLIP.png; implies ``temporal``.
+        static: A folder of clips of a static camera with real rain, to measure rain left over and detail lost; see
+            :func:`restill.evaluation.static_clips.score_static`. By default the folder ``real_static`` of the data set
+            ``foreign``, if it is there.
         options: Options of the data set, such as ``order``; see :func:`restill.datasets.options_of`.
         allow_test_images: Allow scoring a run on pictures that it was trained on.
         context: For your own PyTorch module, as in :func:`restill.export`: input frames on each side.
@@ -124,6 +130,10 @@ def evaluate(
                 overlap_check.remember()
             if consistency is not None and profiles is not None:
                 write_picture(Path(profiles) / f"{clip.name.replace('/', '_')}.png", consistency.picture(name))
+    if static is None and dataset == "foreign" and (Path(data) / REAL_STATIC).is_dir():
+        static = Path(data) / REAL_STATIC
+    if static is not None:
+        report.static = score_static(loaded, Path(static), limit, quiet=quiet)
     report.trained_on = overlap_check is not None and overlap_check.overlap
     return report
 

@@ -16,6 +16,8 @@ from rich.text import Text
 from restill.evaluation.files import finite, write_json
 from restill.evaluation.metrics.temporal import MEANING as TEMPORAL
 from restill.evaluation.protocols import Protocol
+from restill.evaluation.static_clips import MEANING as STATIC
+from restill.evaluation.static_clips import static_table
 
 SHOWN = 20  # clips shown in the terminal
 DIGITS = {"psnr": 2, "ssim": 4, "tof": 3}
@@ -41,6 +43,7 @@ class Report:
         temporal: Whether temporal consistency was measured.
         trained_on: Whether the model was trained on any of these pictures.
         kinds: By clip name, its kind of degradation, where the data set has several.
+        static: By clip of a static camera, the result of :func:`restill.evaluation.static_clips.score_static`.
     """
 
     model: str
@@ -51,6 +54,7 @@ class Report:
     temporal: bool = False
     trained_on: bool = False
     kinds: dict[str, str] = field(default_factory=dict)
+    static: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def mean(self) -> dict[str, float]:
@@ -90,6 +94,7 @@ class Report:
             "clips": {name: finite(row) for name, row in self.clips.items()},
             "by_kind": {kind: finite(row) for kind, row in self.by_kind.items()},
             "mean": finite(self.mean),
+            "static": self.static,
         }
 
     def write_json(self, path: Path) -> None:
@@ -103,10 +108,13 @@ class Report:
     def table(self) -> Group:
         """The heading, a row per clip, their mean if there are several, then temporal consistency."""
         scores = self._table(self.protocol.metrics)
-        if not self.temporal:
-            return Group(Text(str(self)), scores)
-        columns = [key for key in self.mean if key not in self.protocol.metrics]
-        return Group(Text(str(self)), scores, Text(TEMPORAL), self._table(columns))
+        parts: list[Text | Table] = [Text(str(self)), scores]
+        if self.temporal:
+            columns = [key for key in self.mean if key not in self.protocol.metrics]
+            parts += [Text(TEMPORAL), self._table(columns)]
+        if self.static:
+            parts += [Text(STATIC), static_table(self.static)]
+        return Group(*parts)
 
     def _table(self, columns: Sequence[str]) -> Table:
         result = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)

@@ -1,4 +1,4 @@
-"""No-reference scores (PIQE, BRISQUE, NIQE) of videos, folders and pictures. Frames are streamed."""
+"""No-reference scores (PIQE, BRISQUE, NIQE, rain left over) of videos, folders and pictures. Frames are streamed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,17 @@ from restill.evaluation.metrics.brisque_model import load_brisque_model
 from restill.evaluation.metrics.brisque_piqe import brisque, piqe
 from restill.evaluation.metrics.niqe import SOURCES as NIQE_SOURCES
 from restill.evaluation.metrics.niqe import load_niqe_model, niqe
+from restill.evaluation.metrics.static_camera import Background
+from restill.evaluation.static_clips import static_background
 from restill.progress import track
 from restill.video import probe, read_frames
 from restill.video.pictures import is_picture, list_pictures, read_picture, to_8_bits
 
-METRICS = ("piqe", "brisque", "niqe")
+METRICS = ("piqe", "brisque", "niqe", "rain-left", "detail-lost")
+STATIC = {
+    "rain-left": "rain left over (% of the pixels that stand still in the input, 15 levels brighter than its median)",
+    "detail-lost": "detail lost (the same, 15 levels darker)",
+}
 
 
 @dataclass
@@ -68,10 +74,10 @@ class Scores:
         result.add_column("frames", justify="right")
         for name, row in self.clips.items():
             flat = f" ({row['flat']} flat)" if row["flat"] else ""
-            result.add_row(Text(name), *(f"{row[key]:.2f}" for key in self.definitions), f"{row['frames']}{flat}")
+            result.add_row(Text(name), *(_number(key, row[key]) for key in self.definitions), f"{row['frames']}{flat}")
         if len(self.clips) > 1:
             result.add_section()
-            result.add_row("mean of clips", *(f"{self.mean[key]:.2f}" for key in self.definitions), "")
+            result.add_row("mean of clips", *(_number(key, self.mean[key]) for key in self.definitions), "")
         return Group(Text(f"{', '.join(self.definitions.values())}; lower is better{only}"), result)
 
 
@@ -81,6 +87,8 @@ def score(
     *,
     brisque_model: str | os.PathLike[str] | None = None,
     niqe_model: str | os.PathLike[str] | None = None,
+    rainy: str | os.PathLike[str] | None = None,
+    mask: str | os.PathLike[str] | None = None,
     limit: int | None = None,
     quiet: bool = False,
 ) -> Scores:
@@ -92,6 +100,8 @@ def score(
         metrics: Names in :data:`METRICS`.
         brisque_model: BRISQUE's model; see :func:`restill.evaluation.metrics.brisque_model.load_brisque_model`.
         niqe_model: The file of NIQE's model; see :func:`restill.evaluation.metrics.niqe.load_niqe_model`.
+        rainy: For "rain-left" and "detail-lost": the input clip, of a static camera, that the clips were restored from.
+        mask: For the same: a picture, white where pixels count; all by default.
         limit: Score only this many frames from the start of each clip.
         quiet: Show no progress.
 
@@ -105,7 +115,8 @@ def score(
         raise RestillError(f"limit must be 1 frame or more, not {limit}")
     if not paths:
         raise RestillError("there is nothing to score; give videos, folders of pictures or pictures")
-    measures, definitions = _measures(metrics, {"brisque": brisque_model, "niqe": niqe_model})
+    ground = _ground(rainy, mask, limit) if {*metrics} & STATIC.keys() else None
+    measures, definitions = _measures(metrics, {"brisque": brisque_model, "niqe": niqe_model}, ground)
     clips = [clip for path in paths for clip in _find_clips(Path(path))]
     lengths = {clip: _length(clip) for clip in clips}  # fail on missing files before the work starts
     scores = Scores(definitions, {}, limit)
@@ -124,18 +135,29 @@ def score(
     return scores
 
 
+def _ground(rainy: str | os.PathLike[str] | None, mask: str | os.PathLike[str] | None, limit: int | None) -> Background:
+    if rainy is None:
+        raise RestillError(f"{' and '.join(STATIC)} compare with the rainy input; name it (--input)")
+    if mask is not None and not Path(mask).is_file():
+        raise RestillError(f"'{mask}' is no file; a mask is a picture, white where pixels count")
+    return static_background(Path(rainy), None if mask is None else Path(mask), limit)
+
+
 Measure = Callable[[np.ndarray], float]
 
 
 def _measures(
-    metrics: Sequence[str], models: dict[str, str | os.PathLike[str] | None]
+    metrics: Sequence[str], models: dict[str, str | os.PathLike[str] | None], ground: Background | None
 ) -> tuple[list[Measure], dict[str, str]]:
     """The function of each metric, and the definitions."""
     found: dict[str, tuple[Measure, str]] = {}
     for name in metrics:
         if name not in METRICS:
             raise RestillError(f"metric '{name}' is not known; those without a clean side are: {', '.join(METRICS)}")
-        found[name] = (piqe, "PIQE (as MATLAB's piqe)") if name == "piqe" else _trained(name, models[name])
+        if ground is not None and name in STATIC:
+            found[name] = ground.rain_left if name == "rain-left" else ground.detail_lost, STATIC[name]
+        else:
+            found[name] = (piqe, "PIQE (as MATLAB's piqe)") if name == "piqe" else _trained(name, models[name])
     if not found:
         raise RestillError(f"no metric is named; those without a clean side are: {', '.join(METRICS)}")
     return [measure for measure, _ in found.values()], {name: words for name, (_, words) in found.items()}
@@ -151,6 +173,10 @@ def _trained(name: str, path: str | os.PathLike[str] | None) -> tuple[Measure, s
         return functools.partial(brisque, model=model), f"BRISQUE ({model})"
     pristine = load_niqe_model(path)
     return functools.partial(niqe, model=pristine), str(pristine)
+
+
+def _number(metric: str, value: float) -> str:
+    return f"{value:.4f}" if metric in STATIC else f"{value:.2f}"
 
 
 def _find_clips(path: Path) -> list[Path]:

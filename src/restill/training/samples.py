@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader, SequentialSampler, Subset
 
 from restill.datasets import TO_TRAIN_ON, leaks, open_paired, open_source
 from restill.datasets.cached_samples import CachedSamples, SampleStore
-from restill.datasets.clean_clips import find_clips
 from restill.datasets.clean_photos import find_photos
 from restill.datasets.clips import ClipSamples, to_float
+from restill.datasets.files import find_clips
 from restill.datasets.moved_photos import MovedPhotos
 from restill.datasets.rain_layers import FolderLayers
 from restill.datasets.scenes import Scenes

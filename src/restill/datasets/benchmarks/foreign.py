@@ -16,6 +16,7 @@ from restill.datasets.held_out import SCORED
 from restill.datasets.paired import PairedClip, PairedSet
 from restill.errors import RestillError
 
+REAL_STATIC = "real_static"  # a folder in ROOT: clips of a static camera with real rain and no clean side
 EACH = 2  # kinds of rain per clip
 
 
