@@ -76,7 +76,7 @@ def losses(
             maps = []
             for feature in (features_t[b][t], features_s[b][t]):
                 scales = [feature, half(feature), half(half(feature))]
-                maps.append([f.mean(axis=0, keepdims=True) ** 2 for f in scales])
+                maps.append([f.sum(axis=0, keepdims=True) ** 2 for f in scales])
             target = clean[b][t]
             for p, weight in enumerate((0.6, 0.2, 0.2)):
                 picture = pictures[b][t][p]

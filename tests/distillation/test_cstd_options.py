@@ -57,7 +57,7 @@ def test_the_terms_of_table_5_add_up():
 
 
 OPTIONS = [
-    {"agg": "sum_sq"},
+    {"agg": "mean_sq"},
     {"agg": "unit_mean_sq"},
     {"shrink": 2},
     {"picture": 0.5},
@@ -154,9 +154,8 @@ def test_each_recipe_of_table_5_is_its_setting(setting: int):
     recipe = load_recipe(RECIPES / f"table5_setting{setting}.yaml")
     options = CSTDOptions(**recipe.options)
     assert {switch for switch in ("ms", "csc", "ita", "cta", "sta") if getattr(options, switch)} == TABLE5[setting]
-    assert options.model_dump(exclude={"ms", "csc", "ita", "cta", "sta"}) == CSTDOptions().model_dump(
-        exclude={"ms", "csc", "ita", "cta", "sta"}
-    )
+    switches = {"ms", "csc", "ita", "cta", "sta"}
+    assert options.model_dump(exclude=switches) == CSTDOptions(preset="code").model_dump(exclude=switches)
 
 
 @pytest.mark.parametrize("name", ["std", "srkd"])
@@ -164,7 +163,7 @@ def test_the_recipes_of_cstds_table_4(name):
     recipe = load_recipe(RECIPES / f"table4_{name}.yaml")
     options: Any = method_class(name).Options(**recipe.options)
     assert recipe.method == name
-    assert (options.reconstruction, options.recon_weights) == ("neg_ssim", (0.6, 0.2, 0.2))
+    assert (options.reconstruction, options.recon_weights) == ("neg_ssim", CSTDOptions(preset="code").recon_weights)
     assert getattr(options, "warmup", 0) < recipe.steps
     assert recipe.student.checkpoint == recipe.output / load_recipe(RECIPES / "student1.yaml").name
     assert recipe.teacher is not None
@@ -176,6 +175,29 @@ def test_the_recipes_of_cstds_table_4(name):
         fair.schedule,
         fair.steps,
     )
+
+
+def test_the_preset_code_is_what_the_authors_ran():
+    code = CSTDOptions(preset="code")
+    assert (code.agg, code.order, code.scale_source, code.optim) == ("sum_sq", "code", "frames", "alternate")
+    assert code.recon_weights == (1.0, 0.5, 0.5)
+    assert CSTDOptions(preset="code", optim="joint", agg="mean_sq").model_dump(include={"optim", "agg", "order"}) == {
+        "optim": "joint",
+        "agg": "mean_sq",
+        "order": "code",
+    }
+    method = foreign(preset="code", sta=True)
+    cells = {id(cell) for cell in (method.connector.cell, method.connector.own_back)}  # type: ignore[union-attr]
+    assert len(cells) == 2
+    assert len(list(method.loss_groups(clip(frames=5), 0))) == 6 * 3  # three centers
+
+
+def test_the_default_map_is_the_square_of_the_channels_sum():
+    feature = torch.randn(2, 5, 4, 6)
+    default = CSTDOptions().agg
+    same = torch.ones(1, 7, 1, 1) * feature[:, :1]  # seven channels that are alike
+    assert torch.allclose(channel_map(same, default), 7**2 * feature[:, :1] ** 2)
+    assert torch.allclose(channel_map(feature, default), 5**2 * channel_map(feature, "mean_sq"), rtol=1e-4)
 
 
 def test_a_unit_map_does_not_know_the_scale_of_its_feature():

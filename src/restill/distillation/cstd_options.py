@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,18 +27,34 @@ ALTERNATE: tuple[tuple[Term, ...], ...] = (
 )
 
 
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "code": {
+        "recon_weights": (1.0, 0.5, 0.5),
+        "connector_shared": False,
+        "order": "code",
+        "scale_source": "frames",
+        "optim": "alternate",
+        "t_reduction": "sum",
+    },
+}
+
+
 class CSTDOptions(PairedOptions):
-    """Options of CSTD. The defaults are the paper's; where the paper gives no value, they are values that work.
+    """Options of CSTD. Options that are given take precedence over the preset.
 
     Attributes:
+        preset: "paper": what the paper says, and what the authors' code does where it says nothing. "code": what the
+            authors' code does where both differ, with the loss of each frame unscaled in its own steps.
         alpha: Weight of the spatial loss.
         beta: Weight of the temporal loss.
         picture: Ours: weight of the loss between both networks' pictures, as in method "output"; 0 turns it off.
         reconstruction: The loss on pictures.
         recon_weights: lambda_p, finest scale first. The authors' code has (1, 0.5, 0.5). The number of weights is the
             number of scales.
-        agg: How C channels become one: "mean_sq", (mean)^2; "sum_sq", the code's (sum)^2, which grows with C^2; or
-            "unit_mean_sq", ours, (mean)^2 divided by its own mean, for networks whose features differ in scale.
+        agg: How C channels become one: "sum_sq", (sum)^2, as the authors trained; "mean_sq", (mean)^2, which is C^2
+            times smaller and leaves the losses without effect; or "unit_mean_sq", ours, (mean)^2 divided by its own
+            mean, for networks whose features differ in scale.
         shrink: Ours: both networks' maps are first average-pooled by this factor. The cells' work falls with its
             square.
         hidden: D, channels of the cells.
@@ -58,12 +74,13 @@ class CSTDOptions(PairedOptions):
         sta: The Spatial-Temporal Adaptor.
     """
 
+    preset: Literal["paper", "code"] = "paper"
     alpha: Weight = 0.1
     beta: Weight = 0.1
     picture: Weight = 0.0
     reconstruction: Kind = "neg_ssim"
     recon_weights: Annotated[tuple[Weight, ...], Field(min_length=1, max_length=3)] = (0.6, 0.2, 0.2)
-    agg: Literal["mean_sq", "sum_sq", "unit_mean_sq"] = "mean_sq"
+    agg: Literal["mean_sq", "sum_sq", "unit_mean_sq"] = "sum_sq"
     shrink: Annotated[int, Field(ge=1)] = 1
     hidden: Annotated[int, Field(ge=1)] = 16
     connector_shared: bool = True
@@ -80,6 +97,11 @@ class CSTDOptions(PairedOptions):
     ita: bool = True
     cta: bool = True
     sta: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_the_preset(cls, given: Any) -> Any:
+        return PRESETS.get(str(given.get("preset")), {}) | given
 
     @model_validator(mode="after")
     def _switches_fit(self) -> CSTDOptions:
