@@ -22,6 +22,7 @@ from restill.alignment.field import CELL, Field, cells, to_field
 from restill.alignment.luma import Picture
 from restill.alignment.search import MotionSearch, has_x264
 from restill.alignment.vectors import displacements, smooth
+from restill.errors import RestillError
 
 ALIGNERS = ("auto", "source", "search", "dis")
 SMALL_CELL = 4  # side of a cell of the small picture, pixels
@@ -80,7 +81,13 @@ class Aligner:
 
 
 def make_aligner(name: str = "auto") -> Aligner:
-    """An aligner by its name, one of :data:`ALIGNERS`."""
+    """An aligner by its name.
+
+    Raises:
+        RestillError: It is not one of :data:`ALIGNERS`.
+    """
+    if name not in ALIGNERS:
+        raise RestillError(f"aligner '{name}' is not known; the aligners are: {', '.join(ALIGNERS)}")
     return Aligner(name)
 
 

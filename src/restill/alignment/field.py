@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import cv2
@@ -65,7 +65,10 @@ def _joined(first: Field | None, second: Field | None) -> Field | None:
 
 
 def align_window(
-    frames: Sequence[np.ndarray], fields: Sequence[Field | None], center: int, halves: Sequence[np.ndarray | None] = ()
+    frames: Sequence[np.ndarray],
+    fields: Sequence[Field | None],
+    center: int,
+    halves: Callable[[int], np.ndarray] | None = None,
 ) -> list[np.ndarray]:
     """Move all frames of a window onto its center frame, which stays as it is.
 
@@ -73,16 +76,17 @@ def align_window(
         frames: K frames (H, W) or (H, W, 3).
         fields: As for :func:`window_fields`.
         center: Index of the center.
-        halves: :func:`half_pixels` of the frames, if they are known.
+        halves: Gives the :func:`half_pixels` of a frame by its index, for callers that keep them.
 
     Returns:
         K frames. A frame without motion is returned itself.
     """
-    known = halves or [None] * len(frames)
-    return [
-        frame if field is None or not field.any() else move(half_pixels(frame) if half is None else half, field, frame)
-        for frame, field, half in zip(frames, window_fields(fields, center), known, strict=True)
-    ]
+    found = []
+    for t, (frame, field) in enumerate(zip(frames, window_fields(fields, center), strict=True)):
+        if field is not None and field.any():
+            frame = move(half_pixels(frame) if halves is None else halves(t), field, frame)
+        found.append(frame)
+    return found
 
 
 def half_pixels(frame: np.ndarray) -> np.ndarray:

@@ -126,6 +126,15 @@ class RestoringOptions:
             rich_help_panel=QUALITY,
         ),
     ] = 0
+    aligner: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How motion is found: source (the motion vectors of IN), search (by the x264 encoder), dis (optical "
+            "flow), or auto: source where its vectors are right, else search.",
+            rich_help_panel=QUALITY,
+        ),
+    ] = "auto"
     guard: Annotated[
         bool,
         typer.Option(
@@ -210,7 +219,7 @@ class RestoringOptions:
 
     def running(self) -> dict[str, Any]:
         """The other arguments of :func:`restill.restore`, by name."""
-        names = ("alone", "compare", "overwrite", "backend", "precision", "threads", "tile", "rotate", "guard")
+        names = ("alone", "compare", "overwrite", "backend", "precision", "threads", "tile", "rotate", "aligner", "guard")
         names += ("untrusted", "quiet")
         return {name: getattr(self, name) for name in names}
 

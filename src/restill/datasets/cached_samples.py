@@ -27,7 +27,7 @@ Sample = dict[str, torch.Tensor]
 MOST_BYTES = 10 << 30  # of the whole sample cache
 ENOUGH = 0.75  # share of MOST_BYTES that may be in use when a run begins
 SPARE_BYTES = 5 << 30  # to leave free on the disk
-MAKERS = ("datasets", "degradations", "alignment.py", "video/color.py", "video/decode.py", "video/pictures.py")
+MAKERS = ("datasets", "degradations", "alignment", "video/color.py", "video/decode.py", "video/pictures.py")
 LIBRARIES = ("numpy", "opencv-python-headless", "av", "torch")
 
 

@@ -7,6 +7,7 @@ same samples as an uninterrupted one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple, Protocol
 
 import cv2
@@ -14,7 +15,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from restill.alignment import align_window, flow_picture, make_dis
+from restill.alignment import align_window, luma_of, make_aligner, make_picture
+from restill.alignment.search import camera_vectors
 from restill.errors import RestillError
 from restill.progress import say_once, some
 
@@ -85,7 +87,9 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         crop: Height and width of a sample's clean frames, a multiple of the source's scale.
         centres: L, the number of frames to restore in one sample.
         context: k, the number of frames before the first and after the last center.
-        align: "dis" adds ``windows``, the neighbors warped onto each center; "none" does not.
+        align: An aligner (:mod:`restill.alignment`) adds ``windows``, the neighbors moved onto each center; "none" does
+            not. With "source", and for half of the samples with "auto", the degraded frames are encoded as a camera
+            does, for its motion vectors.
         scale: Clean frames are resampled by a factor drawn from this range (never below the crop).
         augment: Flip left-right and reverse time, each with probability one half.
         turns: Also turn by 90 degrees with probability one half. Do not use it for rain, which falls downward.
@@ -108,7 +112,7 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         crop: int,
         centres: int,
         context: int,
-        align: Literal["none", "dis"],
+        align: Literal["none", "auto", "source", "search", "dis"],
         scale: tuple[float, float] = (1.0, 1.0),
         augment: bool = True,
         turns: bool = False,
@@ -129,7 +133,7 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         around = max(
             getattr(source, "reach", 0), 2 * self.shrinks if self.shrinks > 1 else 0
         )  # a flip may need one pixel
-        self.margin = max(-(-around // self.shrinks), margin if align == "dis" else 0) * self.shrinks
+        self.margin = max(-(-around // self.shrinks), margin if align != "none" else 0) * self.shrinks
         self.edges = edges
         self.frames = centres if edges == "replicate" else centres + 2 * context
         reasons = [self._reason(source.shape(i)) for i in range(len(source.names))]
@@ -186,8 +190,8 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
             "degraded": _tensor([f[cut] for f in degraded]),
             "clean": _tensor([f[clean_at.cut] for f in clean]),
         }
-        if self.align == "dis":
-            sample["windows"] = torch.stack([_tensor([f[cut] for f in w]) for w in self._windows(degraded)])
+        if self.align != "none":
+            sample["windows"] = torch.stack([_tensor([f[cut] for f in w]) for w in self._windows(degraded, rng)])
         if self.turns and rng.random() < 0.5:  # swap rows and columns: with the flips, a quarter turn
             sample = {key: value.transpose(-1, -2).contiguous() for key, value in sample.items()}
         return sample
@@ -233,11 +237,16 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         top, left = min(round(corner[0] * ratio[0]), height - box_h), min(round(corner[1] * ratio[1]), width - box_w)
         return Box(top, left, box_h, box_w), size, clean_at, degraded_at
 
-    def _windows(self, degraded: list[np.ndarray]) -> list[list[np.ndarray]]:
-        dis, k = make_dis(), self.context
-        pictures = [flow_picture(frame) for frame in degraded]
+    def _windows(self, degraded: list[np.ndarray], rng: np.random.Generator) -> list[list[np.ndarray]]:
+        """The aligned windows of all centers; the motion of neighbors is that which the runtime finds."""
+        aligner, k = make_aligner(self.align), self.context
+        lumas = [luma_of(frame) for frame in degraded]
+        camera = self.align == "source" or (self.align == "auto" and rng.random() < 0.5)
+        known = camera_vectors(lumas) if camera else [None] * len(lumas)
+        pictures = [make_picture(luma, vectors) for luma, vectors in zip(lumas, known, strict=True)]
+        fields = [None, *(aligner.field(now, before) for before, now in pairwise(pictures))]
         return [
-            align_window(dis, degraded[t - k : t + k + 1], pictures[t - k : t + k + 1], k)
+            align_window(degraded[t - k : t + k + 1], fields[t - k : t + k + 1], k)
             for t in range(k, k + self.centres)
         ]
 

@@ -75,7 +75,7 @@ def evaluate(
         options: Options of the data set, such as ``order``; see :func:`restill.datasets.options_of`.
         allow_test_images: Allow scoring a run on pictures that it was trained on.
         context: For your own PyTorch module, as in :func:`restill.export`: input frames on each side.
-        align: For a module: how its input frames are aligned, "none" or "dis".
+        align: For a module: how its input frames are aligned (:mod:`restill.alignment`); "none" by default.
         picture: For a module: which of its outputs is the picture.
         size: For a module that takes one size only: (height, width) in pixels; smaller frames are padded to it.
         multiple: For a module: heights and widths must be multiples of this; determined by trial if not given.

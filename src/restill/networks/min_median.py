@@ -21,7 +21,7 @@ class MinMedian(nn.Module):
         align: Alignment of its neighbors. For a network with weights, the checkpoint stores it.
     """
 
-    align: ClassVar[Literal["dis"]] = "dis"
+    align: ClassVar[Literal["auto"]] = "auto"
     spec: ClassVar[NetworkSpec] = NetworkSpec(
         task="derain",
         paper="none: Restill's baseline without learning",

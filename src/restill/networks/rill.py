@@ -10,15 +10,17 @@ centre frame. :class:`RillP` takes a single picture.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from torch import Tensor, cat, maximum, minimum, nn
-from torch.nn.functional import pixel_unshuffle, relu
+from torch import Tensor, cat, maximum, minimum, nn, stack
+from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle, pixel_unshuffle, relu
 
 from restill.networks.prednet import ResidualPair, same2d
 from restill.networks.spec import NetworkSpec
+from restill.planes import LUMA, TO_CHROMA, TO_RGB
 
 FOLD = 2
 GRAY = 0.4  # typical mean of a picture
@@ -37,21 +39,13 @@ class Rill(nn.Module):
         super().__init__()
         c = channels or self.channels
         n = self.pairs if pairs is None else pairs
-        seen = self.spec.frames + 1 if self.spec.frames > 1 else 1  # plus the estimate, if there are neighbours
-        self.first = BalancedConv(seen, c)
+        others = self.spec.frames if self.spec.frames > 1 else 0  # the neighbors and the estimate
+        self.first = BalancedConv(3, 3 * others, c)
         self.body = nn.Sequential(*(ResidualPair(same2d, c) for _ in range(n)))
         self.spec = replace(self.spec, levels=_levels(n))
         last = same2d(c, 3 * FOLD**2)
         self.head = nn.Sequential(last, nn.PixelShuffle(FOLD))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        for pair in self.body:
-            assert isinstance(pair, ResidualPair)  # noqa: S101
-            with torch.no_grad():
-                pair.b.weight.mul_(0.1)  # each pair starts near the identity
-        nn.init.normal_(last.weight, std=1e-3)  # starts near the identity, with nonzero gradients
+        _start(self, self.body, last)
 
     def forward(self, window: Tensor) -> Tensor:
         """Clean centre frame.
@@ -74,22 +68,24 @@ class Rill(nn.Module):
 
 
 class BalancedConv(nn.Conv2d):
-    """A 3x3 convolution of an unshuffled frame and differences to it, which trains as if its input were balanced.
+    """A 3x3 convolution of unshuffled planes, which trains as if its input were balanced.
 
     Differences of frames are small, a frame's values are around a gray, and its detail is small compared with its mean.
     Without balancing, the weights of small inputs would hardly change. So the convolution trains as if :data:`GRAY`
-    were subtracted from the frame, its detail multiplied by :data:`DETAIL` and the differences by :data:`DIFFERENCE`.
-    After training, :meth:`merged` gives the equal plain convolution of the unchanged input.
+    were subtracted from the frame, its detail multiplied by :data:`DETAIL`, and the differences and the chroma by
+    :data:`DIFFERENCE`. After training, :meth:`merged` gives the equal plain convolution of the unchanged input.
 
     Args:
-        seen: Number of RGB pictures: the frame and its differences.
+        planes: Planes of the frame, which come first.
+        small: Planes of small values around zero: differences and chroma.
         channels: Channels of the output.
         fold: Factor of the pixel-unshuffle.
     """
 
-    def __init__(self, seen: int, channels: int, fold: int = FOLD) -> None:
-        super().__init__(seen * 3 * fold**2, channels, 3, padding=1)
-        self.of_frame = 3 * fold**2  # channels of the input
+    def __init__(self, planes: int, small: int, channels: int, fold: int = FOLD) -> None:
+        super().__init__((planes + small) * fold**2, channels, 3, padding=1)
+        self.planes = planes
+        self.of_frame = planes * fold**2  # channels of the input
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, I, H, W) -> (B, O, H, W), zero padding."""
@@ -102,13 +98,86 @@ class BalancedConv(nn.Conv2d):
         return plain
 
     def _plain(self) -> tuple[Tensor, Tensor]:
-        frame, differences = self.weight.tensor_split([self.of_frame], 1)  # (O, 3 f f, 3, 3), (O, I - 3 f f, 3, 3)
-        kernels = frame.reshape(len(frame), 3, -1)  # (O, 3, f f 9): all taps of one color
+        frame, small = self.weight.tensor_split([self.of_frame], 1)  # (O, F, 3, 3), (O, I - F, 3, 3)
+        kernels = frame.reshape(len(frame), self.planes, -1)  # (O, planes, f f 9): all taps of one plane
         level = kernels.mean(2, keepdim=True)
         sharp = (level + DETAIL * (kernels - level)).view_as(frame)
         assert self.bias is not None  # noqa: S101
         bias = self.bias - GRAY * sharp.sum((1, 2, 3))  # (O,)
-        return cat([sharp, DIFFERENCE * differences], 1), bias
+        return cat([sharp, DIFFERENCE * small], 1), bias
+
+
+class PlanesRill(nn.Module):
+    """Rill on luma and chroma: what differs between frames is seen in luma only, since rain is gray.
+
+    The input is RGB, as for all networks. In a video file the planes are there already
+    (:class:`restill.runtime.packing.PlanePacking`), so nothing is converted. Chroma is at half the resolution, as nearly
+    all video stores it.
+    """
+
+    spec: NetworkSpec
+    channels: ClassVar[int]
+    pairs: ClassVar[int]
+
+    def __init__(self, channels: int | None = None, pairs: int | None = None) -> None:
+        super().__init__()
+        c = channels or self.channels
+        n = self.pairs if pairs is None else pairs
+        self.first = BalancedConv(1, self.spec.frames + 2, c)  # luma; differences, the estimate's, and chroma
+        self.body = nn.Sequential(*(ResidualPair(same2d, c) for _ in range(n)))
+        self.spec = replace(self.spec, levels=_levels(n))
+        last = same2d(c, FOLD**2 + 2)
+        self.head = nn.Sequential(last, _ToRgb())
+        _start(self, self.body, last)
+
+    def forward(self, window: Tensor) -> Tensor:
+        """Clean center frame.
+
+        Args:
+            window: (B, K, 3, H, W), aligned to the center; H and W multiples of 2.
+
+        Returns:
+            (B, 3, H, W), not clamped.
+        """
+        k = self.spec.frames_before
+        luma = list(_mixed(window, [LUMA]).unbind(1))  # K x (B, 1, H, W)
+        center = luma[k]
+        others = [*luma[:k], *luma[k + 1 :], darker_median(*luma[k - 1 : k + 2])]
+        chroma = _mixed(avg_pool2d(window[:, k], FOLD), TO_CHROMA.tolist())  # (B, 2, H/2, W/2), around 0
+        chroma = interpolate(chroma, scale_factor=float(FOLD), mode="nearest")
+        seen = cat([center, *(other - center for other in others), chroma], 1)  # (B, K + 3, H, W)
+        feature = self.body(relu(self.first(pixel_unshuffle(seen, FOLD))))  # (B, C, H/2, W/2)
+        return self.head(feature) + window[:, k]
+
+
+class _ToRgb(nn.Module):
+    """Folded luma and chroma (B, 6, H/2, W/2) as RGB (B, 3, H, W)."""
+
+    def forward(self, planes: Tensor) -> Tensor:
+        fine, coarse = planes.float().tensor_split([FOLD**2], 1)
+        chroma = interpolate(coarse, scale_factor=float(FOLD), mode="nearest")
+        return _mixed(cat([pixel_shuffle(fine, FOLD), chroma], 1), TO_RGB.tolist())
+
+
+def _mixed(planes: Tensor, weights: Sequence[Sequence[float]]) -> Tensor:
+    """Weighted sums of three planes: (..., 3, H, W) -> (..., len(weights), H, W). No matrix product, which
+    mixed precision would compute in 8 bits.
+    """
+    first, second, third = planes.unbind(-3)
+    return stack([a * first + b * second + c * third for a, b, c in weights], -3)
+
+
+def _start(network: nn.Module, body: nn.Sequential, last: nn.Conv2d) -> None:
+    """Initialize the weights so that the network starts near the identity."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+    for pair in body:
+        assert isinstance(pair, ResidualPair)  # noqa: S101
+        with torch.no_grad():
+            pair.b.weight.mul_(0.1)  # each pair starts near the identity
+    nn.init.normal_(last.weight, std=1e-3)  # nonzero gradients
 
 
 def darker_median(before: Tensor, centre: Tensor, after: Tensor) -> Tensor:
@@ -145,14 +214,14 @@ def _spec(frames: int) -> NetworkSpec:
     )
 
 
-class RillS(Rill):
-    """16 channels, 2 pairs, 3 frames: 17,948 parameters, 4,464 MAC per pixel."""
+class RillS(PlanesRill):
+    """16 channels, 2 pairs, 3 frames: 13,126 parameters, 3,384 MAC per pixel."""
 
     spec, channels, pairs = _spec(3), 16, 2
 
 
-class RillM(Rill):
-    """32 channels, 3 pairs, 3 frames: 72,812 parameters, 18,144 MAC per pixel."""
+class RillM(PlanesRill):
+    """32 channels, 3 pairs, 3 frames: 64,166 parameters, 15,984 MAC per pixel."""
 
     spec, channels, pairs = _spec(3), 32, 3
 

@@ -33,6 +33,7 @@ def restore(
     fast: bool = False,
     guard: bool = True,
     rotate: int = 0,
+    aligner: str = "auto",
     overwrite: bool = False,
     limits: Limits = USUAL,
     untrusted: bool = False,
@@ -67,6 +68,8 @@ def restore(
         guard: Keep burnt-in text and marks unchanged (:mod:`restill.runtime.guard`).
         rotate: Turn the frames clockwise by 90, 180 or 270 degrees, so that rain falls down in them. The output is
             turned as well.
+        aligner: How motion is found, one of :data:`restill.alignment.ALIGNERS`: "source", "search", "dis", or "auto",
+            the source's motion vectors where they are right, else a search.
         overwrite: Whether an existing output may be replaced.
         limits: Limits on the source.
         untrusted: Do everything in a separate process with limited memory, for a source that may be malicious. If that
@@ -97,6 +100,7 @@ def restore(
             fast=fast,
             guard=guard,
             rotate=rotate,
+            aligner=aligner,
             overwrite=overwrite,
             limits=limits,
             quiet=quiet,

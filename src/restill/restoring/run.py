@@ -34,7 +34,7 @@ from restill.video.segments import frames_done, kept_frames
 from restill.video.transcode import check_output
 
 # The options that change the frames of the output.
-_OPTIONS = ("compare", "backend", "precision", "threads", "tile", "alone", "fast", "guard", "rotate")
+_OPTIONS = ("compare", "backend", "precision", "threads", "tile", "alone", "fast", "guard", "rotate", "aligner")
 
 
 def run(request: Request, on_frame: Callable[[], object] | None = None) -> Summary:
@@ -121,7 +121,7 @@ def _restore(
             return each_alone(model, frames)
         if model.info.task == "derain" and not (start or request.rotate or request.quiet):
             frames = watched(frames, partial(say, SIDEWAYS))
-        return stream(model, frames, guard=request.guard)
+        return stream(model, frames, guard=request.guard, aligner=request.aligner)
 
     shown = process if request.compare is None else compared(process, request.compare)
     start = job.frames_done if job else 0
@@ -134,7 +134,14 @@ def _restore(
                 on_frame()
 
         return transcode(
-            source, request.dst, shown, request.settings, overwrite=request.overwrite, on_frame=step, job=job
+            source,
+            request.dst,
+            shown,
+            request.settings,
+            overwrite=request.overwrite,
+            on_frame=step,
+            job=job,
+            planes=request.compare is None and model.takes_planes(source.info.height, source.info.width),
         )
 
 

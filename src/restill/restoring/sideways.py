@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from restill.alignment import dis_flow, make_dis, warp
+from restill.alignment import luma_of
+from restill.alignment.dis import dis_flow, make_dis, warp
+from restill.planes import Planes
 
 SIDEWAYS = (
     "note: the rain seems to fall sideways; if the camera was mounted on its side, add --rotate 90 or --rotate 270 "
@@ -31,6 +33,9 @@ MIN_CELLS = 0.2  # share of the smooth cells in which rain must fall sideways
 _SPECKS = np.ones((3, 3), np.uint8)
 
 
+Frame = np.ndarray | Planes
+
+
 class Lines(NamedTuple):
     """The share of each cell that each kind of line covers, (CELLS, CELLS) each."""
 
@@ -40,11 +45,11 @@ class Lines(NamedTuple):
     smooth: np.ndarray
 
 
-def watched(frames: Iterator[np.ndarray], tell: Callable[[], object]) -> Iterator[np.ndarray]:
+def watched(frames: Iterator[Frame], tell: Callable[[], object]) -> Iterator[Frame]:
     """Pass frames on, and call a function once if the first of them show rain that falls sideways.
 
     Args:
-        frames: (H, W, 3) RGB, uint8 or uint16.
+        frames: (H, W, 3) RGB, uint8 or uint16; or planes.
         tell: Called once, or never.
     """
     pictures: list[np.ndarray] = []
@@ -70,11 +75,9 @@ def _sideways(pictures: list[np.ndarray]) -> bool:
     return bool(seen.any() and horizontal.sum() > 2 * vertical.sum() and raining[seen].mean() > MIN_CELLS)
 
 
-def _small(frame: np.ndarray) -> np.ndarray:
+def _small(frame: Frame) -> np.ndarray:
     """Return a small gray picture (h, w) uint8."""
-    if frame.dtype == np.uint16:
-        frame = (frame >> 8).astype(np.uint8)
-    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    gray = frame.y if isinstance(frame, Planes) else luma_of(frame)
     factor = min(1.0, SIDE / max(gray.shape))
     size = [max(32, round(side * factor)) for side in gray.shape[::-1]]
     return cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
@@ -86,7 +89,7 @@ def _lines(dis: Any, before: np.ndarray, picture: np.ndarray, after: np.ndarray)
     aligned = []
     for other in (before, after):
         flow = dis_flow(dis, center, cv2.morphologyEx(other, cv2.MORPH_OPEN, _SPECKS))
-        aligned.append(warp(cv2.merge([other] * 3), flow)[..., 0])
+        aligned.append(warp(other, flow))
     brighter, darker = cv2.max(*aligned), cv2.min(*aligned)
     scene = cv2.GaussianBlur(brighter, (0, 0), 1)
     across, down = (cv2.convertScaleAbs(cv2.Sobel(scene, cv2.CV_16S, x, 1 - x)) for x in (1, 0))

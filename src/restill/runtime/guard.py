@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from restill.alignment import luma_of
+from restill.planes import Planes
 from restill.runtime.packing import WHITE
 
 if TYPE_CHECKING:
     from restill.runtime.info import ModelInfo
 
+Frame = np.ndarray | Planes
 STATIC_SHARE = 0.35  # a pixel is static if it differs from its neighbors by less than this share of the model's change
 STATIC_LEVELS = 10  # levels of 255; a surely static pixel differs from its neighbors by at most this
 WINDOW, MIN_STATIC = 5, 5  # side of a square, and the surely static pixels that it must hold
@@ -34,17 +37,6 @@ def guards(info: ModelInfo) -> bool:
     return info.task == "derain" and info.scale == 1 and info.frames > 1
 
 
-def brightness(frame: np.ndarray) -> np.ndarray:
-    """Return the brightness (H, W) uint8 of a frame (H, W, 3) RGB in uint8, uint16 or float32 in [0, 1].
-
-    The guard compares brightness only, because compressed video stores color at half the resolution.
-    """
-    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    if gray.dtype == np.uint8:
-        return gray
-    return cv2.addWeighted(gray, 255 / WHITE[frame.dtype], gray, 0, 0, dtype=cv2.CV_8U)
-
-
 def nearest(centre: int, count: int) -> list[int]:
     """Return the indices of the two frames nearest to the center of a window, or of the only other one.
 
@@ -55,16 +47,16 @@ def nearest(centre: int, count: int) -> list[int]:
     return sorted((i for i in range(count) if i != centre), key=lambda i: abs(i - centre))[:2]
 
 
-def put_back(clean: np.ndarray, frame: np.ndarray, gray: np.ndarray, others: Sequence[np.ndarray]) -> None:
+def put_back(clean: Frame, frame: Frame, gray: np.ndarray, others: Sequence[np.ndarray]) -> None:
     """Copy the static pixels of the input back into the restored frame.
 
     Neighbors that repeat the frame are left out, because their rain is at the same place. Frames repeat at the ends of
     a clip, or if its frame rate was raised. Without another neighbor, nothing is put back.
 
     Args:
-        clean: The restored frame, (H, W, 3) of any of the three types; changed in place.
-        frame: The input frame, (H, W, 3).
-        gray: Its :func:`brightness`, (H, W).
+        clean: The restored frame, (H, W, 3) of any of the three types, or planes; changed in place.
+        frame: The input frame, (H, W, 3) or planes.
+        gray: Its brightness, (H, W) uint8 (:func:`restill.alignment.luma_of`, or its luma).
         others: The brightness of its neighbors before alignment, chosen by :func:`nearest`.
     """
     changes = [cv2.absdiff(gray, other) for other in others if other is not gray]
@@ -73,7 +65,7 @@ def put_back(clean: np.ndarray, frame: np.ndarray, gray: np.ndarray, others: Seq
         return
     # (H, W) levels: the larger of the two changes; a single neighbor counts twice
     change = cv2.max(*changes) if len(changes) == 2 else cv2.add(changes[0], changes[0])
-    taken = cv2.absdiff(gray, brightness(clean))  # levels that the student changed
+    taken = cv2.absdiff(gray, clean.y if isinstance(clean, Planes) else luma_of(clean))  # levels that the student changed
     near = cv2.compare(
         change, cv2.convertScaleAbs(taken, alpha=STATIC_SHARE), cv2.CMP_LE
     )  # (H, W), not 0 where a pixel may be static
@@ -82,7 +74,16 @@ def put_back(clean: np.ndarray, frame: np.ndarray, gray: np.ndarray, others: Seq
     sure = cv2.bitwise_and(sure, cv2.threshold(count, MIN_STATIC - 1, 1, cv2.THRESH_BINARY)[1])
     stays = cv2.bitwise_and(near, cv2.dilate(sure, np.ones((WINDOW, WINDOW), np.uint8)))
     if _count(cv2.multiply(taken, stays), MIN_CHANGE) <= MAX_SHARE * stays.size:
-        cv2.copyTo(_as_type(frame, clean.dtype), stays, clean)
+        _copy(frame, stays, clean)
+
+
+def _copy(frame: Frame, mask: np.ndarray, clean: Frame) -> None:
+    if isinstance(frame, Planes) and isinstance(clean, Planes):
+        half = cv2.resize(mask, clean.u.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        for plane, stays, into in ((frame.y, mask, clean.y), (frame.u, half, clean.u), (frame.v, half, clean.v)):
+            cv2.copyTo(plane, stays, into)
+    elif isinstance(frame, np.ndarray) and isinstance(clean, np.ndarray):
+        cv2.copyTo(_as_type(frame, clean.dtype), mask, clean)
 
 
 def _count(change: np.ndarray, levels: int) -> int:

@@ -75,12 +75,13 @@ class ModelInfo(BaseModel):
         size_multiple: Height and width of a window must be multiples of this.
         size: (height, width) of the only frames that it takes, pixels; None if it takes any size.
         reach: Radius of the receptive field, pixels of the input; None if it may be the whole frame.
-        align: How neighbors are aligned to the center frame before they enter the network.
+        align: The aligner with which it was trained, one of :data:`restill.alignment.ALIGNERS`; or "none", if the
+            neighbors enter the network as they are.
         parameters: Number of weights.
         macs_per_pixel: Multiply-accumulates per pixel of an input frame, biases left out.
         precision: Precision of the weights in the file: "int8" if ``restill quantize`` wrote it.
         quantized_from: The start of the SHA-256 of the file that it was quantized from; empty if it was not.
-        feed: The type of its input: "floats" or "bytes" (:mod:`restill.runtime.packing`).
+        feed: The type of its input: "floats", "bytes" or "planes" (:mod:`restill.runtime.packing`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -95,12 +96,12 @@ class ModelInfo(BaseModel):
     size_multiple: int = Field(ge=1, le=1024)
     size: tuple[int, int] | None = None
     reach: int | None = Field(None, ge=0)
-    align: Literal["none", "dis"]
+    align: Literal["none", "dis", "search", "source", "auto"]
     parameters: int
     macs_per_pixel: float
     precision: Literal["f32", "int8"] = "f32"
     quantized_from: str = ""
-    feed: Literal["floats", "bytes"] = "floats"
+    feed: Literal["floats", "bytes", "planes"] = "floats"
 
     @property
     def frames(self) -> int:
@@ -180,8 +181,9 @@ def read_info(path: Path) -> ModelInfo:
 
 def _check_shapes(path: Path, info: ModelInfo, described: Described) -> None:
     """Refuse a network whose inputs and outputs differ from its description."""
-    planes = 3 * (info.frames + (info.frames > 1))
-    fold: tuple[int | None, ...] = (1, 3 * info.size_multiple**2, None, None)
+    luma = info.feed == "planes"
+    planes = info.frames + 3 if luma else 3 * (info.frames + (info.frames > 1))
+    fold: tuple[int | None, ...] = (1, info.size_multiple**2 + 2 if luma else 3 * info.size_multiple**2, None, None)
     wanted: dict[str, tuple[str, tuple[int | None, ...]]] = (
         {"window": ("tensor(float)", (1, info.frames, 3, None, None)), "clean": ("tensor(float)", (1, 3, None, None))}
         if info.feed == "floats"

@@ -13,16 +13,22 @@ import cv2
 import numpy as np
 
 from restill import zoo
+from restill.alignment import luma_of
 from restill.errors import RestillError
+from restill.planes import planes_of
 from restill.runtime import auto, backends
 from restill.runtime.info import ModelInfo, in_precision, quantized_file, read_info
-from restill.runtime.packing import BytePacking, FloatPacking
+from restill.runtime.packing import BytePacking, FloatPacking, PlanePacking
 from restill.runtime.tiles import tiled
 
 MAX_THREADS = 8  # the networks are small: more threads would wait for each other
 USUAL_SIZE = (480, 640)
 MAX_PIXELS = 2560 * 1440  # larger frames are cut into tiles by default
 TILE = 1024
+
+
+Packing = FloatPacking | BytePacking | PlanePacking
+_PACKINGS: dict[str, type[Packing]] = {"floats": FloatPacking, "bytes": BytePacking, "planes": PlanePacking}
 
 
 class Model:
@@ -60,11 +66,15 @@ class Model:
         self._max_pixels, side = _tiling(info, path, tile)
         self._tiled = tiled(self._whole, side, info.reach or 0, info.size_multiple, info.scale)
 
-    def at(self, height: int, width: int) -> tuple[FloatPacking | BytePacking, Callable[[np.ndarray], np.ndarray]]:
+    def at(self, height: int, width: int) -> tuple[Packing, Callable[[np.ndarray], np.ndarray]]:
         """The packing of frames of a size into the network's input, and the network."""
-        if self.info.feed == "bytes" and height * width <= self._max_pixels:
-            return BytePacking(self.info, height, width), self._compute
+        if self.info.feed != "floats" and height * width <= self._max_pixels:
+            return _PACKINGS[self.info.feed](self.info, height, width), self._compute
         return FloatPacking(self.info, height, width), self.run
+
+    def takes_planes(self, height: int, width: int) -> bool:
+        """Whether frames of a size may be :class:`restill.planes.Planes`."""
+        return self.info.feed == "planes" and height * width <= self._max_pixels
 
     def run(self, window: np.ndarray) -> np.ndarray:
         """The restored center frame of one window.
@@ -161,16 +171,25 @@ def _tiling(info: ModelInfo, path: Path, tile: int | None) -> tuple[float, int]:
 def _run_bytes(info: ModelInfo, compute: backends.Compute, window: np.ndarray) -> np.ndarray:
     """Run a network with byte input on a window of floats, whose frames are rounded to 8 bits."""
     frames = [cv2.merge(list(planes)) for planes in window[0]]  # K x (H, W, 3)
-    packing = BytePacking(info, *window.shape[-2:])
-    clean = packing.unpack(compute(packing.pack(frames)), frames[info.frames_before], np.dtype(np.float32))
+    packing = _PACKINGS[info.feed](info, *window.shape[-2:])
+    center = frames[info.frames_before]
+    clean = packing.unpack(compute(_packed(packing, info, frames)), center, np.dtype(np.float32))
     return np.ascontiguousarray(clean.transpose(2, 0, 1)[None])
+
+
+def _packed(packing: Packing, info: ModelInfo, frames: Sequence[np.ndarray]) -> np.ndarray:
+    """Aligned frames (H, W, 3) float32, H and W multiples of the network's, as its input."""
+    if info.feed != "planes":
+        return packing.pack(frames)
+    whole = [cv2.convertScaleAbs(frame, alpha=255) for frame in frames]
+    return packing.pack([luma_of(frame) for frame in whole], planes_of(whole[info.frames_before]))
 
 
 def example(path: Path, height: int, width: int) -> np.ndarray:
     """An input of noise for the network of a file; the sides must be multiples of its size multiple."""
     info, rng = read_info(path), np.random.default_rng(0)
     frames = [rng.random((height, width, 3), np.float32) for _ in range(info.frames)]
-    return (BytePacking if info.feed == "bytes" else FloatPacking)(info, height, width).pack(frames)
+    return _packed(_PACKINGS[info.feed](info, height, width), info, frames)
 
 
 def _candidates(path: Path, info: ModelInfo, backend: str, precision: str, safe: Sequence[str]) -> list[auto.Candidate]:

@@ -11,76 +11,113 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
 from threading import local
-from typing import NamedTuple
 
+import cv2
 import numpy as np
 
-from restill.alignment import Aligner, align_window, flow_picture, make_dis
+from restill.alignment import Field, align_window, luma_of, make_aligner, make_picture
+from restill.alignment.field import half_pixels
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
-from restill.runtime.guard import brightness, guards, nearest, put_back
+from restill.planes import Planes, planes_of
+from restill.runtime.guard import guards, nearest, put_back
 from restill.runtime.info import ModelInfo
 from restill.runtime.model import Model, load_model
-from restill.runtime.packing import WHITE
+from restill.runtime.packing import WHITE, PlanePacking
+
+Frame = np.ndarray | Planes
 
 
-class Entry(NamedTuple):
-    """A frame (H, W, 3), its small gray picture for alignment, and its brightness for the guard."""
+@dataclass(frozen=True)
+class Entry:
+    """A frame with what its windows share.
 
-    frame: np.ndarray
-    picture: np.ndarray | None
-    gray: np.ndarray | None
+    Attributes:
+        frame: The frame as it was given.
+        planes: Its planes, padded to an even size, for a model that takes planes.
+        luma: Its brightness (H, W) uint8, for the guard and the aligner; None if neither needs it.
+        field: The motion to the frame before; None for the first frame, and without alignment.
+    """
+
+    frame: Frame
+    planes: Planes | None
+    luma: np.ndarray | None
+    field: Field | None
+
+    @property
+    def aligned(self) -> np.ndarray:
+        """What alignment moves: the luma (H', W') of planes, or the frame (H, W, 3)."""
+        if self.planes is not None:
+            return self.planes.y
+        assert isinstance(self.frame, np.ndarray)  # noqa: S101
+        return self.frame
+
+    @cached_property
+    def halves(self) -> np.ndarray:
+        """:func:`restill.alignment.field.half_pixels` of that."""
+        return half_pixels(self.aligned)
 
 
 def stream(
     model: str | os.PathLike[str] | Model,
-    frames: Iterable[np.ndarray],
+    frames: Iterable[Frame],
     *,
     output: type[np.generic] | None = None,
     guard: bool = True,
+    aligner: str = "auto",
     clock: Clock = NO_CLOCK,
-) -> Iterator[np.ndarray]:
+) -> Iterator[Frame]:
     """Restore a clip of any length, frame by frame.
 
     Args:
         model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded :class:`Model`.
-        frames: (H, W, 3) RGB, all of one size and type: uint8, uint16 (white is 65535) or float32 in [0, 1]. Do not
-            overwrite the memory of a frame until its neighbors are restored.
+        frames: (H, W, 3) RGB, all of one size and type: uint8, uint16 (white is 65535) or float32 in [0, 1]; or, for a
+            model that :meth:`Model.takes_planes` of this size, :class:`restill.planes.Planes`. Do not overwrite the
+            memory of a frame until its neighbors are restored.
         output: Type of the restored frames, one of the same three; by default that of the frames.
         guard: Keep burnt-in text and marks unchanged (:mod:`restill.runtime.guard`). It works for models that remove
             rain, keep the size and take more than one frame; False gives the output of the network.
+        aligner: How neighbors are aligned, one of :data:`restill.alignment.ALIGNERS`, for a model that needs it.
         clock: Measures the stages "align", "pack" (into the network's input), "network" and "unpack"; only for a model
             with one worker.
 
     Returns:
-        One (scale*H, scale*W, 3) frame of that type for each frame, in order. The first is returned after
-        ``info.frames_after`` more frames have been read, plus the number of workers if there are several. At both ends
-        the first and the last frame are repeated.
+        One (scale*H, scale*W, 3) frame of that type for each frame, or planes for planes, in order. The first is
+        returned after ``info.frames_after`` more frames have been read, plus the number of workers if there are
+        several. At both ends the first and the last frame are repeated.
 
     Raises:
-        RestillError: The model cannot be loaded, or a frame differs from the others in size or type.
+        RestillError: The model cannot be loaded, the aligner is unknown, or a frame differs from the others in size or
+            type.
     """
     model = model if isinstance(model, Model) else load_model(model)
-    return _stream(model, frames, output, guard, clock)
+    return _stream(model, frames, output, guard, aligner, clock)
 
 
 def _stream(
-    model: Model, frames: Iterable[np.ndarray], output: type[np.generic] | None, guard: bool, clock: Clock
-) -> Iterator[np.ndarray]:
+    model: Model,
+    frames: Iterable[Frame],
+    output: type[np.generic] | None,
+    guard: bool,
+    aligner: str,
+    clock: Clock,
+) -> Iterator[Frame]:
     info = model.info
-    entries = _entries(frames, info, clock, guard=guard and guards(info))
+    entries = _entries(frames, model, aligner, clock, guard=guard and guards(info))
     windows = _windows(entries, info.frames_before, info.frames_after)
     if model.workers == 1:
-        yield from map(_Worker(model, output, clock), windows)
+        yield from map(_Worker(model, output, guard, clock), windows)
         return
     own = local()
 
     def begin() -> None:
-        own.worker = _Worker(model, output, NO_CLOCK)
+        own.worker = _Worker(model, output, guard, NO_CLOCK)
 
     with ThreadPoolExecutor(model.workers, "restill-worker", begin) as pool:
-        waiting: deque[Future[np.ndarray]] = deque()
+        waiting: deque[Future[Frame]] = deque()
         try:
             for entries in windows:
                 waiting.append(pool.submit(lambda entries=entries: own.worker(entries)))
@@ -96,62 +133,109 @@ def _stream(
 class _Worker:
     """Restores the center frames of windows, one after the other, in its own memory. It belongs to one thread."""
 
-    def __init__(self, model: Model, output: type[np.generic] | None, clock: Clock) -> None:
-        info = model.info
+    def __init__(self, model: Model, output: type[np.generic] | None, guard: bool, clock: Clock) -> None:
         self.model, self.output, self.clock = model, output, clock
-        # With several workers, each aligns in its own thread.
-        neighbors = info.frames - 1 if model.workers == 1 else 1
-        self.aligner = Aligner(neighbors) if info.align == "dis" and info.frames > 1 else None
+        self.guard = guard and guards(model.info)
         self.packing = self.network = None
 
-    def __call__(self, entries: list[Entry]) -> np.ndarray:
-        """The restored frame (s*H, s*W, 3) of a window."""
+    def __call__(self, entries: list[Entry]) -> Frame:
+        """The restored frame (s*H, s*W, 3) of a window, or its planes."""
         clock, middle = self.clock, self.model.info.frames_before
-        window = [entry.frame for entry in entries]  # K x (H, W, 3)
-        if self.aligner is not None:
-            pictures = [entry.picture for entry in entries if entry.picture is not None]  # K x (h, w)
-            with clock("align"):
-                window = self.aligner.window(window, pictures, middle)
+        center = entries[middle]
+        with clock("align"):
+            window = _aligned(entries, middle)
         if self.packing is None or self.network is None:
-            self.packing, self.network = self.model.at(*window[0].shape[:2])
+            self.packing, self.network = self.model.at(*center.frame.shape[:2])
         with clock("pack"):
-            packed = self.packing.pack(window)
+            packed = self.packing.pack(window, center.planes)
         with clock("network"):
             answer = self.network(packed)
-        frame, _, gray = entries[middle]
         with clock("unpack"):
-            clean = self.packing.unpack(answer, frame, np.dtype(self.output or frame.dtype))
-            if gray is not None:
-                near = [entries[i].gray for i in nearest(middle, len(entries))]
-                put_back(clean, frame, gray, [other for other in near if other is not None])
+            clean = self._unpack(answer, center)
+            if self.guard and center.luma is not None:
+                near = [entries[i].luma for i in nearest(middle, len(entries))]
+                put_back(clean, center.frame, center.luma, [other for other in near if other is not None])
             return clean
 
+    def _unpack(self, answer: np.ndarray, center: Entry) -> Frame:
+        frame, packing = center.frame, self.packing
+        if isinstance(frame, Planes):
+            assert isinstance(packing, PlanePacking)  # noqa: S101
+            return packing.unpack_planes(answer, frame)
+        assert packing is not None  # noqa: S101
+        return packing.unpack(answer, frame, np.dtype(self.output or frame.dtype))
 
-def _entries(frames: Iterable[np.ndarray], info: ModelInfo, clock: Clock, *, guard: bool) -> Iterator[Entry]:
-    """Each frame, checked, with the pictures that alignment and guard need."""
-    like = None
+
+def _aligned(entries: Sequence[Entry], middle: int) -> list[np.ndarray]:
+    """The frames of a window, or their lumas, moved onto the center."""
+    fields = [
+        None if t and entry is entries[t - 1] else entry.field for t, entry in enumerate(entries)
+    ]  # an entry that is repeated at an end of the clip has no motion
+    return align_window([entry.aligned for entry in entries], fields, middle, lambda t: entries[t].halves)
+
+
+def _entries(
+    frames: Iterable[Frame], model: Model, aligner: str, clock: Clock, *, guard: bool
+) -> Iterator[Entry]:
+    """Each frame, checked, with its planes and its motion."""
+    like = before = None
+    info, align = model.info, None
+    if info.align != "none" and info.frames > 1:
+        align = make_aligner(aligner)
     for index, frame in enumerate(frames):
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype not in WHITE:
-            raise RestillError(
-                f"frame {index} is {frame.dtype} {frame.shape}; a frame must be (height, width, 3) RGB in uint8, "
-                "uint16 or float32"
-            )
-        like = like or (frame.shape, frame.dtype)
-        if (frame.shape, frame.dtype) != like:
-            raise RestillError(
-                f"frame {index} is {_describe(frame.shape, frame.dtype)}, but the frames before it are "
-                f"{_describe(*like)}; all frames of a stream must have the same size and type"
-            )
-        frame = np.ascontiguousarray(frame)
+        like = like or _kind(frame)
+        _check(frame, index, like)
+        planes = None
+        if isinstance(frame, Planes):
+            planes = frame
+        else:
+            frame = np.ascontiguousarray(frame)
+            if model.takes_planes(*frame.shape[:2]):
+                with clock("pack"):
+                    planes = planes_of(_whole_bytes(frame, info))
+        field = luma = None
         with clock("align"):
-            picture = flow_picture(frame) if info.align == "dis" else None
-        with clock("unpack"):
-            gray = brightness(frame) if guard else None
-        yield Entry(frame, picture, gray)
+            if align is not None or guard:
+                luma = frame.y if isinstance(frame, Planes) else luma_of(frame)
+            if align is not None and luma is not None:
+                picture = make_picture(luma, frame.vectors if isinstance(frame, Planes) else None)
+                field = None if before is None else align.field(picture, before)
+                before = picture
+        yield Entry(frame, planes, luma, field)
 
 
-def _describe(shape: tuple[int, ...], dtype: np.dtype) -> str:
-    return f"{shape[1]}x{shape[0]} {dtype}"
+def _check(frame: Frame, index: int, like: tuple[tuple[int, ...], str]) -> None:
+    """Refuse a frame of another size or type than the others.
+
+    Raises:
+        RestillError: It is not a frame, or it differs.
+    """
+    if not isinstance(frame, Planes) and (frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype not in WHITE):
+        raise RestillError(
+            f"frame {index} is {frame.dtype} {frame.shape}; a frame must be (height, width, 3) RGB in uint8, "
+            "uint16 or float32"
+        )
+    if (kind := _kind(frame)) != like:
+        raise RestillError(
+            f"frame {index} is {_describe(*kind)}, but the frames before it are {_describe(*like)}; all frames of a "
+            "stream must have the same size and type"
+        )
+
+
+def _kind(frame: Frame) -> tuple[tuple[int, ...], str]:
+    return frame.shape[:2], "planes" if isinstance(frame, Planes) else str(frame.dtype)
+
+
+def _describe(shape: tuple[int, ...], kind: str) -> str:
+    return f"{shape[1]}x{shape[0]} {kind}"
+
+
+def _whole_bytes(frame: np.ndarray, info: ModelInfo) -> np.ndarray:
+    """A frame in 8 bits, with its right and lower edge repeated up to the network's multiple."""
+    below, right = info.size_requirement.padding(*frame.shape[:2])
+    if frame.dtype != np.uint8:
+        frame = cv2.convertScaleAbs(frame, alpha=255 / WHITE[frame.dtype])
+    return cv2.copyMakeBorder(frame, 0, below, 0, right, cv2.BORDER_REPLICATE) if below or right else frame
 
 
 def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list[Entry]]:
@@ -167,36 +251,24 @@ def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list
             yield list(ring)
 
 
-def whole_clip(model: Model, frames: Sequence[np.ndarray], *, guard: bool = True) -> list[np.ndarray]:
-    """The reference implementation of :func:`stream`: each window is taken from the whole clip.
+def whole_clip(model: Model, frames: Sequence[Frame], *, guard: bool = True, aligner: str = "auto") -> list[Frame]:
+    """The reference implementation of :func:`stream`: each window is taken from the whole clip, which is in memory.
 
     Args:
         model: A loaded model.
-        frames: The whole clip, (H, W, 3) each.
+        frames: The whole clip.
         guard: As in :func:`stream`.
+        aligner: As in :func:`stream`.
 
     Returns:
         The restored frames, as many.
     """
     info = model.info
+    entries = list(_entries(frames, model, aligner, NO_CLOCK, guard=guard and guards(info)))
     restored = []
-    for t in range(len(frames)):
+    for t in range(len(entries)):
         around = range(t - info.frames_before, t + info.frames_after + 1)
-        window = [frames[min(max(index, 0), len(frames) - 1)] for index in around]  # K x (H, W, 3)
-        grays = {id(frame): brightness(frame) for frame in window}
-        near = [grays[id(window[i])] for i in nearest(info.frames_before, info.frames)]
-        if info.align == "dis":
-            pictures = {id(frame): flow_picture(frame) for frame in window}
-            window = align_window(make_dis(), window, [pictures[id(f)] for f in window], info.frames_before)
-        height, width, _ = frames[t].shape
-        below, right = info.size_requirement.padding(height, width)
-        white = WHITE[frames[t].dtype]
-        x = np.stack(window).astype(np.float32) * np.float32(1 / white)  # (K, H, W, 3)
-        x = np.pad(x, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")  # (K, H', W', 3)
-        y = model.run(np.ascontiguousarray(x.transpose(0, 3, 1, 2))[None])[0]  # (3, s*H', s*W')
-        y = y.transpose(1, 2, 0)[: info.scale * height, : info.scale * width].clip(0, 1)  # (s*H, s*W, 3)
-        clean = np.ascontiguousarray(y if white == 1 else np.rint(y * np.float32(white)).astype(frames[t].dtype))
-        if guard and guards(info):
-            put_back(clean, frames[t], grays[id(frames[t])], near)
-        restored.append(clean)
+        restored.append(
+            _Worker(model, None, guard, NO_CLOCK)([entries[min(max(index, 0), len(entries) - 1)] for index in around])
+        )
     return restored

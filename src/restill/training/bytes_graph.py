@@ -1,7 +1,7 @@
-"""Rewriting of a quantized Rill student to take and give bytes (:class:`restill.runtime.packing.BytePacking`).
+"""Rewriting of a quantized Rill student to take and give bytes (:mod:`restill.runtime.packing`).
 
 An exported student spends most of its time before the first convolution and after the last. There it subtracts,
-compares, concatenates and rounds float planes, three for every frame. The graph does not need these operations: the
+compares, concatenates and rounds float planes. The graph does not need these operations: the
 difference of two 8-bit frames is an integer.
 
     before   window -> differences, darker median -> Concat -> Q -> DQ -> Conv ... Conv -> Q -> DQ -> shuffle -> Add
@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from restill.runtime.info import ModelInfo
+from restill.runtime.info import METADATA_KEY, ModelInfo
 from restill.runtime.packing import DARKEST, MIDDLE, RESIDUAL
 
 STEP = np.float32(1 / 255)
@@ -40,19 +40,26 @@ def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | Non
     if not info.network.startswith("rill-") or len(convolutions) < 2:
         return None
     first, last = convolutions[0], convolutions[-1]
-    frames, fold = info.frames + (info.frames > 1), info.size_multiple
+    fold = info.size_multiple
+    rgb, luma = 3 * (info.frames + (info.frames > 1)), info.frames + 3
     kernel = graph.constants.get(graph.makers[first.input[1]].input[0]) if first.input[1] in graph.makers else None
     end = graph.readers(last.output[0])
-    if kernel is None or kernel.shape[1:] != (3 * frames, 3 * fold, 3 * fold) or len(end) != 1:
+    if kernel is None or len(end) != 1 or kernel.shape[1:] not in [(n, 3 * fold, 3 * fold) for n in (rgb, luma)]:
         return None
+    feed = "planes" if kernel.shape[1] == luma else "bytes"
     if end[0].op_type != "QuantizeLinear" or "DepthToSpace" not in graph.followers(end[0]):
         return None
+    planes = kernel.shape[1]
     between = graph.between(first, last)
     settings = [helper.make_attribute("strides", [fold] * 2), helper.make_attribute("kernel_shape", [3 * fold] * 2)]
     del first.attribute[:]  # no padding: the planes have a border
     first.attribute.extend(settings)
-    graph.shift_bias(first, kernel)
-    graph.shuffle_rows(last, fold)
+    if feed == "planes":
+        graph.shift_bias(first, kernel, slice(1), slice(-3, -2))
+    else:
+        graph.shift_bias(first, kernel, slice(3), slice(-3, None) if info.frames > 1 else slice(0))
+        graph.shuffle_rows(last, fold)
+    about = info.model_copy(update={"feed": feed})
     nodes = [
         helper.make_node("DequantizeLinear", ["window", "step", "middle"], [first.input[0]]),
         *between,
@@ -60,16 +67,18 @@ def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | Non
     ]
     graph.constants |= {"step": np.array(STEP), "middle": np.uint8(MIDDLE), "residual_zero": np.uint8(RESIDUAL)}
     used = {name for node in nodes for name in node.input}
+    outputs = fold**2 + 2 if feed == "planes" else 3 * fold**2
     rewritten = helper.make_graph(
         nodes,
         model.graph.name,
-        [helper.make_tensor_value_info("window", onnx.TensorProto.UINT8, [1, 3 * frames, "height", "width"])],
-        [helper.make_tensor_value_info("clean", onnx.TensorProto.UINT8, [1, 3 * fold**2, "rows", "columns"])],
+        [helper.make_tensor_value_info("window", onnx.TensorProto.UINT8, [1, planes, "height", "width"])],
+        [helper.make_tensor_value_info("clean", onnx.TensorProto.UINT8, [1, outputs, "rows", "columns"])],
         [numpy_helper.from_array(np.array(v, order="C"), k) for k, v in graph.constants.items() if k in used],
     )
     new = onnx.ModelProto()
     new.CopyFrom(model)
     new.graph.CopyFrom(rewritten)
+    helper.set_model_props(new, {METADATA_KEY: about.model_dump_json()})
     return new
 
 
@@ -107,15 +116,21 @@ class _Graph:
         whole, scale = self.makers[name].input[:2]
         return whole, self.constants[whole], self.constants[scale]
 
-    def shift_bias(self, first: onnx.NodeProto, kernel: np.ndarray) -> None:
-        """Adapt the bias to an input in gray levels around :data:`MIDDLE`, at the scale of that input."""
+    def shift_bias(self, first: onnx.NodeProto, kernel: np.ndarray, center: slice, darker: slice) -> None:
+        """Adapt the bias to an input in gray levels around :data:`MIDDLE`, at the scale of that input.
+
+        Args:
+            first: The convolution.
+            kernel: Its weights as integers, (O, planes, rows, columns).
+            center: The planes of the center frame whose zero is black.
+            darker: The planes of the darker median.
+        """
         _, _, scale = self.quantized(first.input[1])  # (O,)
         weight = kernel.astype(np.float64) * scale.astype(np.float64).reshape(-1, 1, 1, 1)
         whole, bias, bias_scale = self.quantized(first.input[2])
         # the graph reads a byte b as (b - MIDDLE) / 255; the center is b / 255, the darker median (b - DARKEST) / 255
-        value = bias.astype(np.float64) * bias_scale + weight[:, :3].sum((1, 2, 3)) * MIDDLE / 255
-        if kernel.shape[1] > 3:
-            value += weight[:, -3:].sum((1, 2, 3)) * (MIDDLE - DARKEST) / 255
+        value = bias.astype(np.float64) * bias_scale + weight[:, center].sum((1, 2, 3)) * MIDDLE / 255
+        value += weight[:, darker].sum((1, 2, 3)) * (MIDDLE - DARKEST) / 255
         new_scale = (STEP * scale).astype(np.float32)
         self.constants[whole] = np.rint(value / new_scale.astype(np.float64)).astype(np.int32)
         self.constants[self.makers[first.input[2]].input[1]] = new_scale

@@ -56,7 +56,8 @@ def export(
         output: The ``.onnx`` file. It contains the weights, in float32.
         name: The student's name in the file; by default the recipe's name or the file's.
         context: Frames on either side of the restored one; default 0.
-        align: "dis" to align neighbors to the center frame as in training; default "none".
+        align: "auto", or another aligner of :mod:`restill.alignment`, to align neighbors to the center frame as in
+            training; default "none".
         picture: Index or key of the picture, if the module has several outputs.
         size: (height, width) in pixels, for a network that takes only one size; default: all sizes.
         multiple: Heights and widths must be multiples of this; by default it is found by trying.
@@ -70,7 +71,7 @@ def export(
             written, or the module fails or cannot be exported.
 
     Example:
-        >>> restill.export(net, "mine.onnx", context=1, align="dis")  # doctest: +SKIP
+        >>> restill.export(net, "mine.onnx", context=1, align="auto")  # doctest: +SKIP
     """
     output = Path(output)
     if output.suffix != ".onnx":
@@ -116,8 +117,8 @@ def describe(
         align = "none"  # a single frame has no neighbors, although its teacher may have
     if align not in (known := get_args(ModelInfo.model_fields["align"].annotation)):
         raise RestillError(
-            f"'{name}' was trained with data.align {align}, but the runtime has only {' and '.join(known)}; "
-            "train with data.align dis to export it"
+            f"'{name}' was trained with data.align {align}, but the runtime has only {', '.join(known)}; train with "
+            "data.align auto to export it"
         )
     return ModelInfo(
         name=name,

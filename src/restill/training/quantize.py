@@ -136,8 +136,6 @@ def quantize(
             file = Path(folder) / f"{method}.onnx"
             quantize_with(network, file, seen, floats, options)
             if fed := None if plain else feed_bytes(onnx.load(file), described):
-                about = described.model_copy(update={"feed": "bytes"})
-                onnx.helper.set_model_props(fed, {METADATA_KEY: about.model_dump_json()})
                 onnx.checker.check_model(fed, full_check=True)
                 onnx.save(fed, file)
             quantized = load_model(file)

@@ -132,7 +132,7 @@ class DataPart(ClipsPart):
     )
     crop: int = Field(default=96, ge=16, description="height and width of a sample's clean frames")
     centres: int = Field(default=5, ge=1, description="L: frames restored in one sample")
-    align: Literal["none", "dis", "spynet"] = Field(
+    align: Literal["none", "auto", "source", "search", "dis", "spynet"] = Field(
         default="none", description="how neighbours are aligned to the centre frame"
     )
     aligner: Path | None = Field(

@@ -46,7 +46,7 @@ def samples_of(data: DataPart, clips: list[str] | None, length: int, seed: int, 
             crop=crop,
             centres=data.centres,
             context=context,
-            align="dis" if data.align == "dis" else "none",  # SPyNet's windows are made in the loop, on its device
+            align="none" if data.align == "spynet" else data.align,  # the loop makes SPyNet's windows, on its device
             scale=(1.0, 1.0) if plain else data.scale,
             augment=data.augment and not plain,
             turns=data.turns and not plain,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from restill.alignment import ALIGNERS
 from restill.errors import RestillError
 from restill.networks import NetworkSpec
 from restill.networks.adapter import Adapter, Picture, adapt, class_name, unwrapped
@@ -25,7 +26,8 @@ class ModuleFacts:
 
     Attributes:
         context: Frames on either side of the restored one.
-        align: How the runtime aligns neighbors to the center frame: "none" or "dis".
+        align: The aligner with which the module was trained (:mod:`restill.alignment`), or "none": the runtime then
+            does not align neighbors to the center frame.
         picture: Index or key of the picture, if there are several outputs.
         size: (height, width) in pixels, for a network that takes only one size.
         multiple: Heights and widths must be multiples of this; found by trying if not given.
@@ -118,8 +120,8 @@ def _check(facts: ModuleFacts) -> None:
     """Reject facts that cannot be right, by name."""
     if facts.context is not None and not (isinstance(facts.context, int) and 0 <= facts.context <= 100):
         raise RestillError(f"context must be a whole number of frames, 0 or more, not {facts.context!r}")
-    if facts.align not in (None, "none", "dis"):
-        raise RestillError(f"align must be 'none' or 'dis', not {facts.align!r}")
+    if facts.align not in (None, *(known := ("none", *ALIGNERS))):
+        raise RestillError(f"align must be one of {', '.join(known)}, not {facts.align!r}")
     if facts.multiple is not None and not (isinstance(facts.multiple, int) and 1 <= facts.multiple <= 1024):
         raise RestillError(f"multiple must be a whole number of pixels from 1 to 1024, not {facts.multiple!r}")
     if facts.size is not None:

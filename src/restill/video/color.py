@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from restill.planes import Planes
+
 # The numbers are those of the ISO standard (ITU-T H.273), which FFmpeg and every container use.
 BT709, UNSPECIFIED, SMPTE170M, BT2020 = 1, 2, 6, 9
 _MATRIX = {
@@ -92,6 +94,14 @@ class Converter:
         )
         return rgb.to_ndarray()  # type: ignore[return-value]
 
+    def from_planes(self, frame: Planes) -> av.VideoFrame:
+        """Copy planes to a frame in yuv420p."""
+        height, width = frame.shape
+        coded = av.VideoFrame(width, height, "yuv420p")
+        for into, plane in zip(_planes(coded), (frame.y, frame.u, frame.v), strict=True):
+            np.copyto(into, plane)
+        return coded
+
     def from_rgb(self, frame: np.ndarray, pix_fmt: str) -> av.VideoFrame:
         """Convert (H, W, 3) RGB, uint8 or uint16, to a frame of the given format."""
         if pix_fmt == "yuv420p" and frame.dtype == np.uint8:
@@ -118,6 +128,16 @@ def _matrices(matrix: int, full: bool) -> tuple[np.ndarray, np.ndarray]:
     weights *= 1 if full else np.array([[219], [224], [224]]) / 255
     back = np.linalg.inv(weights)
     return np.column_stack([weights, zero]), np.column_stack([back, -back @ zero])
+
+
+def has_planes(frame: av.VideoFrame, tags: ColorTags) -> bool:
+    """Whether a frame has 8 bits, 4:2:0 chroma, and the range of its tags."""
+    return frame.format.name == "yuv420p" or (frame.format.name == "yuvj420p" and tags.range == FULL)
+
+
+def to_planes(frame: av.VideoFrame, tags: ColorTags, vectors: np.ndarray | None = None) -> Planes:
+    """Views of a decoded frame that :func:`has_planes`, of an even size."""
+    return Planes(*_planes(frame), tags.range == FULL, vectors)
 
 
 def _planes(frame: av.VideoFrame) -> list[np.ndarray]:

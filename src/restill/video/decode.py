@@ -15,9 +15,11 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
+from restill.alignment.search import export_vectors, vectors_of
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
-from restill.video.color import Converter
+from restill.planes import Planes
+from restill.video.color import Converter, has_planes, to_planes
 from restill.video.info import DEFAULT_FPS
 from restill.video.limits import USUAL, Limits
 from restill.video.opening import check_header, first_frame, first_stream, open_video, reason, restrain
@@ -27,6 +29,9 @@ from restill.video.probe import describe, kind_of
 from restill.video.sidedata import sides
 from restill.video.ticket import FrameInfo
 from restill.video.timing import FrameTimes, Timeline
+
+
+Frame = np.ndarray | Planes
 
 
 class VideoSource:
@@ -49,6 +54,7 @@ class VideoSource:
             self.stream = first_stream(path, self.container)
             check_header(path, self.container, self.stream, limits)
             restrain(self.stream, limits)
+            export_vectors(self.stream.codec_context)
             self.stream.thread_type = "AUTO"
             self._packets = read_packets(self.container, self.stream)
             self.early: list[av.Packet] = []
@@ -63,15 +69,27 @@ class VideoSource:
             self.container.close()
             raise
 
+    @property
+    def has_planes(self) -> bool:
+        """Whether :meth:`frames` can give :class:`restill.planes.Planes`: 8 bits, 4:2:0, an even size."""
+        even = not (self.info.coded_width % 2 or self.info.coded_height % 2)
+        return even and has_planes(self._first, self.info.color)
+
     def frames(
-        self, on_packet: Callable[[av.Packet], None] | None = None, clock: Clock = NO_CLOCK, start: int = 0
-    ) -> Iterator[tuple[np.ndarray, FrameInfo]]:
+        self,
+        on_packet: Callable[[av.Packet], None] | None = None,
+        clock: Clock = NO_CLOCK,
+        start: int = 0,
+        *,
+        planes: bool = False,
+    ) -> Iterator[tuple[Frame, FrameInfo]]:
         """Yield every frame with its ticket, in the order of presentation.
 
         Args:
             on_packet: Called with each packet of the other streams.
             clock: Measures "decode" and "color" (to RGB).
             start: Leave out so many frames; they are decoded all the same, for seeking is not exact.
+            planes: Give the planes that the file stores, not RGB; only if :attr:`has_planes`.
 
         Raises:
             RestillError: A part of the file cannot be decoded, or the file is over a limit.
@@ -81,6 +99,7 @@ class VideoSource:
         converter = Converter(info.color, info.coded_height, deep=info.bit_depth > 8)
         times = FrameTimes(max(1, round(1 / (info.fps * info.time_base))) if info.fps else 1)
         count = 0
+        reordered = bool(self.stream.codec_context.has_b_frames)  # vectors then do not say to which frame they point
         for frame in clock.over("decode", chain([self._first], self._rest())):
             self.limits.check_size(info.path, frame.width, frame.height)
             if (frame.width, frame.height) != (info.coded_width, info.coded_height):
@@ -95,7 +114,14 @@ class VideoSource:
             if count <= start:
                 continue
             with clock("color"):
-                picture = self.orientation.upright(converter.to_rgb(frame))
+                if not planes:
+                    picture = self.orientation.upright(converter.to_rgb(frame))
+                elif not has_planes(frame, info.color):
+                    raise RestillError(f"'{info.path}' changes its pixel format at frame {count}; split it there first")
+                elif self.orientation == Orientation():
+                    picture = to_planes(frame, info.color, None if reordered else vectors_of(frame))
+                else:
+                    picture = to_planes(frame, info.color).each(self.orientation.upright)
             yield picture, FrameInfo(pts, frame.duration or 0, f"{count:06d}.png")
 
     def other_packets(self) -> Iterator[av.Packet]:
@@ -221,4 +247,5 @@ def read_frames(path: str | Path, limits: Limits = USUAL) -> Iterator[np.ndarray
     """
     with closing(open_source(path, limits=limits)) as source:
         for frame, _ in source.frames():
+            assert isinstance(frame, np.ndarray)  # noqa: S101 - planes were not asked for
             yield frame

@@ -7,16 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from restill.clock import NO_CLOCK, Clock
+from restill.planes import Planes
 from restill.video import color
 from restill.video.color import ColorTags, Converter
 from restill.video.copying import is_timecode, keep_metadata, stream_tags, timecode_of, without
-from restill.video.decode import FrameInfo, Source, VideoSource
+from restill.video.decode import Frame, FrameInfo, Source, VideoSource
 from restill.video.info import VideoInfo
+from restill.video.orientation import Orientation
 from restill.video.pixels import Pixels, choose_pixels
 from restill.video.settings import CODECS, MP4, EncodeSettings
 from restill.video.sidedata import x265_params
@@ -71,12 +72,22 @@ class PictureEncoder:
             if timecode and code:
                 self.tags["timecode"] = code
 
-    def stored(self, frame: np.ndarray) -> np.ndarray:
+    @property
+    def takes_planes(self) -> bool:
+        """Whether frames of the source's size may be planes, which are stored as they are."""
+        info = self._info
+        return self._pixels(info.coded_width, info.coded_height).format == "yuv420p"
+
+    def stored(self, frame: Frame) -> Frame:
         """A frame (H, W, 3) as the file stores it: rotated if the file has a display matrix, padded to an even size."""
-        frame = self._info.orientation.as_stored(frame) if self._turns else frame
+        orientation = self._info.orientation
+        if self._turns and orientation != Orientation():
+            frame = (
+                frame.each(orientation.as_stored) if isinstance(frame, Planes) else orientation.as_stored(frame)
+            )
         pixels = self._pixels(frame.shape[1], frame.shape[0])
         self.notes = (*self._info.lost, *pixels.notes)
-        return pixels.padded(frame)
+        return frame if isinstance(frame, Planes) else pixels.padded(frame)
 
     def start(self, output: OutputContainer, height: int, width: int, *, deep: bool) -> VideoStream:
         """Add the picture's stream to an output, for stored frames of this size."""
@@ -109,10 +120,13 @@ class PictureEncoder:
         self._converter = Converter(tags, info.coded_height, deep)
         return stream
 
-    def encode(self, frame: np.ndarray, ticket: FrameInfo) -> list[av.Packet]:
+    def encode(self, frame: Frame, ticket: FrameInfo) -> list[av.Packet]:
         """Encode a stored frame and return the packets that are ready."""
         with self._clock("color back"):
-            coded = self._converter.from_rgb(frame, self._pix_fmt)
+            if isinstance(frame, Planes):
+                coded = self._converter.from_planes(frame)
+            else:
+                coded = self._converter.from_rgb(frame, self._pix_fmt)
         coded.pts, coded.time_base = ticket.pts, self._info.time_base
         self._durations[ticket.pts] = ticket.duration
         self._count += 1

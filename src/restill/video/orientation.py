@@ -20,16 +20,16 @@ class Orientation:
     vertical_flip: bool = False
 
     def upright(self, frame: np.ndarray) -> np.ndarray:
-        """Turn a stored frame (H, W, 3) upright; the result is contiguous."""
+        """Turn a stored frame (H, W, 3), or a plane of it, upright; the result is contiguous."""
         if self.transpose:
-            frame = frame.transpose(1, 0, 2)
+            frame = frame.swapaxes(0, 1)
         return np.ascontiguousarray(self._flip(frame))
 
     def as_stored(self, frame: np.ndarray) -> np.ndarray:
         """The inverse of :meth:`upright`."""
         frame = self._flip(frame)
         if self.transpose:
-            frame = frame.transpose(1, 0, 2)
+            frame = frame.swapaxes(0, 1)
         return np.ascontiguousarray(frame)
 
     def clockwise(self, degrees: int) -> Orientation:

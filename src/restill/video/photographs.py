@@ -7,7 +7,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from restill.alignment import BRIGHT_STREAKS, FLOW_LINES, LEAST_SIDE, dis_flow, make_dis
+from restill.alignment.dis import dis_flow, make_dis
+from restill.alignment.luma import BRIGHT_STREAKS, LEAST_SIDE
+from restill.alignment.luma import LINES as FLOW_LINES
 from restill.errors import RestillError
 from restill.video.decode import Source
 from restill.video.limits import Limits

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ import numpy as np
 from av.error import FFmpegError
 
 from restill.errors import RestillError
-from restill.video.decode import FrameInfo, Source
+from restill.planes import Planes
+from restill.video.decode import FrameInfo, Source, VideoSource
 from restill.video.journal import ResumableJob
 from restill.video.losses import Losses
 from restill.video.mux import is_of_the_disk
@@ -29,7 +31,7 @@ from restill.video.opening import reason
 from restill.video.segmented import SegmentSink
 from restill.video.sinks import Sink
 
-Process = Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]
+Process = Callable[[Iterator[Any]], Iterator[Any]]  # of frames (H, W, 3), or of planes
 FRAMES_BETWEEN = 4  # frames in a queue: enough to cover a slow keyframe; each holds a whole picture
 
 
@@ -77,6 +79,10 @@ class _Pipe:
                 yield item
 
 
+def _is_rgb(frame: Any) -> bool:
+    return isinstance(frame, np.ndarray) and frame.shape[2:] == (3,) and frame.dtype in (np.uint8, np.uint16)
+
+
 def run_pipeline(
     source: Source,
     sink: Sink,
@@ -84,6 +90,8 @@ def run_pipeline(
     on_frame: Callable[[], object] | None,
     job: ResumableJob | None,
     losses: Losses,
+    *,
+    planes: bool = False,
 ) -> int:
     done = job.frames_done if job else 0
     again = min(done, job.context) if job else 0  # frames that are restored again as context, not written
@@ -95,7 +103,8 @@ def run_pipeline(
 
     def decode() -> None:
         on_packet = packets.append if isinstance(sink, SegmentSink) and sink.one_pass else None
-        for frame, ticket in source.frames(on_packet, start=done - again):
+        read = partial(source.frames, planes=True) if planes and isinstance(source, VideoSource) else source.frames
+        for frame, ticket in read(on_packet, start=done - again):
             tickets.append(ticket)
             decoded.put(frame)
         decoded.put(None)
@@ -135,15 +144,10 @@ def run_pipeline(
                     f"the process gave more than the {frames} frames that it got from '{source.info.path}'"
                 )
             shape = frame.shape if source.info.alone else shape or frame.shape
-            if (
-                frame.shape != shape
-                or frame.ndim != 3
-                or frame.shape[2] != 3
-                or frame.dtype not in (np.uint8, np.uint16)
-            ):
+            if frame.shape != shape or not (_is_rgb(frame) or (planes and isinstance(frame, Planes))):
                 raise RestillError(
-                    f"the process gave {frame.dtype} {frame.shape} for frame {frames + 1}; it must give uint8 or "
-                    "uint16 RGB (H, W, 3) of one size"
+                    f"the process gave {getattr(frame, 'dtype', 'planes')} {frame.shape} for frame {frames + 1}; it must "
+                    "give uint8 or uint16 RGB (H, W, 3) of one size"
                 )
             ticket, frames = tickets.popleft(), frames + 1
             if frames <= done:

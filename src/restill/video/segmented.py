@@ -16,7 +16,7 @@ import numpy as np
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
 from restill.video.copying import described
-from restill.video.decode import FrameInfo, Source, VideoSource
+from restill.video.decode import Frame, FrameInfo, Source, VideoSource
 from restill.video.disk import beside, sync
 from restill.video.encoder import PictureEncoder
 from restill.video.mux import Failure, Muxer, failure_reason, ffmpeg_errors, is_of_the_disk
@@ -83,8 +83,13 @@ class SegmentSink:
                 self._spools[packet.stream_index] = Writer(self._spool(packet.stream_index))
             self._spools[packet.stream_index].write(packet)
 
-    def write(self, frame: np.ndarray, ticket: FrameInfo) -> None:
-        """Encode one frame (H, W, 3)."""
+    @property
+    def takes_planes(self) -> bool:
+        """Whether :meth:`write` takes planes, for a source that has them."""
+        return self._encoder.takes_planes
+
+    def write(self, frame: Frame, ticket: FrameInfo) -> None:
+        """Encode one frame (H, W, 3), or its planes."""
         frame = self._encoder.stored(frame)
         if self._writer is None:
             self._begin(frame)
@@ -123,7 +128,7 @@ class SegmentSink:
     def _new_encoder(self, clock: Clock = NO_CLOCK) -> PictureEncoder:
         return PictureEncoder(self.final, self._source, self._settings, clock, timecode=self._plan.timecode)
 
-    def _begin(self, stored: np.ndarray) -> None:
+    def _begin(self, stored: Frame) -> None:
         if not self._warned:
             self._warned = True
             for sentence in (*self._encoder.notes, *self._plan.notes):
@@ -132,7 +137,7 @@ class SegmentSink:
         # a container of the output's format in memory, never written: it configures the encoder
         self._memory = av.open(io.BytesIO(), "w", format=MUXERS[self.final.suffix.lower()])
         self._height, self._width = stored.shape[:2]
-        self._deep = stored.dtype == np.uint16
+        self._deep = isinstance(stored, np.ndarray) and stored.dtype == np.uint16
         self._encoder.start(self._memory, self._height, self._width, deep=self._deep)
         self._folder.path.mkdir(exist_ok=True)
         self._writer = Writer(self._folder.unfinished(self._number))

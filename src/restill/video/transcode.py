@@ -10,13 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from restill.errors import RestillError
-from restill.video.decode import Source, open_source
+from restill.video.decode import Source, VideoSource, open_source
 from restill.video.journal import ResumableJob
 from restill.video.limits import USUAL, Limits
 from restill.video.losses import Losses
 from restill.video.picture_names import is_picture
 from restill.video.pipe_names import STDOUT, is_pipe
 from restill.video.pipeline import Process, output_errors, run_pipeline
+from restill.video.segmented import SegmentSink
 from restill.video.settings import SUFFIXES, EncodeSettings
 from restill.video.sinks import open_sink
 
@@ -51,6 +52,7 @@ def transcode(
     on_frame: Callable[[], object] | None = None,
     job: ResumableJob | None = None,
     limits: Limits = USUAL,
+    planes: bool = False,
 ) -> Summary:
     """Send every frame of a source through a function and write the result with the other content of the source.
 
@@ -69,6 +71,8 @@ def transcode(
             interrupted. The result of ``process`` for a frame may depend on at most ``job.context`` earlier frames.
             ``on_frame`` is not called for frames that were finished before.
         limits: The limits for a source that is not open yet.
+        planes: Give the process :class:`restill.planes.Planes` instead of RGB if the source stores them and the output
+            takes them. It gives the same then.
 
     Raises:
         RestillError: The input cannot be read, the output cannot be written, or ``process`` loses or adds a frame.
@@ -84,7 +88,9 @@ def transcode(
         sink = open_sink(dst, src, settings, job.journal if job else None)
         losses = Losses()
         try:
-            frames = run_pipeline(src, sink, process, on_frame, job, losses)
+            planes = planes and isinstance(src, VideoSource) and src.has_planes
+            planes = planes and isinstance(sink, SegmentSink) and sink.takes_planes
+            frames = run_pipeline(src, sink, process, on_frame, job, losses, planes=planes)
             if not dst.is_dir():
                 check_output(path, dst, overwrite)  # another program may have written it meanwhile
             with output_errors(dst, job):

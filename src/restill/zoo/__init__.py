@@ -63,7 +63,7 @@ class Card(BaseModel):
         macs_per_pixel: Multiply-accumulates per pixel of an input frame, biases left out.
         frames_before: Frames of context before the center.
         frames_after: Frames of context after the center.
-        align: How neighbors are aligned to the center: "none" or "dis".
+        align: The aligner it was trained with (:mod:`restill.alignment`), or "none".
         scale: Output size over input size.
         size_multiple: Height and width of a window are multiples of this.
         trained_on: Its training data.
@@ -84,7 +84,7 @@ class Card(BaseModel):
     macs_per_pixel: float
     frames_before: int
     frames_after: int
-    align: Literal["none", "dis"]
+    align: Literal["none", "auto", "source", "search", "dis"]
     scale: int
     size_multiple: int
     trained_on: tuple[str, ...]
