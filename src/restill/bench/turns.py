@@ -16,8 +16,9 @@ from restill.bench.plain import plain_transcode
 from restill.clock import Clock
 from restill.restoring.api import restore
 from restill.runtime import Model, stream
+from restill.runtime.model import example
 from restill.video import EncodeSettings
-from restill.video.decode import FrameInfo, open_source
+from restill.video.decode import Frame, FrameInfo, VideoSource, open_source
 from restill.video.sinks import open_sink
 
 
@@ -52,10 +53,9 @@ def measure_stream(turns: Turns, model: Model, frames: Sequence[np.ndarray]) -> 
 
 
 def measure_file(turns: Turns, case: Case, plan: Plan, model: Model, folder: Path) -> None:
-    """Measure the network, reading, the stream, writing and file to file."""
     """Measure everything: the stages and the stream on the first frames of the file, file to file on all of them."""
     source, target, clock = source_file(folder, case), folder / "out.mp4", Clock()
-    frames, infos = read(source, clock, min(plan.frames, IN_MEMORY))
+    frames, infos = read(source, clock, min(plan.frames, IN_MEMORY), model)
     turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
     seconds, restored = time_stream(model, frames, clock, keep=True)
     turns.stream.append(seconds)
@@ -85,9 +85,8 @@ def time_network(model: Model, size: Sequence[int], runs: int) -> float:
     Returns:
         Seconds per run.
     """
-    rng = np.random.default_rng(0)
-    packing, network = model.at(size[0], size[1])
-    window = packing.pack([rng.integers(0, 256, (size[0], size[1], 3), np.uint8) for _ in range(model.info.frames)])
+    height, width = model.info.padded(size[0], size[1])
+    network, window = model.at(height, width)[1], example(model.path, height, width)
     network(window)
     began = time.perf_counter()
     for _ in range(runs):
@@ -95,10 +94,8 @@ def time_network(model: Model, size: Sequence[int], runs: int) -> float:
     return (time.perf_counter() - began) / runs
 
 
-def time_stream(
-    model: Model, frames: Sequence[np.ndarray], clock: Clock, *, keep: bool
-) -> tuple[float, list[np.ndarray]]:
-    """Measure the restoration of frames (H, W, 3) in memory.
+def time_stream(model: Model, frames: Sequence[Frame], clock: Clock, *, keep: bool) -> tuple[float, list[Frame]]:
+    """Measure the restoration of frames (H, W, 3), or of planes, in memory.
 
     Returns:
         Seconds per frame, and the restored frames if ``keep`` is true.
@@ -111,15 +108,16 @@ def time_stream(
     return (time.perf_counter() - began) / len(frames), restored
 
 
-def read(path: Path, clock: Clock, count: int) -> tuple[list[np.ndarray], list[FrameInfo]]:
-    """Read the first frames of a file into memory, with their :class:`FrameInfo`."""
-    with closing(open_source(path)) as source:
-        pairs = list(islice(source.frames(clock=clock), count))
+def read(path: Path, clock: Clock, count: int, model: Model) -> tuple[list[Frame], list[FrameInfo]]:
+    """Read the first frames of a file into memory as a job does for a model, with their :class:`FrameInfo`."""
+    with closing(VideoSource(path)) as source:
+        planes = source.has_planes and model.takes_planes(source.info.height, source.info.width)
+        pairs = list(islice(source.frames(clock=clock, planes=planes), count))
     return [frame for frame, _ in pairs], [info for _, info in pairs]
 
 
 def write(
-    source_path: Path, target: Path, frames: Iterable[np.ndarray], infos: Iterable[FrameInfo], clock: Clock
+    source_path: Path, target: Path, frames: Iterable[Frame], infos: Iterable[FrameInfo], clock: Clock
 ) -> None:
     """Write restored frames with the default settings of ``restill derain``."""
     with closing(open_source(source_path)) as source:
