@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from restill.runtime import Model, load_model, stream, whole_clip
-from restill.runtime.guard import brightness, guards, put_back
+from restill.alignment import luma_of
+from restill.planes import planes_of
+from restill.runtime.guard import guards, put_back
 
 WHITE = {np.uint8: 255, np.uint16: 65535, np.float32: 1}
 TYPES = list(WHITE)
@@ -93,7 +95,7 @@ def test_streaks_are_not_given_back(seed, repeats, speed, dtype):
     back = total = 0
     for t in range(1, len(rainy) - 1):
         clean = as_type(clear[t], dtype)
-        grays = [brightness(rainy[i]) for i in (t, t - 1, t + 1)]
+        grays = [luma_of(rainy[i]) for i in (t, t - 1, t + 1)]
         put_back(clean, rainy[t], grays[0], grays[1:])
         # where a streak hits the place of another in the next frame, nobody can tell
         others = [fall[i] for i in (t - 1, t + 1) if fall[i] is not fall[t]]

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import restill
+from restill.alignment import ALIGNERS, align_window, luma_of, make_aligner, make_picture
 from restill.errors import RestillError
+from restill.planes import planes_of
 from restill.runtime import Model, load_model, stream, whole_clip
 
 
@@ -114,28 +116,39 @@ def test_alignment_brings_neighbours_onto_the_centre(tiny_model):
     assert np.abs(seen[2] - frames[2])[inside].mean() < 0.3 * moved
 
 
-def test_streaks_do_not_lead_the_flow_astray():
-    """A picture that moves by three pixels under bright lines, one pixel wide, that stand still."""
-    from restill.alignment import dis_flow, flow_picture, make_dis
+@pytest.mark.parametrize("feed", ["floats", "planes"])
+def test_a_window_sees_each_frame_aligned_to_its_center(tiny_model, planes_model, feed):
+    """Beside the stream's own reference: the windows are built here by hand."""
+    model = load_model(tiny_model(1, 1, align="auto") if feed == "floats" else planes_model(), threads=1)
+    frames = clip(5, 64, 96)
+    picture = [make_picture(luma_of(frame)) for frame in frames]
+    aligner = make_aligner()
+    for t, restored in enumerate(stream(model, frames, guard=False)):
+        if not 0 < t < 4:
+            continue
+        fields = [None, aligner.field(picture[t], picture[t - 1]), aligner.field(picture[t + 1], picture[t])]
+        window = align_window(frames[t - 1 : t + 2], fields, 1)
+        whole = np.stack(window).astype(np.float32) / 255
+        expected = model.run(np.ascontiguousarray(whole.transpose(0, 3, 1, 2))[None])[0].transpose(1, 2, 0)
+        far = np.abs(restored.astype(int) - np.rint(expected.clip(0, 1) * 255).astype(int))
+        # the mean of two lumas is rounded before or after the sum of three colors
+        assert far.max() <= (1 if feed == "floats" else 4)
+        assert far.mean() < 0.1
 
-    rng = np.random.default_rng(0)
-    picture = cv2.GaussianBlur(rng.integers(0, 200, (128, 200, 3)).astype(np.uint8), (0, 0), 2)
-    frames = []
-    for shift in (0, 3):
-        frame = picture[:, shift : shift + 160].copy()
-        frame[:, 5::10] = 255
-        frames.append(frame)
-    flow = dis_flow(make_dis(), flow_picture(frames[0]), flow_picture(frames[1]))  # in half-size pixels
-    inner = flow[8:-8, 8:-8, 0]
-    assert np.median(np.abs(inner + 1.5)) < 0.3
+
+@pytest.mark.parametrize("aligner", ALIGNERS)
+@pytest.mark.parametrize("frames", [3, 5])
+def test_planes_stream_like_the_whole_clip(planes_model, aligner, frames):
+    model = load_model(planes_model(frames), threads=1)
+    given = [planes_of(frame) for frame in clip(6, 64, 96)]
+    streamed = list(stream(model, given, aligner=aligner))
+    for one, other in zip(streamed, whole_clip(model, given, aligner=aligner), strict=True):
+        assert all(np.array_equal(getattr(one, name), getattr(other, name)) for name in "yuv")
 
 
-def test_large_frames_are_aligned_on_pictures_of_about_240_lines():
-    from restill.alignment import flow_picture
-
-    shapes = [(480, 854), (721, 1280), (1920, 1080), (600, 800), (6, 9)]
-    pictures = [flow_picture(np.zeros((*shape, 3), np.uint8)).shape for shape in shapes]
-    assert pictures == [(240, 427), (241, 427), (480, 270), (300, 400), (32, 32)]
+def test_an_unknown_aligner_is_refused(planes_model):
+    with pytest.raises(RestillError, match="aligner 'magic' is not known; the aligners are: auto, source, search, dis"):
+        list(stream(planes_model(), clip(2, 32, 32), aligner="magic"))
 
 
 def test_by_name_and_path(tiny_model):
