@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -51,6 +52,10 @@ class Planes:
         """The frame with each plane changed by a function; without the vectors."""
         y, u, v = (np.ascontiguousarray(change(plane)) for plane in (self.y, self.u, self.v))
         return replace(self, y=y, u=u, v=v, vectors=None)
+
+
+Frame = np.ndarray | Planes
+F = TypeVar("F", np.ndarray, Planes)  # frames of one kind: (H, W, 3) RGB, or planes
 
 
 def planes_of(frame: np.ndarray) -> Planes:

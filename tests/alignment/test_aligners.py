@@ -124,9 +124,7 @@ def test_vectors_cover_their_blocks():
 def test_without_x264_flow_takes_its_place(monkeypatch):
     monkeypatch.setattr("restill.alignment.aligners.has_x264", lambda: False)
     before, now = pictures(clip(2), camera=False)
-    np.testing.assert_array_equal(
-        make_aligner().field(now, before), make_aligner("dis").field(now, before)
-    )
+    np.testing.assert_array_equal(make_aligner().field(now, before), make_aligner("dis").field(now, before))
 
 
 def test_x264_is_there():

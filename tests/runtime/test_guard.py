@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from restill.runtime import Model, load_model, stream, whole_clip
 from restill.alignment import luma_of
-from restill.planes import planes_of
+from restill.runtime import Model, load_model, stream, whole_clip
 from restill.runtime.guard import guards, put_back
 
 WHITE = {np.uint8: 255, np.uint16: 65535, np.float32: 1}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from restill.runtime.info import ModelInfo
 from restill.planes import LUMA, TO_CHROMA, Planes, planes_of
+from restill.runtime.info import ModelInfo
 from restill.runtime.packing import DARKEST, MIDDLE, RESIDUAL, BytePacking, FloatPacking, PlanePacking
 
 BORDER = 4  # as the size multiple below

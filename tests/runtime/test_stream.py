@@ -6,7 +6,6 @@ import threading
 import tracemalloc
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 

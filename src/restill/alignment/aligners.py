@@ -5,7 +5,7 @@
 * ``dis``: dense inverse search optical flow, on small pictures.
 * ``auto``: the source's vectors where they prove right, else the search; flow where FFmpeg has no x264.
 
-A field is a function of two frames, so a job that is resumed gets the same fields. Wrong vectors cost quality only: each
+A field is a function of two frames, so a job that is resumed gets the same fields. Wrong vectors cost quality only: a
 block takes no motion instead where that fits the two pictures better.
 """
 
@@ -97,7 +97,8 @@ def _at_cells(found: np.ndarray, picture: Picture) -> np.ndarray:
     if found.shape[:2] != (rows, columns):
         larger = found.shape[0] > rows
         found = cv2.resize(found, (columns, rows), interpolation=cv2.INTER_AREA if larger else cv2.INTER_LINEAR)
-    return found * np.float32([picture.size[1] / picture.small.shape[1], picture.size[0] / picture.small.shape[0]])
+    (height, width), (h, w) = picture.size, picture.small.shape
+    return found * np.array([width / w, height / h], np.float32)
 
 
 def _or_none(found: np.ndarray, picture: Picture, before: Picture) -> _Chosen:
@@ -110,7 +111,7 @@ def _or_none(found: np.ndarray, picture: Picture, before: Picture) -> _Chosen:
     if not found.any():
         return _Chosen(found, 0.0)
     h, w = picture.small.shape
-    smaller = np.float32([w / picture.size[1], h / picture.size[0]])
+    smaller = np.array([w / picture.size[1], h / picture.size[0]], np.float32)
     position = cv2.resize(found * smaller, (w, h), interpolation=cv2.INTER_NEAREST)
     cv2.add(position, _grid(h, w), dst=position)
     moved = cv2.remap(before.opened, position, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]

@@ -51,6 +51,7 @@ def warp(frame: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """
     height, width = frame.shape[:2]
     h, w = flow.shape[:2]
-    position = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32([width / w, height / h])
+    larger: Any = (width / w, height / h, 0, 0)  # an OpenCV scalar: one number for each channel
+    position = cv2.resize(cv2.multiply(flow, larger), (width, height), interpolation=cv2.INTER_LINEAR)
     position += np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
     return cv2.remap(frame, position, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]

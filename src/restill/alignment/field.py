@@ -103,7 +103,7 @@ def half_pixels(frame: np.ndarray) -> np.ndarray:
     height, width = frame.shape[0] + 2 * BORDER, frame.shape[1] + 2 * BORDER
     found = np.empty((4 * height, width, *frame.shape[2:]), frame.dtype)
     whole, right, below, both = np.split(found, 4)
-    cv2.copyMakeBorder(frame, *[BORDER] * 4, cv2.BORDER_REPLICATE, dst=whole)
+    cv2.copyMakeBorder(frame, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE, dst=whole)
     _mean(whole[:, :-1], whole[:, 1:], right[:, :-1])
     _mean(whole[:-1], whole[1:], below[:-1])
     _mean(below[:, :-1], below[:, 1:], both[:, :-1])

@@ -40,7 +40,8 @@ def export_vectors(context: CodecContext) -> None:
 
 def vectors_of(frame: av.VideoFrame) -> np.ndarray | None:
     """The motion vectors that the decoder gave with a frame, copied; None if there are none."""
-    for side in frame.side_data:
+    sides: Any = frame.side_data
+    for side in sides:
         if side.type.name == "MOTION_VECTORS":
             return side.to_ndarray().copy()
     return None
@@ -70,7 +71,7 @@ def camera_vectors(lumas: Sequence[np.ndarray]) -> list[np.ndarray | None]:
     found: list[np.ndarray | None] = [None] * len(lumas)
     if not has_x264():
         return found
-    coder = _Coder(*lumas[0].shape[:2], CAMERA)
+    coder = _Coder(lumas[0].shape[0], lumas[0].shape[1], CAMERA)
     for t, luma in enumerate(lumas):
         found[t] = coder.vectors(luma)
     return found

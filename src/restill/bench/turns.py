@@ -8,17 +8,19 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from restill.bench.cases import IN_MEMORY, Case, Plan
 from restill.bench.plain import plain_transcode
 from restill.clock import Clock
+from restill.planes import Frame
 from restill.restoring.api import restore
 from restill.runtime import Model, stream
 from restill.runtime.model import example
 from restill.video import EncodeSettings
-from restill.video.decode import Frame, FrameInfo, VideoSource, open_source
+from restill.video.decode import FrameInfo, VideoSource, open_source
 from restill.video.sinks import open_sink
 
 
@@ -94,7 +96,7 @@ def time_network(model: Model, size: Sequence[int], runs: int) -> float:
     return (time.perf_counter() - began) / runs
 
 
-def time_stream(model: Model, frames: Sequence[Frame], clock: Clock, *, keep: bool) -> tuple[float, list[Frame]]:
+def time_stream(model: Model, frames: Sequence[Any], clock: Clock, *, keep: bool) -> tuple[float, list[Frame]]:
     """Measure the restoration of frames (H, W, 3), or of planes, in memory.
 
     Returns:
@@ -116,9 +118,7 @@ def read(path: Path, clock: Clock, count: int, model: Model) -> tuple[list[Frame
     return [frame for frame, _ in pairs], [info for _, info in pairs]
 
 
-def write(
-    source_path: Path, target: Path, frames: Iterable[Frame], infos: Iterable[FrameInfo], clock: Clock
-) -> None:
+def write(source_path: Path, target: Path, frames: Iterable[Any], infos: Iterable[FrameInfo], clock: Clock) -> None:
     """Write restored frames with the default settings of ``restill derain``."""
     with closing(open_source(source_path)) as source:
         sink = open_sink(target, source, EncodeSettings(), clock=clock)

@@ -219,7 +219,18 @@ class RestoringOptions:
 
     def running(self) -> dict[str, Any]:
         """The other arguments of :func:`restill.restore`, by name."""
-        names = ("alone", "compare", "overwrite", "backend", "precision", "threads", "tile", "rotate", "aligner", "guard")
+        names = (
+            "alone",
+            "compare",
+            "overwrite",
+            "backend",
+            "precision",
+            "threads",
+            "tile",
+            "rotate",
+            "aligner",
+            "guard",
+        )
         names += ("untrusted", "quiet")
         return {name: getattr(self, name) for name in names}
 

@@ -246,8 +246,7 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         pictures = [make_picture(luma, vectors) for luma, vectors in zip(lumas, known, strict=True)]
         fields = [None, *(aligner.field(now, before) for before, now in pairwise(pictures))]
         return [
-            align_window(degraded[t - k : t + k + 1], fields[t - k : t + k + 1], k)
-            for t in range(k, k + self.centres)
+            align_window(degraded[t - k : t + k + 1], fields[t - k : t + k + 1], k) for t in range(k, k + self.centres)
         ]
 
 

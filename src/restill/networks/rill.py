@@ -111,8 +111,8 @@ class PlanesRill(nn.Module):
     """Rill on luma and chroma: what differs between frames is seen in luma only, since rain is gray.
 
     The input is RGB, as for all networks. In a video file the planes are there already
-    (:class:`restill.runtime.packing.PlanePacking`), so nothing is converted. Chroma is at half the resolution, as nearly
-    all video stores it.
+    (:class:`restill.runtime.packing.PlanePacking`), so nothing is converted. Chroma is at half the resolution, as in
+    nearly all video.
     """
 
     spec: NetworkSpec

@@ -15,7 +15,7 @@ import numpy as np
 
 from restill.alignment import luma_of
 from restill.alignment.dis import dis_flow, make_dis, warp
-from restill.planes import Planes
+from restill.planes import F, Frame, Planes
 
 SIDEWAYS = (
     "note: the rain seems to fall sideways; if the camera was mounted on its side, add --rotate 90 or --rotate 270 "
@@ -33,9 +33,6 @@ MIN_CELLS = 0.2  # share of the smooth cells in which rain must fall sideways
 _SPECKS = np.ones((3, 3), np.uint8)
 
 
-Frame = np.ndarray | Planes
-
-
 class Lines(NamedTuple):
     """The share of each cell that each kind of line covers, (CELLS, CELLS) each."""
 
@@ -45,7 +42,7 @@ class Lines(NamedTuple):
     smooth: np.ndarray
 
 
-def watched(frames: Iterator[Frame], tell: Callable[[], object]) -> Iterator[Frame]:
+def watched(frames: Iterator[F], tell: Callable[[], object]) -> Iterator[F]:
     """Pass frames on, and call a function once if the first of them show rain that falls sideways.
 
     Args:

@@ -16,13 +16,12 @@ import cv2
 import numpy as np
 
 from restill.alignment import luma_of
-from restill.planes import Planes
+from restill.planes import Frame, Planes
 from restill.runtime.packing import WHITE
 
 if TYPE_CHECKING:
     from restill.runtime.info import ModelInfo
 
-Frame = np.ndarray | Planes
 STATIC_SHARE = 0.35  # a pixel is static if it differs from its neighbors by less than this share of the model's change
 STATIC_LEVELS = 10  # levels of 255; a surely static pixel differs from its neighbors by at most this
 WINDOW, MIN_STATIC = 5, 5  # side of a square, and the surely static pixels that it must hold
@@ -65,7 +64,9 @@ def put_back(clean: Frame, frame: Frame, gray: np.ndarray, others: Sequence[np.n
         return
     # (H, W) levels: the larger of the two changes; a single neighbor counts twice
     change = cv2.max(*changes) if len(changes) == 2 else cv2.add(changes[0], changes[0])
-    taken = cv2.absdiff(gray, clean.y if isinstance(clean, Planes) else luma_of(clean))  # levels that the student changed
+    taken = cv2.absdiff(
+        gray, clean.y if isinstance(clean, Planes) else luma_of(clean)
+    )  # levels that the student changed
     near = cv2.compare(
         change, cv2.convertScaleAbs(taken, alpha=STATIC_SHARE), cv2.CMP_LE
     )  # (H, W), not 0 where a pixel may be static

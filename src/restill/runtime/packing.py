@@ -1,9 +1,9 @@
 """Pack frames into the input of a network, and unpack its output into a frame.
 
 Most models take floats (:class:`FloatPacking`). Rill models written by ``restill quantize`` take bytes: those for video
-take luma and chroma (:class:`PlanePacking`), the others RGB (:class:`BytePacking`). Differences of frames are whole gray
-levels, which 8 bits hold exactly. OpenCV computes them in a fraction of the time that a backend needs to convert a window
-to floats, subtract, round, and convert the result back.
+take luma and chroma (:class:`PlanePacking`), the others RGB (:class:`BytePacking`). Differences of frames are whole
+gray levels, which 8 bits hold exactly. OpenCV computes them in a fraction of the time that a backend needs to convert a
+window to floats, subtract, round, and convert the result back.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class BytePacking:
 
 
 class PlanePacking:
-    """The input is planes (1, K + 3, H' + 2 f, W' + 2 f) uint8, and the output a residual (1, f f + 2, H'/f, W'/f) uint8.
+    """The input is planes (1, K + 3, H' + 2 f, W' + 2 f) uint8, and the output a residual (1, f f + 2, H'/f, W'/f).
 
     f is the network's fold, 2. The planes are the luma of the center; the difference of each neighbor's luma from it;
     that of min(center, median of three) from it; and chroma, each pixel twice along each side. All have full range.

@@ -22,13 +22,11 @@ from restill.alignment import Field, align_window, luma_of, make_aligner, make_p
 from restill.alignment.field import half_pixels
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
-from restill.planes import Planes, planes_of
+from restill.planes import F, Frame, Planes, planes_of
 from restill.runtime.guard import guards, nearest, put_back
 from restill.runtime.info import ModelInfo
 from restill.runtime.model import Model, load_model
 from restill.runtime.packing import WHITE, PlanePacking
-
-Frame = np.ndarray | Planes
 
 
 @dataclass(frozen=True)
@@ -63,13 +61,13 @@ class Entry:
 
 def stream(
     model: str | os.PathLike[str] | Model,
-    frames: Iterable[Frame],
+    frames: Iterable[F],
     *,
     output: type[np.generic] | None = None,
     guard: bool = True,
     aligner: str = "auto",
     clock: Clock = NO_CLOCK,
-) -> Iterator[Frame]:
+) -> Iterator[F]:
     """Restore a clip of any length, frame by frame.
 
     Args:
@@ -94,7 +92,7 @@ def stream(
             type.
     """
     model = model if isinstance(model, Model) else load_model(model)
-    return _stream(model, frames, output, guard, aligner, clock)
+    return _stream(model, frames, output, guard, aligner, clock)  # type: ignore[return-value] - the kind is kept
 
 
 def _stream(
@@ -174,9 +172,7 @@ def _aligned(entries: Sequence[Entry], middle: int) -> list[np.ndarray]:
     return align_window([entry.aligned for entry in entries], fields, middle, lambda t: entries[t].halves)
 
 
-def _entries(
-    frames: Iterable[Frame], model: Model, aligner: str, clock: Clock, *, guard: bool
-) -> Iterator[Entry]:
+def _entries(frames: Iterable[Frame], model: Model, aligner: str, clock: Clock, *, guard: bool) -> Iterator[Entry]:
     """Each frame, checked, with its planes and its motion."""
     like = before = None
     info, align = model.info, None
@@ -251,7 +247,7 @@ def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list
             yield list(ring)
 
 
-def whole_clip(model: Model, frames: Sequence[Frame], *, guard: bool = True, aligner: str = "auto") -> list[Frame]:
+def whole_clip(model: Model, frames: Sequence[F], *, guard: bool = True, aligner: str = "auto") -> list[F]:
     """The reference implementation of :func:`stream`: each window is taken from the whole clip, which is in memory.
 
     Args:
@@ -271,4 +267,4 @@ def whole_clip(model: Model, frames: Sequence[Frame], *, guard: bool = True, ali
         restored.append(
             _Worker(model, None, guard, NO_CLOCK)([entries[min(max(index, 0), len(entries) - 1)] for index in around])
         )
-    return restored
+    return restored  # type: ignore[return-value] - the kind is kept

@@ -137,7 +137,8 @@ def has_planes(frame: av.VideoFrame, tags: ColorTags) -> bool:
 
 def to_planes(frame: av.VideoFrame, tags: ColorTags, vectors: np.ndarray | None = None) -> Planes:
     """Views of a decoded frame that :func:`has_planes`, of an even size."""
-    return Planes(*_planes(frame), tags.range == FULL, vectors)
+    y, u, v = _planes(frame)
+    return Planes(y, u, v, tags.range == FULL, vectors)
 
 
 def _planes(frame: av.VideoFrame) -> list[np.ndarray]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import overload
 
 import av
 import numpy as np
@@ -18,7 +19,7 @@ from av.video.stream import VideoStream
 from restill.alignment.search import export_vectors, vectors_of
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
-from restill.planes import Planes
+from restill.planes import Frame
 from restill.video.color import Converter, has_planes, to_planes
 from restill.video.info import DEFAULT_FPS
 from restill.video.limits import USUAL, Limits
@@ -30,8 +31,7 @@ from restill.video.sidedata import sides
 from restill.video.ticket import FrameInfo
 from restill.video.timing import FrameTimes, Timeline
 
-
-Frame = np.ndarray | Planes
+OnPacket = Callable[[av.Packet], None] | None
 
 
 class VideoSource:
@@ -75,13 +75,18 @@ class VideoSource:
         even = not (self.info.coded_width % 2 or self.info.coded_height % 2)
         return even and has_planes(self._first, self.info.color)
 
+    @overload
     def frames(
-        self,
-        on_packet: Callable[[av.Packet], None] | None = None,
-        clock: Clock = NO_CLOCK,
-        start: int = 0,
-        *,
-        planes: bool = False,
+        self, on_packet: OnPacket = None, clock: Clock = NO_CLOCK, start: int = 0
+    ) -> Iterator[tuple[np.ndarray, FrameInfo]]: ...
+
+    @overload
+    def frames(
+        self, on_packet: OnPacket = None, clock: Clock = NO_CLOCK, start: int = 0, *, planes: bool
+    ) -> Iterator[tuple[Frame, FrameInfo]]: ...
+
+    def frames(
+        self, on_packet: OnPacket = None, clock: Clock = NO_CLOCK, start: int = 0, *, planes: bool = False
     ) -> Iterator[tuple[Frame, FrameInfo]]:
         """Yield every frame with its ticket, in the order of presentation.
 
@@ -247,5 +252,4 @@ def read_frames(path: str | Path, limits: Limits = USUAL) -> Iterator[np.ndarray
     """
     with closing(open_source(path, limits=limits)) as source:
         for frame, _ in source.frames():
-            assert isinstance(frame, np.ndarray)  # noqa: S101 - planes were not asked for
             yield frame

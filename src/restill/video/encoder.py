@@ -11,11 +11,11 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from restill.clock import NO_CLOCK, Clock
-from restill.planes import Planes
+from restill.planes import Frame, Planes
 from restill.video import color
 from restill.video.color import ColorTags, Converter
 from restill.video.copying import is_timecode, keep_metadata, stream_tags, timecode_of, without
-from restill.video.decode import Frame, FrameInfo, Source, VideoSource
+from restill.video.decode import FrameInfo, Source, VideoSource
 from restill.video.info import VideoInfo
 from restill.video.orientation import Orientation
 from restill.video.pixels import Pixels, choose_pixels
@@ -82,9 +82,7 @@ class PictureEncoder:
         """A frame (H, W, 3) as the file stores it: rotated if the file has a display matrix, padded to an even size."""
         orientation = self._info.orientation
         if self._turns and orientation != Orientation():
-            frame = (
-                frame.each(orientation.as_stored) if isinstance(frame, Planes) else orientation.as_stored(frame)
-            )
+            frame = frame.each(orientation.as_stored) if isinstance(frame, Planes) else orientation.as_stored(frame)
         pixels = self._pixels(frame.shape[1], frame.shape[0])
         self.notes = (*self._info.lost, *pixels.notes)
         return frame if isinstance(frame, Planes) else pixels.padded(frame)

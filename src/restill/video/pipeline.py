@@ -145,9 +145,10 @@ def run_pipeline(
                 )
             shape = frame.shape if source.info.alone else shape or frame.shape
             if frame.shape != shape or not (_is_rgb(frame) or (planes and isinstance(frame, Planes))):
+                kind = getattr(frame, "dtype", "planes")
                 raise RestillError(
-                    f"the process gave {getattr(frame, 'dtype', 'planes')} {frame.shape} for frame {frames + 1}; it must "
-                    "give uint8 or uint16 RGB (H, W, 3) of one size"
+                    f"the process gave {kind} {frame.shape} for frame {frames + 1}; it must give uint8 or uint16 RGB "
+                    "(H, W, 3) of one size"
                 )
             ticket, frames = tickets.popleft(), frames + 1
             if frames <= done:

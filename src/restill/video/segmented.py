@@ -15,8 +15,9 @@ import numpy as np
 
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
+from restill.planes import Frame
 from restill.video.copying import described
-from restill.video.decode import Frame, FrameInfo, Source, VideoSource
+from restill.video.decode import FrameInfo, Source, VideoSource
 from restill.video.disk import beside, sync
 from restill.video.encoder import PictureEncoder
 from restill.video.mux import Failure, Muxer, failure_reason, ffmpeg_errors, is_of_the_disk

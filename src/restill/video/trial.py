@@ -162,7 +162,7 @@ class _Trial:
         with ffmpeg_errors() as sentences:
             muxer = Muxer(made, self._suffix, info, encoder, self._container, self._picture, ways, self._covers)
             try:
-                muxer.start(*stored.shape[:2], deep=stored.dtype == np.uint16)
+                muxer.start(*stored.shape[:2], deep=frame.dtype == np.uint16)
                 start = self._source.start if isinstance(self._source, VideoSource) else 0
                 for packet in (*encoder.encode(stored, FrameInfo(start, 1, "")), *encoder.flush()):
                     muxer.write_picture(packet)
