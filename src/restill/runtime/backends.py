@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of_package
 from importlib.util import find_spec
 from pathlib import Path
-from threading import local
+from threading import Lock, local
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,13 +78,23 @@ def with_openvino(path: Path, threads: int, precision: str, workers: int = 1) ->
         raise not_a_model(path) from error
     own = local()
 
-    def compute(window: np.ndarray) -> np.ndarray:
-        if not hasattr(own, "request"):
-            own.request = compiled.create_infer_request()
+    def infer(window: np.ndarray) -> np.ndarray:
         own.request.infer({"window": window}, share_inputs=True)
         return own.request.get_tensor("clean").data.copy()  # the next call overwrites the memory of the request
 
+    def compute(window: np.ndarray) -> np.ndarray:
+        if hasattr(own, "request"):
+            return infer(window)
+        with _FIRST_CALL:
+            own.request = compiled.create_infer_request()
+            return infer(window)
+
     return compute
+
+
+# The first call of OpenVINO in a process prepares tables, and may release the GIL meanwhile. Two threads that make their
+# first calls at once can then wait for each other forever.
+_FIRST_CALL = Lock()
 
 
 @cache
