@@ -21,7 +21,7 @@ LEVELS = (
     {"restoring", "training", "evaluation"},
     {"runtime", "distillation", "datasets"},
     {"networks", "losses", "degradations", "video", "zoo"},
-    {"errors", "progress", "registry", "clock", "alignment", "version", "busy"},
+    {"errors", "progress", "registry", "clock", "alignment", "planes", "version", "busy"},
 )
 # Restoring needs only the base install. These packages must not import the heavy extras, even inside a function.
 LIGHT = (
@@ -35,6 +35,7 @@ LIGHT = (
     "video",
     "zoo",
     "alignment",
+    "planes",
     "errors",
     "progress",
     "degradations",

@@ -292,6 +292,6 @@ def test_a_checkpoint_that_is_not_what_it_says(tmp_path, monkeypatch):
 
 
 def test_a_model_without_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("restill.runtime.backends.MAX_BYTES", 100)
+    monkeypatch.setattr("restill.runtime.onnx_file.MAX_BYTES", 100)
     with pytest.raises(RestillError, match="a model has at most 100"):
         load_model(lying_model(tmp_path / "x.onnx", [1, 3, 3, "h", "w"], {}))

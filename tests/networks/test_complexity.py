@@ -25,7 +25,7 @@ def test_macs_scale_with_area():
 def test_size_is_rounded_up_to_the_networks_multiple():
     cost = count(create("rill-s"), (361, 641))
     assert cost.size == (362, 642)
-    assert cost.macs_per_pixel == 4464
+    assert cost.macs_per_pixel == 3384
 
 
 def test_the_network_itself_is_not_touched():

@@ -138,7 +138,7 @@ def test_rill_learns_what_is_small_as_if_it_were_large():
 
     torch.manual_seed(1)
     planes = 3 * FOLD**2
-    conv = BalancedConv(2, 5)
+    conv = BalancedConv(3, 3, 5)
     x = torch.rand(2, 2 * planes, 8, 8)
     taps = conv.weight[:, :planes].reshape(5, 3, -1)
     level = taps.mean(2, keepdim=True)

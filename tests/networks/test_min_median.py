@@ -44,7 +44,7 @@ def test_there_is_nothing_to_train():
 def test_export_by_name_is_what_the_zoo_has(tmp_path):
     written = load_model(export("min-median", tmp_path / "model.onnx"), threads=1)
     assert written.info == load_model("min-median", threads=1).info
-    assert (written.info.align, written.info.parameters, written.info.size_multiple) == ("dis", 0, 1)
+    assert (written.info.align, written.info.parameters, written.info.size_multiple) == ("auto", 0, 1)
     window = torch.rand(1, 3, 3, 17, 23)
     for model in (written, load_model("min-median", threads=1)):
         assert (model.run(window.numpy()) == create("min-median")(window).numpy()).all()

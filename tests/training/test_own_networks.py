@@ -190,7 +190,7 @@ def test_export_of_several_frames_and_outputs(tmp_path: Path):
 
 def test_wrong_facts_are_named(tmp_path: Path):
     for facts, words in (
-        ({"align": "spynet"}, "align must be 'none' or 'dis', not 'spynet'"),
+        ({"align": "spynet"}, "align must be one of none, auto, source, search, dis, not 'spynet'"),
         ({"context": -1}, "context must be"),
         ({"size": 24}, r"size must be \(height, width\)"),
         ({"multiple": 0}, "multiple must be"),

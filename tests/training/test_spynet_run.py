@@ -76,5 +76,5 @@ def test_a_run_resumes_evaluates_by_its_own_aligner_and_is_not_exported(clips, t
     shutil.copy(whole.folder / "student.safetensors", tmp_path / "alone.safetensors")
     with pytest.raises(RestillError, match=r"aligner\.safetensors in the same folder"):
         load_checkpoint(tmp_path / "alone.safetensors")
-    with pytest.raises(RestillError, match=r"data\.align dis to export it"):
+    with pytest.raises(RestillError, match=r"data\.align auto to export it"):
         export(whole.folder, tmp_path / "model.onnx")

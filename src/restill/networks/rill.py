@@ -215,7 +215,7 @@ def _spec(frames: int) -> NetworkSpec:
 
 
 class RillS(PlanesRill):
-    """16 channels, 2 pairs, 3 frames: 13,126 parameters, 3,384 MAC per pixel."""
+    """16 channels, 2 pairs, 3 frames: 13,622 parameters, 3,384 MAC per pixel."""
 
     spec, channels, pairs = _spec(3), 16, 2
 
