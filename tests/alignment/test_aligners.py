@@ -75,7 +75,7 @@ def test_a_field_depends_on_its_two_frames_only(name):
         np.testing.assert_array_equal(used.field(now, before), make_aligner(name).field(now, before))
 
 
-def test_auto_takes_vectors_that_are_right_and_searches_otherwise():
+def test_auto_takes_vectors_that_are_right_and_flow_otherwise():
     before, now = pictures(clip(2), camera=True)
     auto = make_aligner()
     right = auto.field(now, before)
@@ -84,9 +84,9 @@ def test_auto_takes_vectors_that_are_right_and_searches_otherwise():
     lying = now.vectors.copy()
     lying["motion_x"] *= -3  # as vectors to another frame would be
     lying["motion_y"] += 40
-    searched = make_aligner("search").field(now, before)
-    np.testing.assert_array_equal(auto.field(now._replace(vectors=lying), before), searched)
-    np.testing.assert_array_equal(auto.field(now._replace(vectors=None), before), searched)
+    flow = make_aligner("dis").field(now, before)
+    np.testing.assert_array_equal(auto.field(now._replace(vectors=lying), before), flow)
+    np.testing.assert_array_equal(auto.field(now._replace(vectors=None), before), flow)
 
 
 def test_vectors_that_fit_worse_than_no_motion_are_not_used():
@@ -124,7 +124,7 @@ def test_vectors_cover_their_blocks():
 def test_without_x264_flow_takes_its_place(monkeypatch):
     monkeypatch.setattr("restill.alignment.aligners.has_x264", lambda: False)
     before, now = pictures(clip(2), camera=False)
-    np.testing.assert_array_equal(make_aligner().field(now, before), make_aligner("dis").field(now, before))
+    np.testing.assert_array_equal(make_aligner("search").field(now, before), make_aligner("dis").field(now, before))
 
 
 def test_x264_is_there():

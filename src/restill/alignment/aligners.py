@@ -1,9 +1,9 @@
 """The aligners: each finds the motion of a frame to the frame before it.
 
 * ``source``: the motion vectors of the file, which the decoder gives. The camera has done the search.
-* ``search``: the motion search of the x264 encoder, on small pictures.
+* ``search``: the motion search of the x264 encoder, on small pictures; ``dis`` where FFmpeg has no x264.
 * ``dis``: dense inverse search optical flow, on small pictures.
-* ``auto``: the source's vectors where they prove right, else the search; flow where FFmpeg has no x264.
+* ``auto``: the source's vectors where they prove right, else ``dis``. ``benchmarks/aligners.py`` compares them.
 
 A field is a function of two frames, so a job that is resumed gets the same fields. Wrong vectors cost quality only: a
 block takes no motion instead where that fits the two pictures better.
@@ -27,7 +27,7 @@ from restill.errors import RestillError
 ALIGNERS = ("auto", "source", "search", "dis")
 SMALL_CELL = 4  # side of a cell of the small picture, pixels
 CLEARLY = 2  # levels of 255 by which no motion must fit better to count against a vector
-MAX_WRONG = 0.05  # share of the blocks; with more wrong vectors, a frame is searched instead
+MAX_WRONG = 0.05  # share of the blocks; with more wrong vectors, "auto" takes DIS for the frame
 SIDE = 9  # side of the square that a block is compared in, pixels of the small picture
 
 
@@ -56,9 +56,9 @@ class Aligner:
                 return to_field(chosen.displacement)
         if self.name == "source":
             return np.zeros((*cells(picture.size), 2), np.int16)
-        if self.name == "dis" or not has_x264():
-            return to_field(self._of_dis(picture, before))
-        return to_field(self._of_search(picture, before).displacement)
+        if self.name == "search" and has_x264():
+            return to_field(self._of_search(picture, before).displacement)
+        return to_field(self._of_dis(picture, before))
 
     def _of_source(self, picture: Picture, before: Picture) -> _Chosen:
         assert picture.vectors is not None  # noqa: S101

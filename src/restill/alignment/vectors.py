@@ -20,22 +20,23 @@ def displacements(vectors: np.ndarray, size: tuple[int, int], cell: int) -> tupl
     Returns:
         (rows, columns, 2) float32 displacement (x, y) in pixels, and (rows, columns) bool, where it is known.
     """
-    rows, columns = -(-size[0] // cell), -(-size[1] // cell)
-    found = np.zeros((rows, columns, 2), np.float32)
-    known = np.zeros((rows, columns), bool)
-    vectors = vectors[(vectors["source"] < 0) & (vectors["w"] <= LARGEST_BLOCK) & (vectors["h"] <= LARGEST_BLOCK)]
+    rows, columns, more = -(-size[0] // cell), -(-size[1] // cell), -(-LARGEST_BLOCK // cell)
+    found = np.zeros((rows + more, columns + more, 2), np.float32)  # a block may reach out of the frame
+    known = np.zeros((rows + more, columns + more), bool)
+    top = (vectors["dst_y"].astype(np.int32) - vectors["h"] // 2) // cell
+    left = (vectors["dst_x"].astype(np.int32) - vectors["w"] // 2) // cell
+    good = (vectors["source"] < 0) & (vectors["w"] <= LARGEST_BLOCK) & (vectors["h"] <= LARGEST_BLOCK)
+    good &= (top >= 0) & (top < rows) & (left >= 0) & (left < columns)
+    vectors, top, left = vectors[good], top[good], left[good]
     scale = np.maximum(vectors["motion_scale"], 1).astype(np.float32)
     motion = np.stack([vectors["motion_x"] / scale, vectors["motion_y"] / scale], axis=1)
-    corner = [vectors[f"dst_{axis}"].astype(np.intp) - vectors[side] // 2 for axis, side in (("y", "h"), ("x", "w"))]
-    top, left = (place // cell for place in corner)
-    for dy in range(-(-int(vectors["h"].max(initial=0)) // cell)):
-        for dx in range(-(-int(vectors["w"].max(initial=0)) // cell)):
-            y, x = top + dy, left + dx
-            inside = (dy * cell < vectors["h"]) & (dx * cell < vectors["w"])
-            inside &= (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
-            found[y[inside], x[inside]] = motion[inside]
-            known[y[inside], x[inside]] = True
-    return found, known
+    high, wide = vectors["h"], vectors["w"]
+    for dy in range(0, int(high.max(initial=0)), cell):
+        for dx in range(0, int(wide.max(initial=0)), cell):
+            part = (high > dy) & (wide > dx)
+            place = top[part] + dy // cell, left[part] + dx // cell
+            found[place], known[place] = motion[part], True
+    return found[:rows, :columns], known[:rows, :columns]
 
 
 def smooth(found: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -131,7 +131,7 @@ class RestoringOptions:
         typer.Option(
             metavar="NAME",
             help="How motion is found: source (the motion vectors of IN), search (by the x264 encoder), dis (optical "
-            "flow), or auto: source where its vectors are right, else search.",
+            "flow), or auto: source where its vectors are right, else dis.",
             rich_help_panel=QUALITY,
         ),
     ] = "auto"

@@ -69,7 +69,7 @@ def restore(
         rotate: Turn the frames clockwise by 90, 180 or 270 degrees, so that rain falls down in them. The output is
             turned as well.
         aligner: How motion is found, one of :data:`restill.alignment.ALIGNERS`: "source", "search", "dis", or "auto",
-            the source's motion vectors where they are right, else a search.
+            the source's motion vectors where they are right, else "dis".
         overwrite: Whether an existing output may be replaced.
         limits: Limits on the source.
         untrusted: Do everything in a separate process with limited memory, for a source that may be malicious. If that

@@ -70,6 +70,8 @@ def put_back(clean: Frame, frame: Frame, gray: np.ndarray, others: Sequence[np.n
     near = cv2.compare(
         change, cv2.convertScaleAbs(taken, alpha=STATIC_SHARE), cv2.CMP_LE
     )  # (H, W), not 0 where a pixel may be static
+    if not _count(cv2.bitwise_and(taken, near), MIN_CHANGE):
+        return  # the rest takes most of the time
     sure = cv2.bitwise_and(near, cv2.threshold(change, STATIC_LEVELS, 1, cv2.THRESH_BINARY_INV)[1])
     count = cv2.boxFilter(sure, -1, (WINDOW, WINDOW), normalize=False)
     sure = cv2.bitwise_and(sure, cv2.threshold(count, MIN_STATIC - 1, 1, cv2.THRESH_BINARY)[1])
