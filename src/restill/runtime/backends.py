@@ -92,8 +92,8 @@ def with_openvino(path: Path, threads: int, precision: str, workers: int = 1) ->
     return compute
 
 
-# The first call of OpenVINO in a process prepares tables, and may release the GIL meanwhile. Two threads that make their
-# first calls at once can then wait for each other forever.
+# The first call of OpenVINO in a process prepares tables, and may release the GIL meanwhile. Two threads that make
+# their first calls at once can then wait for each other forever.
 _FIRST_CALL = Lock()
 
 
