@@ -24,12 +24,14 @@ import torch
 from torch import Tensor, cat, nn
 from torch.nn.functional import conv2d, grid_sample, pad, pixel_unshuffle, relu
 
-from restill.alignment import dis_flow, flow_picture, make_dis, warp
+from restill.alignment import luma_of, make_dis, make_picture
+from restill.alignment.dis import dis_flow, warp
 from restill.datasets.clean_clips import CleanClips
 from restill.datasets.clips import Box
 from restill.losses.reconstruction import reconstruction
 from restill.networks.prednet import ResidualPair, same2d
-from restill.networks.rill import BalancedConv, darker_median
+from restill.networks.rill import BalancedConv, RillS, darker_median
+from restill.planes import LUMA
 
 CONTEXT = 2  # frames before the first center and after the last
 CENTERS, HELD_CENTERS = 6, 12
@@ -52,6 +54,8 @@ class Variant:
         fold: The factor of pixel-unshuffle.
         state: Features of the frame before, as they are, go into the body with those of this one.
         restored: The frame before, aligned, is the network's own picture of it instead of the rainy one; or "too".
+        luma: Differences are of luma only, beside an RGB center.
+        planes: The network is Restill's own on luma and chroma, :class:`restill.networks.rill.PlanesRill`.
     """
 
     channels: int = 16
@@ -64,12 +68,17 @@ class Variant:
     fold: int = 2
     state: bool = False
     restored: str = ""
+    luma: bool = False
+    planes: bool = False
 
 
 BASE = "Rill-S as it is: aligned, three frames, unshuffled by 2"
 VARIANTS = {
     BASE: Variant(),
     "one frame": Variant(frames=(2,), estimate=False),
+    "differences of luma only": Variant(luma=True),
+    "luma and chroma (planes)": Variant(planes=True),
+    "luma and chroma (planes), 20 channels": Variant(planes=True, channels=20),
     "not aligned": Variant(aligned=False),
     "five frames": Variant(frames=(0, 1, 2, 3, 4)),
     "two frames before, no look-ahead": Variant(frames=(0, 1, 2)),
@@ -93,9 +102,10 @@ class Student(nn.Module):
         self.variant, v, c = variant, variant, variant.channels
         seen = len(v.frames) + v.estimate + (v.restored == "too")
         if v.balanced:
-            self.first: nn.Module = BalancedConv(seen, c, v.fold)
+            self.first: nn.Module = BalancedConv(3, len(v.frames) if v.luma else 3 * (seen - 1), c, v.fold)
         else:
             self.first = same2d(seen * 3 * v.fold**2, c)
+        self.whole = RillS(channels=c) if v.planes else None
         self.remember = same2d(c, c) if v.state else None
         self.body = nn.Sequential(*(ResidualPair(RichConv if v.rich else same2d, c) for _ in range(2)))
         self.last = same2d(c, 3 * v.fold**2)
@@ -116,6 +126,8 @@ class Student(nn.Module):
         """All centers of sequences, (B, L, 3, H, W): sequentially only for recurrent variants."""
         v = self.variant
         windows = batch["aligned" if v.aligned else "windows"]  # (B, L, 5, 3, H, W)
+        if self.whole is not None:
+            return self.whole(windows[:, :, 1:4].flatten(0, 1)).unflatten(0, windows.shape[:2])
         if not v.state and not v.restored:
             return self.step(windows.flatten(0, 1), None, None)[0].unflatten(0, windows.shape[:2])
         restored, state, pictures = windows[:, 0, 1], None, []
@@ -140,7 +152,12 @@ class Student(nn.Module):
         if v.frames == (0, 1, 2):
             dark = darker_median(frames[0], center, frames[1])
         others = [frames[i] for i in v.frames if i != 2] + extra + ([dark] if v.estimate else [])
-        seen = cat([center, *(other - center for other in others)], 1)
+        differences = [other - center for other in others]
+        if v.luma:
+            gray = [(frame * center.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True) for frame in frames]
+            darkest = darker_median(gray[1], gray[2], gray[3])
+            differences = [other - gray[2] for other in (gray[1], gray[3], darkest)]
+        seen = cat([center, *differences], 1)
         feature = relu(self.first(pixel_unshuffle(seen, v.fold)))
         if self.remember is not None and state is not None:
             feature = feature + relu(self.remember(state))
@@ -177,7 +194,7 @@ def sequence(source: CleanClips, centers: int, seed: Sequence[int]) -> dict[str,
     first, top, left = (int(rng.integers(most + 1)) for most in (total - count, height - box, width - box))
     rainy, clean = source.read(clip, range(first, first + count), Box(top, left, box, box), (side, side), rng)
     dis = make_dis()
-    small = [flow_picture(frame) for frame in rainy]
+    small = [make_picture(luma_of(frame)).opened for frame in rainy]
     cut = slice(MARGIN, MARGIN + CROP)
     found: dict[str, list[np.ndarray]] = {"windows": [], "aligned": [], "clean": [], "grids": []}
     for t in range(CONTEXT, CONTEXT + centers):
@@ -239,7 +256,8 @@ def score(student: Student, held: dict[str, Tensor]) -> tuple[float, float]:
 def macs(variant: Variant) -> int:
     """A pixel, of the kernels as they are exported."""
     student = Student(variant)
-    weights = (m.weight.numel() for m in student.modules() if isinstance(m, nn.Conv2d))
+    convolutions = (student.whole or student).modules()
+    weights = (m.weight.numel() for m in convolutions if isinstance(m, nn.Conv2d))
     return round(sum(weights) / variant.fold**2)
 
 
