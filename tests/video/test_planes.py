@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import restill
+from restill.errors import RestillError
 from restill.planes import Planes
 from restill.video import EncodeSettings, segments, transcode
 from restill.video.decode import VideoSource
@@ -151,3 +152,36 @@ def test_a_job_that_is_cut_ends_with_the_same_frames(tmp_path, monkeypatch, plan
     restill.restore(src, tmp_path / "cut.mkv", model, **how)
     for one, other in zip(planes_in(tmp_path / "whole.mkv"), planes_in(tmp_path / "cut.mkv"), strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_job_starts_over_with_another_strength(tmp_path, monkeypatch, planes_model, capsys):
+    monkeypatch.setattr(segments, "FRAMES", 8)
+    monkeypatch.setattr(segments, "FEWEST", 8)
+    src, model, out = clip(tmp_path / "in.mkv", 30), planes_model(), tmp_path / "out.mkv"
+    left = 0
+
+    def cut() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise Cut
+
+    for strength, said in ((0.5, ""), (0.5, "resuming after"), (1.5, "options changed since")):
+        left = 11
+        with pytest.raises(Cut):
+            restill.restore(src, out, model, strength=strength, on_frame=cut)
+        assert said in capsys.readouterr().err
+
+
+def test_the_strength_reaches_the_frames_of_a_file(tmp_path, planes_model):
+    src, model = clip(tmp_path / "in.mp4"), planes_model()
+    for strength in (0, 0.5, 1):
+        out, settings = tmp_path / f"{strength}.mkv", EncodeSettings(crf=0)
+        restill.restore(src, out, model, strength=strength, settings=settings, quiet=True)
+    before, half, whole = (planes_in(path) for path in (src, tmp_path / "0.5.mkv", tmp_path / "1.mkv"))
+    for a, b, c, d in zip(before, planes_in(tmp_path / "0.mkv"), half, whole, strict=True):
+        assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+        assert np.abs((a[0].astype(float) + d[0]) / 2 - c[0]).max() <= 1
+        assert np.abs(a[0].astype(float) - d[0]).mean() > 1
+    with pytest.raises(RestillError, match=r"strength 3 is not possible; use 0 .* to 2"):
+        restill.restore(src, tmp_path / "3.mkv", model, strength=3)

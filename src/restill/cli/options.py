@@ -135,6 +135,15 @@ class RestoringOptions:
             rich_help_panel=QUALITY,
         ),
     ] = "auto"
+    strength: Annotated[
+        float,
+        typer.Option(
+            metavar="N",
+            help="How much is taken away: less with 0 (nothing) to 1, more up to 2 (all that is brighter than both "
+            "neighbors; details too).",
+            rich_help_panel=QUALITY,
+        ),
+    ] = 1.0
     guard: Annotated[
         bool,
         typer.Option(
@@ -229,6 +238,7 @@ class RestoringOptions:
             "tile",
             "rotate",
             "aligner",
+            "strength",
             "guard",
         )
         names += ("untrusted", "quiet")

@@ -34,6 +34,7 @@ def restore(
     guard: bool = True,
     rotate: int = 0,
     aligner: str = "auto",
+    strength: float = 1.0,
     overwrite: bool = False,
     limits: Limits = USUAL,
     untrusted: bool = False,
@@ -70,6 +71,8 @@ def restore(
             turned as well.
         aligner: How motion is found, one of :data:`restill.alignment.ALIGNERS`: "source", "search", "dis", or "auto",
             the source's motion vectors where they are right, else "dis".
+        strength: How much is taken away: 0 nothing, 1 what the model takes, 2 all that is brighter than both aligned
+            neighbors (:mod:`restill.runtime.strength`).
         overwrite: Whether an existing output may be replaced.
         limits: Limits on the source.
         untrusted: Do everything in a separate process with limited memory, for a source that may be malicious. If that
@@ -101,6 +104,7 @@ def restore(
             guard=guard,
             rotate=rotate,
             aligner=aligner,
+            strength=strength,
             overwrite=overwrite,
             limits=limits,
             quiet=quiet,

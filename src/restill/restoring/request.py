@@ -10,6 +10,7 @@ from restill.alignment import ALIGNERS
 from restill.errors import RestillError
 from restill.restoring.compare import LAYOUTS, Layout
 from restill.runtime import Model
+from restill.runtime.strength import check_strength
 from restill.video import EncodeSettings
 from restill.video.limits import USUAL, Limits
 
@@ -21,7 +22,8 @@ class Request:
     """One input, its output and all settings; :func:`restill.restore` documents each field.
 
     Raises:
-        RestillError: The layout or the rotation is unknown, or both ``model`` and ``fast`` are given.
+        RestillError: The layout, the rotation or the aligner is unknown, the strength is out of range, or both
+            ``model`` and ``fast`` are given.
     """
 
     src: Path
@@ -38,6 +40,7 @@ class Request:
     guard: bool = True
     rotate: int = 0
     aligner: str = "auto"
+    strength: float = 1.0
     overwrite: bool = False
     limits: Limits = USUAL
     quiet: bool = False
@@ -49,6 +52,7 @@ class Request:
             raise RestillError(f"rotate {self.rotate} is not possible; use 90, 180 or 270 (degrees clockwise), or 0")
         if self.aligner not in ALIGNERS:
             raise RestillError(f"aligner '{self.aligner}' is unknown; use one of {', '.join(ALIGNERS)}")
+        check_strength(self.strength)
         if self.fast and self.model is not None:
             raise RestillError("fast and model both choose the student; leave out one of them")
 

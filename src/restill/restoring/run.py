@@ -34,7 +34,19 @@ from restill.video.segments import frames_done, kept_frames
 from restill.video.transcode import check_output
 
 # The options that change the frames of the output.
-_OPTIONS = ("compare", "backend", "precision", "threads", "tile", "alone", "fast", "guard", "rotate", "aligner")
+_OPTIONS = (
+    "compare",
+    "backend",
+    "precision",
+    "threads",
+    "tile",
+    "alone",
+    "fast",
+    "guard",
+    "rotate",
+    "aligner",
+    "strength",
+)
 
 
 def run(request: Request, on_frame: Callable[[], object] | None = None) -> Summary:
@@ -118,10 +130,10 @@ def _restore(
 
     def process(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         if source.info.alone:
-            return each_alone(model, frames)
+            return each_alone(model, frames, request.strength)
         if model.info.task == "derain" and not (start or request.rotate or request.quiet):
             frames = watched(frames, partial(say, SIDEWAYS))
-        return stream(model, frames, guard=request.guard, aligner=request.aligner)
+        return stream(model, frames, guard=request.guard, aligner=request.aligner, strength=request.strength)
 
     shown = process if request.compare is None else compared(process, request.compare)
     start = job.frames_done if job else 0
@@ -145,10 +157,10 @@ def _restore(
         )
 
 
-def each_alone(model: Model, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+def each_alone(model: Model, frames: Iterator[np.ndarray], strength: float = 1.0) -> Iterator[np.ndarray]:
     """Restore each frame by itself; sizes may differ."""
     for frame in frames:
-        yield from stream(model, [frame])
+        yield from stream(model, [frame], strength=strength)
 
 
 def _job_description(request: Request) -> dict[str, Any]:

@@ -58,15 +58,30 @@ def put_back(clean: Frame, frame: Frame, gray: np.ndarray, others: Sequence[np.n
         gray: Its brightness, (H, W) uint8 (:func:`restill.alignment.luma_of`, or its luma).
         others: The brightness of its neighbors before alignment, chosen by :func:`nearest`.
     """
+    # levels that the student changed
+    taken = cv2.absdiff(gray, clean.y if isinstance(clean, Planes) else luma_of(clean))
+    stays = static(gray, taken, others)
+    if stays is not None:
+        _copy(frame, stays, clean)
+
+
+def static(gray: np.ndarray, taken: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray | None:
+    """The pixels that are at the same place in the frames before and after.
+
+    Args:
+        gray: The brightness of a frame, (H, W) uint8.
+        taken: How much of it is changed, (H, W) uint8 levels.
+        others: As for :func:`put_back`.
+
+    Returns:
+        (H, W) uint8, 1 where a changed pixel is to stay; None if nothing is to stay.
+    """
     changes = [cv2.absdiff(gray, other) for other in others if other is not gray]
     changes = [change for change in changes if _count(change, REPEAT_LEVELS) > REPEAT_SHARE * change.size]
     if not changes:
-        return
+        return None
     # (H, W) levels: the larger of the two changes; a single neighbor counts twice
     change = cv2.max(*changes) if len(changes) == 2 else cv2.add(changes[0], changes[0])
-    taken = cv2.absdiff(
-        gray, clean.y if isinstance(clean, Planes) else luma_of(clean)
-    )  # levels that the student changed
     near = cv2.compare(
         change, cv2.convertScaleAbs(taken, alpha=STATIC_SHARE), cv2.CMP_LE
     )  # (H, W), not 0 where a pixel may be static
@@ -76,8 +91,7 @@ def put_back(clean: Frame, frame: Frame, gray: np.ndarray, others: Sequence[np.n
     count = cv2.boxFilter(sure, -1, (WINDOW, WINDOW), normalize=False)
     sure = cv2.bitwise_and(sure, cv2.threshold(count, MIN_STATIC - 1, 1, cv2.THRESH_BINARY)[1])
     stays = cv2.bitwise_and(near, cv2.dilate(sure, np.ones((WINDOW, WINDOW), np.uint8)))
-    if _count(cv2.multiply(taken, stays), MIN_CHANGE) <= MAX_SHARE * stays.size:
-        _copy(frame, stays, clean)
+    return stays if _count(cv2.multiply(taken, stays), MIN_CHANGE) <= MAX_SHARE * stays.size else None
 
 
 def _copy(frame: Frame, mask: np.ndarray, clean: Frame) -> None:
@@ -86,7 +100,7 @@ def _copy(frame: Frame, mask: np.ndarray, clean: Frame) -> None:
         for plane, stays, into in ((frame.y, mask, clean.y), (frame.u, half, clean.u), (frame.v, half, clean.v)):
             cv2.copyTo(plane, stays, into)
     elif isinstance(frame, np.ndarray) and isinstance(clean, np.ndarray):
-        cv2.copyTo(_as_type(frame, clean.dtype), mask, clean)
+        cv2.copyTo(as_type(frame, clean.dtype), mask, clean)
 
 
 def _count(change: np.ndarray, levels: int) -> int:
@@ -94,7 +108,7 @@ def _count(change: np.ndarray, levels: int) -> int:
     return cv2.countNonZero(cv2.threshold(change, levels, 1, cv2.THRESH_BINARY)[1])
 
 
-def _as_type(frame: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def as_type(frame: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Convert a frame to another of the three types."""
     if frame.dtype == dtype:
         return frame

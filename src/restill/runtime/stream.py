@@ -27,6 +27,7 @@ from restill.runtime.guard import guards, nearest, put_back
 from restill.runtime.info import ModelInfo
 from restill.runtime.model import Model, load_model
 from restill.runtime.packing import WHITE, PlanePacking
+from restill.runtime.strength import check_strength, has_darker, mix, take_more
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def stream(
     output: type[np.generic] | None = None,
     guard: bool = True,
     aligner: str = "auto",
+    strength: float = 1.0,
     clock: Clock = NO_CLOCK,
 ) -> Iterator[F]:
     """Restore a clip of any length, frame by frame.
@@ -79,6 +81,8 @@ def stream(
         guard: Keep burnt-in text and marks unchanged (:mod:`restill.runtime.guard`). It works for models that remove
             rain, keep the size and take more than one frame; False gives the output of the network.
         aligner: How neighbors are aligned, one of :data:`restill.alignment.ALIGNERS`, for a model that needs it.
+        strength: How much is taken away: 0 nothing, 1 what the model takes, 2 all that is brighter than both aligned
+            neighbors (:mod:`restill.runtime.strength`).
         clock: Measures the stages "align", "pack" (into the network's input), "network" and "unpack"; only for a model
             with one worker.
 
@@ -88,11 +92,13 @@ def stream(
         several. At both ends the first and the last frame are repeated.
 
     Raises:
-        RestillError: The model cannot be loaded, the aligner is unknown, or a frame differs from the others in size or
-            type.
+        RestillError: The model cannot be loaded, the aligner is unknown, the strength is out of range, or a frame
+            differs from the others in size or type.
     """
+    check_strength(strength)
     model = model if isinstance(model, Model) else load_model(model)
-    return _stream(model, frames, output, guard, aligner, clock)  # type: ignore[return-value] - the kind is kept
+    check_strength(strength, model.info)
+    return _stream(model, frames, output, guard, aligner, strength, clock)  # type: ignore[return-value] - the kind is kept
 
 
 def _stream(
@@ -101,18 +107,19 @@ def _stream(
     output: type[np.generic] | None,
     guard: bool,
     aligner: str,
+    strength: float,
     clock: Clock,
 ) -> Iterator[Frame]:
     info = model.info
     entries = _entries(frames, model, aligner, clock, guard=guard and guards(info))
     windows = _windows(entries, info.frames_before, info.frames_after)
     if model.workers == 1:
-        yield from map(_Worker(model, output, guard, clock), windows)
+        yield from map(_Worker(model, output, guard, strength, clock), windows)
         return
     own = local()
 
     def begin() -> None:
-        own.worker = _Worker(model, output, guard, NO_CLOCK)
+        own.worker = _Worker(model, output, guard, strength, NO_CLOCK)
 
     with ThreadPoolExecutor(model.workers, "restill-worker", begin) as pool:
         waiting: deque[Future[Frame]] = deque()
@@ -131,8 +138,10 @@ def _stream(
 class _Worker:
     """Restores the center frames of windows, one after the other, in its own memory. It belongs to one thread."""
 
-    def __init__(self, model: Model, output: type[np.generic] | None, guard: bool, clock: Clock) -> None:
-        self.model, self.output, self.clock = model, output, clock
+    def __init__(
+        self, model: Model, output: type[np.generic] | None, guard: bool, strength: float, clock: Clock
+    ) -> None:
+        self.model, self.output, self.strength, self.clock = model, output, strength, clock
         self.guard = guard and guards(model.info)
         self.packing = self.network = None
 
@@ -150,10 +159,15 @@ class _Worker:
             answer = self.network(packed)
         with clock("unpack"):
             clean = self._unpack(answer, center)
+            near = nearest(middle, len(entries))
+            others = [luma for i in near if self.guard and (luma := entries[i].luma) is not None]
             if self.guard and center.luma is not None:
-                near = [entries[i].luma for i in nearest(middle, len(entries))]
-                put_back(clean, center.frame, center.luma, [other for other in near if other is not None])
-            return clean
+                put_back(clean, center.frame, center.luma, others)
+            if self.strength == 1:
+                return clean
+            if self.strength < 1 or not has_darker(self.model.info) or center.luma is None:
+                return mix(clean, center.frame, self.strength)
+            return take_more(clean, center.luma, [window[i] for i in near], others, self.strength)
 
     def _unpack(self, answer: np.ndarray, center: Entry) -> Frame:
         frame, packing = center.frame, self.packing
@@ -247,7 +261,9 @@ def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list
             yield list(ring)
 
 
-def whole_clip(model: Model, frames: Sequence[F], *, guard: bool = True, aligner: str = "auto") -> list[F]:
+def whole_clip(
+    model: Model, frames: Sequence[F], *, guard: bool = True, aligner: str = "auto", strength: float = 1.0
+) -> list[F]:
     """The reference implementation of :func:`stream`: each window is taken from the whole clip, which is in memory.
 
     Args:
@@ -255,6 +271,7 @@ def whole_clip(model: Model, frames: Sequence[F], *, guard: bool = True, aligner
         frames: The whole clip.
         guard: As in :func:`stream`.
         aligner: As in :func:`stream`.
+        strength: As in :func:`stream`.
 
     Returns:
         The restored frames, as many.
@@ -264,7 +281,6 @@ def whole_clip(model: Model, frames: Sequence[F], *, guard: bool = True, aligner
     restored = []
     for t in range(len(entries)):
         around = range(t - info.frames_before, t + info.frames_after + 1)
-        restored.append(
-            _Worker(model, None, guard, NO_CLOCK)([entries[min(max(index, 0), len(entries) - 1)] for index in around])
-        )
+        worker = _Worker(model, None, guard, strength, NO_CLOCK)
+        restored.append(worker([entries[min(max(index, 0), len(entries) - 1)] for index in around]))
     return restored  # type: ignore[return-value] - the kind is kept
