@@ -207,6 +207,21 @@ def test_sources_differ_in_b_frames(tmp_path):
             assert (PictureType.B in {frame.pict_type for frame in container.decode(video=0)}) == b_frames
 
 
+def test_the_aligner_reaches_the_stream_and_the_job(monkeypatch):
+    asked = []
+    for name in ("stream", "restore"):
+        whole = getattr(turns_module, name)
+
+        def spied(*arguments, whole=whole, **options):
+            asked.append(options["aligner"])
+            return whole(*arguments, **options)
+
+        monkeypatch.setattr(turns_module, name, spied)
+    found = measure(small(sizes=SIZES[:1], frames=3, rounds=1, aligner="search"), quiet=True)
+    assert asked == ["search", "search"]
+    assert "Aligner: search." in found.markdown()
+
+
 def test_a_long_file_is_kept_in_memory_in_part(monkeypatch):
     monkeypatch.setattr(turns_module, "IN_MEMORY", 2)
     monkeypatch.setattr("restill.bench.report.IN_MEMORY", 2)

@@ -45,6 +45,7 @@ def test_defaults():
         ({"rounds": 0}, "rounds"),
         ({"threads": 0}, "threads"),
         ({"seconds": 0}, "seconds"),
+        ({"aligner": "magic"}, "aligner 'magic' is not known; the aligners are: auto, source, search, dis"),
     ],
 )
 def test_what_is_wrong_is_said(change, naming):

@@ -15,6 +15,7 @@ import restill
 from restill.errors import RestillError
 from restill.planes import Planes
 from restill.video import EncodeSettings, segments, transcode
+from restill.video.color import ColorTags, to_planes
 from restill.video.decode import VideoSource
 from restill.video.journal import journal_folder
 
@@ -108,6 +109,20 @@ def test_motion_vectors_come_with_planes_where_they_point_to_the_frame_before(tm
         with closing(VideoSource(clip(tmp_path / name, 6, options=options))) as source:
             frames = [frame for frame, _ in source.frames(planes=True)]
         assert [frame.vectors is not None for frame in frames] == [False, *[known] * 5]
+
+
+def test_a_frame_of_another_format_is_converted():
+    """A stream may change its format; the frames stay planes of the range of the first."""
+    rng = np.random.default_rng(0)
+    picture = cv2.GaussianBlur(rng.integers(0, 256, (48, 64, 3)).astype(np.uint8), (0, 0), 3)
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+    expected = to_planes(frame.reformat(format="yuv420p"), ColorTags(range=1))
+    for other in ("yuvj420p", "yuv444p", "yuv420p10le"):
+        found = to_planes(frame.reformat(format=other), ColorTags(range=1))
+        for name in "yuv":
+            far = np.abs(getattr(found, name).astype(int) - getattr(expected, name))
+            assert np.mean(far) < 1.5, (other, name)
+        assert not found.full
 
 
 def test_restored_planes_equal_restored_rgb(tmp_path, planes_model):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from restill import zoo
+from restill.alignment import make_aligner
 from restill.bench.clip import SOURCES
 from restill.bench.untrained import file_of
 from restill.errors import RestillError, need_library
@@ -65,6 +66,7 @@ class Plan:
         seconds: No case starts after so many seconds.
         file: Whether to also measure reading, writing and file to file.
         transcode: Whether to also measure a plain transcode of each file.
+        aligner: How motion is found, one of :data:`restill.alignment.ALIGNERS`.
     """
 
     cases: tuple[Case, ...]
@@ -75,6 +77,7 @@ class Plan:
     seconds: float
     file: bool
     transcode: bool = False
+    aligner: str = "auto"
 
 
 def plan(
@@ -91,6 +94,7 @@ def plan(
     seconds: float = 300.0,
     file: bool = True,
     transcode: bool = False,
+    aligner: str = "auto",
 ) -> Plan:
     """Choose the cases.
 
@@ -108,6 +112,7 @@ def plan(
         seconds: No case starts after so many seconds; one is always measured.
         file: Whether to also measure reading, writing and file to file.
         transcode: Whether to also measure a plain transcode of each file.
+        aligner: How motion is found, one of :data:`restill.alignment.ALIGNERS`.
 
     Raises:
         RestillError: A value is wrong, or nothing is left to measure.
@@ -117,6 +122,7 @@ def plan(
             raise RestillError(f"{name} must be {least} or more, not {value}")
     if not seconds > 0:
         raise RestillError(f"seconds must be above 0, not {seconds:g}")
+    make_aligner(aligner)  # raises if there is none of this name
     for source in sources:
         if source not in SOURCES:
             raise RestillError(f"source '{source}' is not known; the sources are: {', '.join(SOURCES)}")
@@ -140,7 +146,7 @@ def plan(
         for name in names
         for backend, precision in combinations
     ]
-    return Plan(tuple(cases), against, threads or default_threads(), frames, rounds, seconds, file, transcode)
+    return Plan(tuple(cases), against, threads or default_threads(), frames, rounds, seconds, file, transcode, aligner)
 
 
 def _students() -> list[str]:

@@ -73,6 +73,7 @@ class Report:
             notes.append("! More than 100 % of the peak: the machine was slower while the peak was measured.")
         if self.machine.busy:
             notes.append(f"Other programs ran on this machine (load {self.machine.load:.1f}): use ratios, not times.")
+        notes.append(f"Aligner: {plan.aligner}.")
         if plan.file:
             notes.append(
                 f"Files: H.264 in, {_encoding()} out. Stages were measured one by one; from file to file they overlap."

@@ -139,7 +139,7 @@ def _rounds(
                 if plan.file:
                     measure_file(turn, case, plan, model, folder)
                 else:
-                    measure_stream(turn, model, clips[case.size])
+                    measure_stream(turn, plan, model, clips[case.size])
                 turns[case].add(turn, busy=watch.busy())
                 advance()
 

@@ -45,11 +45,11 @@ class Turns:
         self.busy |= busy
 
 
-def measure_stream(turns: Turns, model: Model, frames: Sequence[np.ndarray]) -> None:
+def measure_stream(turns: Turns, plan: Plan, model: Model, frames: Sequence[np.ndarray]) -> None:
     """Measure the network and the stream, with no files."""
     clock = Clock()
     turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
-    seconds, _ = time_stream(model, frames, clock, keep=False)
+    seconds, _ = time_stream(model, frames, plan.aligner, clock, keep=False)
     turns.stream.append(seconds)
     turns.stages.append({stage: total / len(frames) for stage, total in clock.seconds.items()})
 
@@ -59,12 +59,12 @@ def measure_file(turns: Turns, case: Case, plan: Plan, model: Model, folder: Pat
     source, target, clock = source_file(folder, case), folder / "out.mp4", Clock()
     frames, infos = read(source, clock, min(plan.frames, IN_MEMORY), model)
     turns.network.append(time_network(model, frames[0].shape[:2], len(frames)))
-    seconds, restored = time_stream(model, frames, clock, keep=True)
+    seconds, restored = time_stream(model, frames, plan.aligner, clock, keep=True)
     turns.stream.append(seconds)
     write(source, target, restored, infos, clock)
     turns.stages.append({stage: total / len(frames) for stage, total in clock.seconds.items()})
     del frames, restored
-    how = {"backend": case.backend, "precision": case.precision, "threads": plan.threads}
+    how = {"backend": case.backend, "precision": case.precision, "threads": plan.threads, "aligner": plan.aligner}
     done = restore(source, target, case.file, settings=EncodeSettings(), overwrite=True, quiet=True, **how)
     turns.file.append(done.seconds / done.frames)
     if plan.transcode:
@@ -96,7 +96,9 @@ def time_network(model: Model, size: Sequence[int], runs: int) -> float:
     return (time.perf_counter() - began) / runs
 
 
-def time_stream(model: Model, frames: Sequence[Any], clock: Clock, *, keep: bool) -> tuple[float, list[Frame]]:
+def time_stream(
+    model: Model, frames: Sequence[Any], aligner: str, clock: Clock, *, keep: bool
+) -> tuple[float, list[Frame]]:
     """Measure the restoration of frames (H, W, 3), or of planes, in memory.
 
     Returns:
@@ -104,7 +106,7 @@ def time_stream(model: Model, frames: Sequence[Any], clock: Clock, *, keep: bool
     """
     restored = []
     began = time.perf_counter()
-    for clean in stream(model, frames, clock=clock):
+    for clean in stream(model, frames, aligner=aligner, clock=clock):
         if keep:
             restored.append(clean)
     return (time.perf_counter() - began) / len(frames), restored

@@ -253,6 +253,12 @@ def bench(
             rich_help_panel=MEASURED,
         ),
     ] = False,
+    aligner: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="How motion is found: auto, source, search, or dis.", rich_help_panel=MEASURED
+        ),
+    ] = "auto",
     threads: Threads = None,
     frames: Annotated[int, typer.Option(metavar="N", help="Frames of the clip.", rich_help_panel=ROUNDS)] = 30,
     rounds: Annotated[
@@ -288,6 +294,7 @@ def bench(
         seconds=seconds,
         file=file,
         transcode=transcode,
+        aligner=aligner,
     )
     report = measure(chosen, quiet=quiet)
     show(report, report.text, json_file, wide=True)

@@ -136,7 +136,10 @@ def has_planes(frame: av.VideoFrame, tags: ColorTags) -> bool:
 
 
 def to_planes(frame: av.VideoFrame, tags: ColorTags, vectors: np.ndarray | None = None) -> Planes:
-    """Views of a decoded frame that :func:`has_planes`, of an even size."""
+    """Views of a decoded frame of an even size. A frame of another format than the first is converted to yuv420p."""
+    if not has_planes(frame, tags):
+        whole = ColorRange.JPEG if tags.range == FULL else ColorRange.MPEG
+        frame = frame.reformat(format="yuv420p", dst_color_range=whole)
     y, u, v = _planes(frame)
     return Planes(y, u, v, tags.range == FULL, vectors)
 

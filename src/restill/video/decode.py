@@ -121,8 +121,6 @@ class VideoSource:
             with clock("color"):
                 if not planes:
                     picture = self.orientation.upright(converter.to_rgb(frame))
-                elif not has_planes(frame, info.color):
-                    raise RestillError(f"'{info.path}' changes its pixel format at frame {count}; split it there first")
                 elif self.orientation == Orientation():
                     picture = to_planes(frame, info.color, None if reordered else vectors_of(frame))
                 else:
