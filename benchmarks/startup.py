@@ -39,10 +39,10 @@ class Timed(MetaPathFinder):  # wraps the function as soon as its module is load
         def exec_module(module):
             execute(module)
             run = module.run_pipeline
-            def timed(*arguments):
+            def timed(*arguments, **options):
                 began = time.perf_counter()
                 try:
-                    return run(*arguments)
+                    return run(*arguments, **options)
                 finally:
                     print("inside", time.perf_counter() - began, file=sys.stderr)
             module.run_pipeline = timed
