@@ -22,15 +22,15 @@ from restill.distillation.method import Losses, Method
 from restill.distillation.sizes import CellSize, FeatureSize, feature_sizes, sides, watch_cells
 from restill.errors import RestillError
 from restill.training.batches import Batch
-from restill.training.checkpoint import checkpoints, load_state
+from restill.training.checkpoint import checkpoints, load_state, read_header
 from restill.training.experiment import build
 from restill.training.feed import Place
+from restill.training.gradient_shares import TASK, GradientShares
 from restill.training.process import restore_global_state, seed_all
 from restill.training.recipe import Recipe, load_recipe
 from restill.training.recipe_feed import feed_from
 
 At = Literal["start", "end"]
-RECONSTRUCTION = "reconstruction"  # the methods' name for the task's loss
 TOTAL = "total"  # the loop's name for the weighted sum
 
 
@@ -40,7 +40,7 @@ class LossGradient:
 
     Attributes:
         value: The loss, unweighted, mean over the batches.
-        weight: The factor that the loop applies.
+        weight: The factor that the loop applies; with ``weights: balanced`` and at "start", before it is balanced.
         norm: L2 norm of its gradient.
         ratio: ``norm`` divided by the reconstruction's; None if that is zero or missing.
         step_ratio: The same ratio for the mean norms of single batches, as one step sees them.
@@ -123,8 +123,9 @@ def _measure(recipe: Recipe, checkpoint: Path | None, count: int) -> GradientNor
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     method, _ = build(recipe)
     method.to(device).train()
-    step = 0
+    step, state = 0, ""
     if checkpoint:
+        state = read_header(checkpoint).get("shares", "")
         trained = [p for p in method.parameters() if p.requires_grad]
         step = load_state(checkpoint, method, torch.optim.SGD(trained))  # the optimizer is not used
     data = recipe.data.model_copy(update={"workers": 0})  # the number does not change the samples
@@ -136,7 +137,7 @@ def _measure(recipe: Recipe, checkpoint: Path | None, count: int) -> GradientNor
         losses = loss_gradients(
             method,
             shown,
-            method.default_weights | recipe.weights,
+            GradientShares(method, recipe, state).weights(),
             max(step, method.warmup),
             bf16=recipe.precision == "bf16",
         )
@@ -198,7 +199,7 @@ def loss_gradients(
             sums[name] = sums[name] + gradient if name in sums else gradient
     means = {name: sums[name] / len(norms[name]) for name in sorted(sums, key=lambda name: name == TOTAL)}
     singles = {name: sum(values) / len(values) for name, values in norms.items()}
-    own, own_single = means.get(RECONSTRUCTION), singles.get(RECONSTRUCTION)
+    own, own_single = means.get(TASK), singles.get(TASK)
     own_norm = 0.0 if own is None else own.norm().item()
     compared = {}
     for name, mean in means.items():

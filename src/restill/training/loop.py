@@ -36,6 +36,7 @@ from restill.training.checkpoint import (
 )
 from restill.training.contract import advice, check_gradients, check_pictures, check_weights, clear_errors
 from restill.training.feed import Feed, Place, check_same_start, process_batches
+from restill.training.gradient_shares import TASK, GradientShares
 from restill.training.process import seed_all, usable_cpus
 from restill.training.recipe import Run
 from restill.training.run_log import RunLog
@@ -95,7 +96,8 @@ def fit(
     trained = sum(parameter.numel() for parameter in parameters)
     settings = {**run.model_dump(mode="json"), **(settings or {}), "trained weights": trained}
     done = _prepare_folder(folder, resume, overwrite) if folder else None
-    start, place = _resume(done, folder, method, optimizer, settings) if done and folder else (0, Place())
+    start, place, state = _resume(done, folder, method, optimizer, settings) if done and folder else (0, Place(), "")
+    shares = GradientShares(method, run, state)
     writes = folder is not None and accelerator.is_main_process
     log = RunLog(folder, run, start) if folder and writes else None
     if folder and writes and on_start:
@@ -115,15 +117,14 @@ def fit(
                 group["lr"] = lr
             expect(batch)
             with clear_errors(step, batch):
-                losses = _learn(
-                    accelerator, method, optimizer, run, batch, step, step in (start, method.warmup), folder
-                )
+                check = step in (start, method.warmup)
+                losses = _learn(accelerator, method, optimizer, shares, run, batch, step, check, folder)
             losses, stopping = _over_processes(accelerator, losses, stop())
             method.after_step(losses)
             step += 1
             last = step == run.steps
             if log and (last or step % run.log_every == 0):
-                log.write(step, {**losses, **method.metrics(), "lr": lr})
+                log.write(step, {**losses, **method.metrics(), **shares.take(), "lr": lr})
             if feed.validate and (last or step % run.validation.every == 0):
                 validation = feed.validate(accelerator.device)
                 if log:
@@ -131,7 +132,8 @@ def fit(
             if last or stopping or step % run.save_every == 0:
                 check_weights(method, folder)
                 if folder and writes:
-                    save_state(folder, step, method, optimizer, method.student, info, _header(settings, feed.place()))
+                    header = _header(settings, feed.place(), shares.state())
+                    save_state(folder, step, method, optimizer, method.student, info, header)
             advance(1, loss=losses["total"], **({} if validation is None else {"crops_psnr_rgb": validation}))
             if stopping or last:
                 break
@@ -164,10 +166,15 @@ def check_run(method: Method, run: Run, where: str) -> None:
     Raises:
         RestillError: A check fails.
     """
-    unknown = set(run.weights) - set(method.default_weights)
+    unknown = set(run.loss_weights) - set(method.default_weights)
     if unknown:
         known = ", ".join(method.default_weights)
         raise RestillError(f"{where}: field 'weights' names {min(unknown)!r}; the losses are: {known}")
+    if run.balanced and (TASK not in method.default_weights or len(method.default_weights) < 2):
+        raise RestillError(
+            f"{where}: weights: balanced is for a method with losses beside '{TASK}'; '{method.name}' has "
+            f"{', '.join(method.default_weights) or 'none'}"
+        )
     if not any(parameter.requires_grad for parameter in method.student.parameters()):
         raise RestillError(f"{where}: the student {class_name(method.student)} has no weights that can be trained")
     if method.warmup >= run.steps:
@@ -201,22 +208,23 @@ def _prepare_folder(folder: Path, resume: bool, overwrite: bool) -> Path | None:
 
 def _resume(
     done: Path, folder: Path, method: Method, optimizer: torch.optim.Optimizer, settings: Mapping[str, Any]
-) -> tuple[int, Place]:
-    """Load a checkpoint's state; returns the steps done and the place in the data."""
+) -> tuple[int, Place, str]:
+    """Load a checkpoint's state; returns the steps done, the place in the data and the state of the shares."""
     header = read_header(done)
     check_same(header.get("settings", ""), settings, int(header["step"]), folder)
     place = Place(int(header.get("epoch", 0)), int(header.get("batch", 0)))
-    return load_state(done, method, optimizer), place
+    return load_state(done, method, optimizer), place, header.get("shares", "")
 
 
-def _header(settings: Mapping[str, Any], place: Place) -> dict[str, str]:
-    return {"settings": as_text(settings), "epoch": str(place.epoch), "batch": str(place.batch)}
+def _header(settings: Mapping[str, Any], place: Place, shares: str) -> dict[str, str]:
+    return {"settings": as_text(settings), "epoch": str(place.epoch), "batch": str(place.batch), "shares": shares}
 
 
 def _learn(
     accelerator: Accelerator,
     method: Method,
     optimizer: torch.optim.Optimizer,
+    shares: GradientShares,
     run: Run,
     batch: Batch,
     step: int,
@@ -224,12 +232,14 @@ def _learn(
     folder: Path | None,
 ) -> dict[str, float]:
     """Train on one batch, with an optimizer step for each group of losses; returns the losses' values."""
-    weights = method.default_weights | run.weights
     parameters = optimizer.param_groups[0]["params"]
     losses: dict[str, float] = {}
+    shares.start(step)
     for parts in _forward(accelerator, method.loss_groups(batch, step)):  # nearly every method has one group
         if first:
-            check_gradients(method, parts, weights, step)
+            check_gradients(method, parts, shares.weights(), step)
+        shares.look(parts)
+        weights = shares.weights()
         total = sum_losses(parts, weights)
         optimizer.zero_grad(set_to_none=True)
         accelerator.backward(total)
@@ -238,6 +248,7 @@ def _learn(
             losses[name] = losses.get(name, 0.0) + float(value.detach())
         _check_finite(losses, norm, step, folder)
         optimizer.step()
+    shares.finish()
     return losses
 
 

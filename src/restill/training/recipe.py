@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from restill.errors import RestillError
 from restill.training.recipe_data import DataPart, Part
 
+BALANCED, BALANCED_SHARE = "balanced", 0.2  # in weights: the method's share of the task's gradient, and its default
 BUDGETS = {"steps": "epochs", "epochs": "steps"}  # a recipe has one of the two; setting one removes the other
 
 
@@ -82,7 +83,10 @@ class Run(Part):
     seed: int = 9487
     steps: int = Field(ge=1)
     weights: dict[str, float] = Field(
-        default={}, description="weight of each named loss; replaces the method's default"
+        default={},
+        description="weight of each named loss; replaces the method's default. 'balanced', or {balanced: 0.2}, "
+        "multiplies all weights of the method's losses by one factor, so that together they pull at that share of the "
+        "task's gradient",
     )
     optimizer: OptimizerPart = OptimizerPart()
     schedule: SchedulePart = SchedulePart()
@@ -96,6 +100,28 @@ class Run(Part):
     log_every: int = Field(default=20, ge=1, description="steps")
     save_every: int = Field(default=500, ge=1, description="steps")
     output: Path = Field(default=Path("runs"), description="folder that will contain the run's folder")
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _balanced_by_name(cls, given: Any) -> Any:
+        return {BALANCED: BALANCED_SHARE} if given == BALANCED else given
+
+    @field_validator("weights")
+    @classmethod
+    def _some_share(cls, given: dict[str, float]) -> dict[str, float]:
+        if given.get(BALANCED, 1.0) <= 0:
+            raise ValueError(f"'{BALANCED}' is the share of the task's gradient, more than 0")
+        return given
+
+    @property
+    def balanced(self) -> float | None:
+        """The share of the task's gradient that the method's losses together are held at; None: weights stay."""
+        return self.weights.get(BALANCED)
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """The weights that are given for named losses."""
+        return {name: weight for name, weight in self.weights.items() if name != BALANCED}
 
     @property
     def folder(self) -> Path:
