@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from restill.alignment import ALIGNERS, Picture, align_window, luma_of, make_aligner, make_dis, make_picture
+from restill.alignment import ALIGNERS, Aligner, Picture, align_window, luma_of, make_dis, make_picture
 from restill.alignment.dis import dis_flow, warp
 from restill.alignment.search import camera_vectors
 from restill.runtime import Model, load_model
@@ -31,7 +31,7 @@ class By:
     """Aligns by a named aligner, and measures the time of a field."""
 
     def __init__(self, name: str) -> None:
-        self.aligner, self.seconds, self.count = make_aligner(name), 0.0, 0
+        self.aligner, self.seconds, self.count = Aligner(name), 0.0, 0
 
     def __call__(self, frames: list[np.ndarray], pictures: list[Picture], t: int) -> list[np.ndarray]:
         began = time.perf_counter()

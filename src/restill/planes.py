@@ -17,6 +17,7 @@ LUMA = (0.299, 0.587, 0.114)
 TO_CHROMA = np.array([[-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 TO_RGB = np.array([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]])
 GRAY = 128  # the chroma of a gray pixel
+WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}  # of RGB frames
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restill.alignment import ALIGNERS, Picture, luma_of, make_aligner, make_picture
+from restill.alignment import ALIGNERS, Aligner, Picture, luma_of, make_picture
 from restill.alignment.field import FARTHEST, cells
 from restill.alignment.search import camera_vectors, has_x264
 from restill.alignment.vectors import displacements
@@ -51,7 +51,7 @@ def vectors(entries: list[tuple[int, ...]]) -> np.ndarray:
 @pytest.mark.parametrize("name", ALIGNERS)
 def test_known_motion_is_found(name):
     before, now = pictures(clip(3), camera=True)[1:]
-    inner = make_aligner(name).field(now, before)[3:-3, 3:-3]
+    inner = Aligner(name).field(now, before)[3:-3, 3:-3]
     assert np.median(np.abs(inner - 2 * np.array(SPEED))) <= 1  # half a pixel
 
 
@@ -62,7 +62,7 @@ def test_streaks_do_not_lead_the_motion_astray(name):
     for luma in lumas:
         luma[:, 5::16] = 255
     before, now = pictures(lumas, camera=False)
-    inner = make_aligner(name).field(now, before)[3:-3, 3:-3]
+    inner = Aligner(name).field(now, before)[3:-3, 3:-3]
     assert np.median(np.abs(inner[..., 0] - 12)) <= 2
 
 
@@ -70,21 +70,21 @@ def test_streaks_do_not_lead_the_motion_astray(name):
 def test_a_field_depends_on_its_two_frames_only(name):
     """So a job that is resumed finds the same fields."""
     seen = pictures(clip(5), camera=True)
-    used = make_aligner(name)
+    used = Aligner(name)
     for before, now in pairwise(seen):
-        np.testing.assert_array_equal(used.field(now, before), make_aligner(name).field(now, before))
+        np.testing.assert_array_equal(used.field(now, before), Aligner(name).field(now, before))
 
 
 def test_auto_takes_vectors_that_are_right_and_flow_otherwise():
     before, now = pictures(clip(2), camera=True)
-    auto = make_aligner()
+    auto = Aligner()
     right = auto.field(now, before)
-    np.testing.assert_array_equal(right, make_aligner("source").field(now, before))
+    np.testing.assert_array_equal(right, Aligner("source").field(now, before))
     assert now.vectors is not None
     lying = now.vectors.copy()
     lying["motion_x"] *= -3  # as vectors to another frame would be
     lying["motion_y"] += 40
-    flow = make_aligner("dis").field(now, before)
+    flow = Aligner("dis").field(now, before)
     np.testing.assert_array_equal(auto.field(now._replace(vectors=lying), before), flow)
     np.testing.assert_array_equal(auto.field(now._replace(vectors=None), before), flow)
 
@@ -93,7 +93,7 @@ def test_vectors_that_fit_worse_than_no_motion_are_not_used():
     lumas = clip(2, (0, 0))
     before, now = pictures(lumas, camera=False)
     wrong = vectors([(-1, 16, 16, 16 * x + 8, 16 * y + 8, 160, -120, 4) for y in range(9) for x in range(12)])
-    assert not make_aligner("source").field(now._replace(vectors=wrong), before).any()
+    assert not Aligner("source").field(now._replace(vectors=wrong), before).any()
 
 
 numbers = st.integers(-(2**15), 2**15 - 1)
@@ -109,7 +109,7 @@ def test_damaged_vectors_cost_quality_only(entries, size):
     lumas = clip(2, size=size)
     before, now = pictures(lumas, camera=False)
     for name in ("source", "auto"):
-        field = make_aligner(name).field(now._replace(vectors=vectors(entries)), before)
+        field = Aligner(name).field(now._replace(vectors=vectors(entries)), before)
         assert field.shape == (*cells(size), 2)
         assert field.dtype == np.int16
         assert np.abs(field.astype(int)).max() <= FARTHEST
@@ -124,7 +124,7 @@ def test_vectors_cover_their_blocks():
 def test_without_x264_flow_takes_its_place(monkeypatch):
     monkeypatch.setattr("restill.alignment.aligners.has_x264", lambda: False)
     before, now = pictures(clip(2), camera=False)
-    np.testing.assert_array_equal(make_aligner("search").field(now, before), make_aligner("dis").field(now, before))
+    np.testing.assert_array_equal(Aligner("search").field(now, before), Aligner("dis").field(now, before))
 
 
 def test_x264_is_there():
@@ -146,4 +146,4 @@ def test_luma_is_the_same_for_all_types():
 
 def test_an_unknown_aligner_is_refused():
     with pytest.raises(RestillError, match="aligner 'flow' is not known; the aligners are: auto, source, search, dis"):
-        make_aligner("flow")
+        Aligner("flow")

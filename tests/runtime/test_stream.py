@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import restill
-from restill.alignment import ALIGNERS, align_window, luma_of, make_aligner, make_picture
+from restill.alignment import ALIGNERS, Aligner, align_window, luma_of, make_picture
 from restill.errors import RestillError
 from restill.planes import planes_of
 from restill.runtime import Model, load_model, stream, whole_clip
@@ -121,7 +121,7 @@ def test_a_window_sees_each_frame_aligned_to_its_center(tiny_model, planes_model
     model = load_model(tiny_model(1, 1, align="auto") if feed == "floats" else planes_model(), threads=1)
     frames = clip(5, 64, 96)
     picture = [make_picture(luma_of(frame)) for frame in frames]
-    aligner = make_aligner()
+    aligner = Aligner()
     for t, restored in enumerate(stream(model, frames, guard=False)):
         if not 0 < t < 4:
             continue

@@ -4,7 +4,7 @@ An aligner (:mod:`restill.alignment.aligners`) finds a :class:`Field`: where eac
 before. Training and the runtime both use this package, so a student gets the same input in both.
 """
 
-from restill.alignment.aligners import ALIGNERS, Aligner, make_aligner
+from restill.alignment.aligners import ALIGNERS, Aligner
 from restill.alignment.dis import make_dis
 from restill.alignment.field import CELL, Field, align_window, window_fields
 from restill.alignment.luma import Picture, luma_of, make_picture
@@ -17,7 +17,6 @@ __all__ = [
     "Picture",
     "align_window",
     "luma_of",
-    "make_aligner",
     "make_dis",
     "make_picture",
     "window_fields",

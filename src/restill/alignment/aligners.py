@@ -41,9 +41,14 @@ class Aligner:
 
     Args:
         name: One of :data:`ALIGNERS`.
+
+    Raises:
+        RestillError: The name is not one of them.
     """
 
     def __init__(self, name: str = "auto") -> None:
+        if name not in ALIGNERS:
+            raise RestillError(f"aligner '{name}' is not known; the aligners are: {', '.join(ALIGNERS)}")
         self.name = name
         self._dis: Any = None
         self._search: dict[tuple[int, ...], MotionSearch] = {}
@@ -78,17 +83,6 @@ class Aligner:
     def _of_dis(self, picture: Picture, before: Picture) -> np.ndarray:
         self._dis = self._dis or make_dis()
         return _at_cells(dis_flow(self._dis, picture.opened, before.opened), picture)
-
-
-def make_aligner(name: str = "auto") -> Aligner:
-    """An aligner by its name.
-
-    Raises:
-        RestillError: It is not one of :data:`ALIGNERS`.
-    """
-    if name not in ALIGNERS:
-        raise RestillError(f"aligner '{name}' is not known; the aligners are: {', '.join(ALIGNERS)}")
-    return Aligner(name)
 
 
 def _at_cells(found: np.ndarray, picture: Picture) -> np.ndarray:

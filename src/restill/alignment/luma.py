@@ -7,10 +7,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from restill.planes import WHITE
+
 LINES = 240  # lines of the small picture; it may have up to half as many more
 LEAST_SIDE = 32  # OpenCV 5.0 crashes on wide pictures with fewer lines
 BRIGHT_STREAKS = np.ones((1, 3), np.uint8)  # bright streaks narrower than this are removed: rain moves on its own
-_WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
 
 
 class Picture(NamedTuple):
@@ -34,7 +35,7 @@ def luma_of(frame: np.ndarray) -> np.ndarray:
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     if gray.dtype == np.uint8:
         return gray
-    return cv2.addWeighted(gray, 255 / _WHITE[frame.dtype], gray, 0, 0, dtype=cv2.CV_8U)
+    return cv2.addWeighted(gray, 255 / WHITE[frame.dtype], gray, 0, 0, dtype=cv2.CV_8U)
 
 
 def make_picture(luma: np.ndarray, vectors: np.ndarray | None = None) -> Picture:

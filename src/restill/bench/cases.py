@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from restill import zoo
-from restill.alignment import make_aligner
+from restill.alignment import Aligner
 from restill.bench.clip import SOURCES
 from restill.bench.untrained import file_of
 from restill.errors import RestillError, need_library
@@ -122,7 +122,7 @@ def plan(
             raise RestillError(f"{name} must be {least} or more, not {value}")
     if not seconds > 0:
         raise RestillError(f"seconds must be above 0, not {seconds:g}")
-    make_aligner(aligner)  # raises if there is none of this name
+    Aligner(aligner)  # raises if there is none of this name
     for source in sources:
         if source not in SOURCES:
             raise RestillError(f"source '{source}' is not known; the sources are: {', '.join(SOURCES)}")

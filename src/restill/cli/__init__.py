@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from restill.cli import data, ending, files, judging, restoring, training
+from restill.cli import bench, data, ending, files, judging, restoring, training
 from restill.cli.help import PlainCommand, PlainGroup, epilog
 from restill.errors import OutputClosed, RestillError, boundary
 from restill.version import __version__
@@ -47,7 +47,7 @@ for _command in (
     restoring.restore,
     restoring.jobs,
     restoring.models,
-    restoring.bench,
+    bench.bench,
     data.rain,
     data.degrade,
     training.networks,

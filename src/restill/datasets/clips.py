@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from restill.alignment import align_window, luma_of, make_aligner, make_picture
+from restill.alignment import Aligner, align_window, luma_of, make_picture
 from restill.alignment.search import camera_vectors
 from restill.errors import RestillError
 from restill.progress import say_once, some
@@ -239,7 +239,7 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
 
     def _windows(self, degraded: list[np.ndarray], rng: np.random.Generator) -> list[list[np.ndarray]]:
         """The aligned windows of all centers; the motion of neighbors is that which the runtime finds."""
-        aligner, k = make_aligner(self.align), self.context
+        aligner, k = Aligner(self.align), self.context
         lumas = [luma_of(frame) for frame in degraded]
         camera = self.align == "source" or (self.align == "auto" and rng.random() < 0.5)
         known = camera_vectors(lumas) if camera else [None] * len(lumas)

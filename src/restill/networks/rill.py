@@ -1,11 +1,11 @@
 """Rill: small students for a CPU, designed for Restill.
 
-The input is a window of frames, with the neighbours aligned to the centre by DIS flow (:mod:`restill.alignment`). Rain
-is brighter than what it hides and rarely falls on one place twice. So the minimum of the centre frame and the median of
-three frames is already an estimate without rain. The network gets the centre frame, and the differences of the
-neighbours and of that estimate to it. Pixel-unshuffle 2 folds them into channels, so that every convolution works on a
-quarter of the pixels. A few residual pairs of 3x3 convolutions and a pixel-shuffle follow; the result is added to the
-centre frame. :class:`RillP` takes a single picture.
+The input is a window of frames, with the neighbours aligned to the centre (:mod:`restill.alignment`). Rain is brighter
+than what it hides and rarely falls on one place twice. So the minimum of the centre frame and the median of three
+frames is already an estimate without rain. The network gets the centre frame, and the differences of the neighbours and
+of that estimate to it. Pixel-unshuffle 2 folds them into channels, so that every convolution works on a quarter of the
+pixels. A few residual pairs of 3x3 convolutions and a pixel-shuffle follow; the result is added to the centre frame.
+:class:`PlanesRill` sees luma and chroma instead of RGB. :class:`RillP` takes a single picture.
 """
 
 from __future__ import annotations
@@ -39,19 +39,32 @@ class Rill(nn.Module):
         super().__init__()
         c = channels or self.channels
         n = self.pairs if pairs is None else pairs
-        others = self.spec.frames if self.spec.frames > 1 else 0  # the neighbors and the estimate
-        self.first = BalancedConv(3, 3 * others, c)
+        self.first = self._first(c)
         self.body = nn.Sequential(*(ResidualPair(same2d, c) for _ in range(n)))
         self.spec = replace(self.spec, levels=_levels(n))
-        last = same2d(c, 3 * FOLD**2)
-        self.head = nn.Sequential(last, nn.PixelShuffle(FOLD))
-        _start(self, self.body, last)
+        self.head = self._head(c)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        for pair in self.body:
+            assert isinstance(pair, ResidualPair)  # noqa: S101
+            with torch.no_grad():
+                pair.b.weight.mul_(0.1)  # each pair starts near the identity
+        nn.init.normal_(self.head[0].weight, std=1e-3)  # type: ignore[arg-type] # nonzero gradients
+
+    def _first(self, channels: int) -> BalancedConv:
+        others = self.spec.frames if self.spec.frames > 1 else 0  # the neighbors and the estimate
+        return BalancedConv(3, 3 * others, channels)
+
+    def _head(self, channels: int) -> nn.Sequential:
+        return nn.Sequential(same2d(channels, 3 * FOLD**2), nn.PixelShuffle(FOLD))
 
     def forward(self, window: Tensor) -> Tensor:
         """Clean centre frame.
 
         Args:
-            window: (B, K, 3, H, W), aligned to the centre; H and W multiples of 4.
+            window: (B, K, 3, H, W), aligned to the centre; H and W multiples of 2.
 
         Returns:
             (B, 3, H, W), not clamped.
@@ -62,8 +75,8 @@ class Rill(nn.Module):
         others = [*frames[:k], *frames[k + 1 :], darker_median(*frames[k - 1 : k + 2])] if k else []
         # differences, since with frames the first layer did not learn to subtract within 800 steps
         seen = cat([centre, *(other - centre for other in others)], 1)  # (B, (K+1)*3, H, W), or (B, 3, H, W)
-        folded = pixel_unshuffle(seen, FOLD)  # (B, (K+1)*48, H/4, W/4), or (B, 48, H/4, W/4)
-        feature = self.body(relu(self.first(folded)))  # (B, C, H/4, W/4)
+        folded = pixel_unshuffle(seen, FOLD)  # (B, (K+1)*12, H/2, W/2), or (B, 12, H/2, W/2)
+        feature = self.body(relu(self.first(folded)))  # (B, C, H/2, W/2)
         return self.head(feature) + centre  # (B, 3, H, W)
 
 
@@ -107,7 +120,7 @@ class BalancedConv(nn.Conv2d):
         return cat([sharp, DIFFERENCE * small], 1), bias
 
 
-class PlanesRill(nn.Module):
+class PlanesRill(Rill):
     """Rill on luma and chroma: what differs between frames is seen in luma only, since rain is gray.
 
     The input is RGB, as for all networks. In a video file the planes are there already
@@ -115,20 +128,11 @@ class PlanesRill(nn.Module):
     nearly all video.
     """
 
-    spec: NetworkSpec
-    channels: ClassVar[int]
-    pairs: ClassVar[int]
+    def _first(self, channels: int) -> BalancedConv:
+        return BalancedConv(1, self.spec.frames + 2, channels)  # luma; differences, the estimate's, and chroma
 
-    def __init__(self, channels: int | None = None, pairs: int | None = None) -> None:
-        super().__init__()
-        c = channels or self.channels
-        n = self.pairs if pairs is None else pairs
-        self.first = BalancedConv(1, self.spec.frames + 2, c)  # luma; differences, the estimate's, and chroma
-        self.body = nn.Sequential(*(ResidualPair(same2d, c) for _ in range(n)))
-        self.spec = replace(self.spec, levels=_levels(n))
-        last = same2d(c, FOLD**2 + 2)
-        self.head = nn.Sequential(last, _ToRgb())
-        _start(self, self.body, last)
+    def _head(self, channels: int) -> nn.Sequential:
+        return nn.Sequential(same2d(channels, FOLD**2 + 2), _ToRgb())
 
     def forward(self, window: Tensor) -> Tensor:
         """Clean center frame.
@@ -160,24 +164,12 @@ class _ToRgb(nn.Module):
 
 
 def _mixed(planes: Tensor, weights: Sequence[Sequence[float]]) -> Tensor:
-    """Weighted sums of three planes: (..., 3, H, W) -> (..., len(weights), H, W). No matrix product, which
-    mixed precision would compute in 8 bits.
+    """Weighted sums of three planes: (..., 3, H, W) -> (..., len(weights), H, W).
+
+    This is no matrix product, because mixed precision would compute it in 8 bits.
     """
     first, second, third = planes.unbind(-3)
     return stack([a * first + b * second + c * third for a, b, c in weights], -3)
-
-
-def _start(network: nn.Module, body: nn.Sequential, last: nn.Conv2d) -> None:
-    """Initialize the weights so that the network starts near the identity."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-    for pair in body:
-        assert isinstance(pair, ResidualPair)  # noqa: S101
-        with torch.no_grad():
-            pair.b.weight.mul_(0.1)  # each pair starts near the identity
-    nn.init.normal_(last.weight, std=1e-3)  # nonzero gradients
 
 
 def darker_median(before: Tensor, centre: Tensor, after: Tensor) -> Tensor:

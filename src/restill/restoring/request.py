@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from restill.alignment import ALIGNERS
+from restill.alignment import Aligner
 from restill.errors import RestillError
 from restill.restoring.compare import LAYOUTS, Layout
 from restill.runtime import Model
@@ -50,8 +50,7 @@ class Request:
             raise RestillError(f"compare '{self.compare}' is unknown; use one of {', '.join(LAYOUTS)}")
         if self.rotate not in ROTATIONS:
             raise RestillError(f"rotate {self.rotate} is not possible; use 90, 180 or 270 (degrees clockwise), or 0")
-        if self.aligner not in ALIGNERS:
-            raise RestillError(f"aligner '{self.aligner}' is unknown; use one of {', '.join(ALIGNERS)}")
+        Aligner(self.aligner)  # raises if there is none of this name
         check_strength(self.strength)
         if self.fast and self.model is not None:
             raise RestillError("fast and model both choose the student; leave out one of them")

@@ -16,8 +16,7 @@ import cv2
 import numpy as np
 
 from restill.alignment import luma_of
-from restill.planes import Frame, Planes
-from restill.runtime.packing import WHITE
+from restill.planes import WHITE, Frame, Planes
 
 if TYPE_CHECKING:
     from restill.runtime.info import ModelInfo

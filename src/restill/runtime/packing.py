@@ -13,10 +13,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from restill.planes import GRAY, TO_RGB, Planes
+from restill.planes import GRAY, TO_RGB, WHITE, Planes
 from restill.runtime.info import ModelInfo
 
-WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535, np.dtype(np.float32): 1}
 MIDDLE = GRAY  # the byte for a difference of 0 between a neighbor and the center, and for gray chroma
 DARKEST = 255  # the byte for a difference of 0 between the darker median and the center, which is never brighter
 RESIDUAL = 200  # the byte for a residual of 0: rain is bright, so more is subtracted than added
@@ -145,7 +144,6 @@ class PlanePacking:
     def __init__(self, info: ModelInfo, height: int, width: int) -> None:
         self.height, self.width, self.before = height, width, info.frames_before
         rows, columns = info.padded(height, width)
-        self.below, self.right = rows - height, columns - width
         border = info.size_multiple
         self.buffer = np.full((1, info.frames + 3, rows + 2 * border, columns + 2 * border), MIDDLE, np.uint8)
         self.buffer[:, 0], self.buffer[:, -3] = 0, DARKEST

@@ -18,15 +18,15 @@ from threading import local
 import cv2
 import numpy as np
 
-from restill.alignment import Field, align_window, luma_of, make_aligner, make_picture
+from restill.alignment import Aligner, Field, align_window, luma_of, make_picture
 from restill.alignment.field import half_pixels
 from restill.clock import NO_CLOCK, Clock
 from restill.errors import RestillError
-from restill.planes import F, Frame, Planes, planes_of
+from restill.planes import WHITE, F, Frame, Planes, planes_of
 from restill.runtime.guard import guards, nearest, put_back
 from restill.runtime.info import ModelInfo
 from restill.runtime.model import Model, load_model
-from restill.runtime.packing import WHITE, PlanePacking
+from restill.runtime.packing import PlanePacking
 from restill.runtime.strength import check_strength, has_darker, mix, take_more
 
 
@@ -191,7 +191,7 @@ def _entries(frames: Iterable[Frame], model: Model, aligner: str, clock: Clock, 
     like = before = None
     info, align = model.info, None
     if info.align != "none" and info.frames > 1:
-        align = make_aligner(aligner)
+        align = Aligner(aligner)
     for index, frame in enumerate(frames):
         like = like or _kind(frame)
         _check(frame, index, like)

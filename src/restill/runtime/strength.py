@@ -29,10 +29,9 @@ import numpy as np
 
 from restill.alignment import luma_of
 from restill.errors import RestillError
-from restill.planes import Frame, Planes
+from restill.planes import WHITE, Frame, Planes
 from restill.runtime.guard import as_type, static
 from restill.runtime.info import ModelInfo
-from restill.runtime.packing import WHITE
 
 MOST = 2.0
 
