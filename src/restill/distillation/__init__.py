@@ -23,6 +23,7 @@ METHODS = {
     "ssid-kd": "restill.distillation.methods.ssid_kd:SSIDKD",
     "output": "restill.distillation.methods.output:Output",
     "mse": "restill.distillation.methods.mse:FeatureMSE",
+    "rpi": "restill.distillation.methods.rpi:RPI",
     "srkd": "restill.distillation.methods.srkd:SRKD",
     "at": "restill.distillation.methods.at:AT",
     "fakd": "restill.distillation.methods.fakd:FAKD",
