@@ -5,9 +5,10 @@
     (2) L_prior = sum over levels mean (a(P_S) - P_T)^2   RPI.compare
     (3) L = L_core + w * L_prior                          RPI, FeatureComparison.__init__
 
-From the paper we take the idea of (1): the background is in both features and cancels, so that only the rain is left to
-compare. The rest is our choice, and so are the numbers: the squared distance, the learned 1x1 convolution a() without
-bias (nothing if the widths are equal), the last feature as the place, and a gradient through both runs of the student.
+We had only the paper's abstract. From it we take the idea of (1): the background is in both features and cancels, so
+that only the rain is left to compare. The rest is our choice, and so are the numbers: the squared distance, the learned
+1x1 convolution a() without bias (nothing if the widths are equal), the last feature as the place, and a gradient
+through both runs of the student.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class RPI(FeatureComparison[RPIOptions]):
     """
 
     name = "rpi"
-    paper = "Rain-Prior Injected Knowledge Distillation (Hu et al., ICIP 2022)"
+    paper = "Rain-Prior Injected Knowledge Distillation for Single Image Deraining (Hu et al., ICIP 2022)"
     needs = "one feature map each, or several levels; both networks also see the clean frames, which are not aligned"
     roles = ("feature",)
     loss = "prior"  # (3) L = L_core + w * L_prior
