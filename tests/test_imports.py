@@ -26,6 +26,7 @@ LEVELS = (
 # Restoring needs only the base install. These packages must not import the heavy extras, even inside a function.
 LIGHT = (
     "cli",
+    "web",
     "bench",
     "restoring",
     "clock",

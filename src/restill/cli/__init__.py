@@ -10,6 +10,7 @@ import typer
 
 from restill.cli import bench, data, ending, files, judging, restoring, training
 from restill.cli.help import PlainCommand, PlainGroup, epilog
+from restill.cli.web import web
 from restill.errors import OutputClosed, RestillError, boundary
 from restill.version import __version__
 
@@ -47,6 +48,7 @@ for _command in (
     restoring.restore,
     restoring.jobs,
     restoring.models,
+    web,
     bench.bench,
     data.rain,
     data.degrade,

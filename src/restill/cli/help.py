@@ -28,6 +28,9 @@ EXAMPLES = {
     "models": """
   restill models
   restill models rill-m                 (one model, with all its scores)""",
+    "web": """
+  restill web                           (opens the page in the browser)
+  restill web --folder clips/ --port 9000 --no-open""",
     "bench": """
   restill bench rill-s rill-m --size 1280x720
   restill bench mine.onnx --against rill-s --json speed.json""",

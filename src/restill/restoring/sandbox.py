@@ -15,43 +15,63 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Protocol
 
 from restill.errors import RestillError, boundary
-from restill.restoring.request import Request
 from restill.video import Summary
 
 MEMORY = 4 << 30  # bytes of address space; a student in ONNX Runtime takes one to two
 PATIENCE = 60.0  # seconds to wait for the next frame, or for the first
 GRACE = 10.0  # seconds to clean up after Ctrl-C
 CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGSYS", "SIGTRAP")
+GLANCE = 0.2  # seconds between two looks at whether to stop
 FRAME, END = b".", b"\n"
-Work = Callable[[Request, Callable[[], object]], Summary]
+
+
+class Asked(Protocol):
+    """What a child is asked: any object that can be pickled and names its source."""
+
+    @property
+    def src(self) -> Path:
+        """The file or folder that is not trusted."""
+        ...
+
+
+Work = Callable[[Any, Callable[[], object]], Summary]
+
+
+class Stopped(RestillError):
+    """The work was stopped on demand."""
 
 
 def run(
     work: Work,
-    request: Request,
+    request: Asked,
     on_frame: Callable[[], object] | None = None,
     *,
     memory: int = MEMORY,
     patience: float = PATIENCE,
+    stop: threading.Event | None = None,
 ) -> Summary:
     """Call ``work(request, on_frame)`` in a child process.
 
     Args:
         work: A function at the top level of a module.
-        request: The request; its model is a name or None.
+        request: The request, such as a :class:`restill.restoring.request.Request` whose model is a name or None.
         on_frame: Called after each frame.
         memory: Bytes of address space that the child may use (not on Windows).
         patience: Seconds without a frame after which the child is killed.
+        stop: Ends the work when it is set.
 
     Raises:
+        Stopped: ``stop`` was set. The finished part of the output stays in the journal.
         RestillError: The error of the child; or it crashed, or used too much memory or time. The finished part of the
             output stays in the journal.
     """
@@ -67,14 +87,14 @@ def run(
             with suppress(BrokenPipeError):  # it has ended; the reason is found below
                 child.stdin.write(pickle.dumps((memory, work, request)))
                 child.stdin.close()
-            line = _read_answer(child.stdout.fileno(), patience, on_frame or _ignore)
+            line = _read_answer(child.stdout.fileno(), patience, on_frame or _ignore, stop)
             status = child.wait(patience)
         except (subprocess.TimeoutExpired, TimeoutError):
             raise RestillError(
                 f"'{src}' was stopped, because no frame was decoded in {patience:.0f} seconds; it is damaged, or too "
                 "large for this machine"
             ) from None
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Stopped):
             child.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 child.wait(GRACE)  # it prints how much is kept
@@ -101,18 +121,26 @@ def _exit_message(src: Path, status: int) -> str:
     return f"'{src}' was not restored: the process that read it was killed ({name}); is there enough memory?"
 
 
-def _read_answer(pipe: int, patience: float, on_frame: Callable[[], object]) -> bytes | None:
+def _read_answer(
+    pipe: int, patience: float, on_frame: Callable[[], object], stop: threading.Event | None
+) -> bytes | None:
     """The last line of the child; None if it ended without one.
 
     Raises:
         TimeoutError: Nothing came within ``patience`` seconds.
+        Stopped: ``stop`` was set.
     """
     line = b""
     until = time.monotonic() + patience
     while True:
-        ready, _, _ = select.select([pipe], [], [], max(0.0, until - time.monotonic()))
-        if not ready:
+        left = until - time.monotonic()
+        ready, _, _ = select.select([pipe], [], [], max(0.0, min(left, GLANCE)))
+        if stop is not None and stop.is_set():
+            raise Stopped("stopped")
+        if not ready and left <= 0:
             raise TimeoutError
+        if not ready:
+            continue
         until = time.monotonic() + patience
         data = os.read(pipe, 65536)
         if not data:

@@ -1,0 +1,142 @@
+"""The queue: jobs run one after the other, pause, resume, are cancelled, and survive the server."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from restill.restoring.api import restore
+from restill.video import read_frames
+
+SETTINGS = {"student": "min-median"}
+
+
+def frames(path):
+    return [frame.tobytes() for frame in read_frames(path)]
+
+
+def test_a_job_gives_what_the_command_gives(page, clip, tmp_path):
+    item_id = page.ready(clip)
+    assert page.post(f"/api/items/{item_id}/start", SETTINGS).json()["state"] in ("waiting", "running")
+    item = page.wait(item_id, "done")
+    assert (item["frames_done"], item["message"]) == (60, "")
+    assert item["result"]["name"] == "rainy_clip.derained.mp4"
+    answer = page.get(f"/api/items/{item_id}/result")
+    assert "attachment" in answer.headers["content-disposition"]
+    assert len(answer.content) == item["result"]["size"]
+    (tmp_path / "got.mp4").write_bytes(answer.content)
+    restore(clip, tmp_path / "own.mp4", "min-median", quiet=True)
+    assert frames(tmp_path / "got.mp4") == frames(tmp_path / "own.mp4")
+    part = page.get(f"/api/items/{item_id}/result", headers={"Range": "bytes=0-9"})
+    assert (part.status_code, part.content) == (206, answer.content[:10])
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"strength": 3}, "'strength' is wrong"),
+        ({"quality": "huge"}, "'quality' is wrong"),
+        ({"student": "/etc/passwd"}, "is not known"),
+        ({"student": "../mine.onnx"}, "is not known"),
+        ({"output": "/tmp/x"}, "'output' is wrong"),
+        ({"task": "delete"}, "'task' is wrong"),
+    ],
+)
+def test_wrong_settings_are_one_sentence(page, clip, body, says):
+    answer = page.post(f"/api/items/{page.ready(clip)}/start", body)
+    assert answer.status_code in (400, 422)
+    assert says in answer.json()["message"]
+
+
+def test_what_is_not_ready_does_not_start(page):
+    item_id = page.begin(10, filename="a.mp4").headers["restill-item"]
+    answer = page.post(f"/api/items/{item_id}/start", {})
+    assert (answer.status_code, "uploading" in answer.json()["message"]) == (409, True)
+    for action in ("pause", "resume", "cancel"):
+        assert page.post(f"/api/items/{item_id}/{action}").status_code == 409
+        assert page.post(f"/api/items/nothing/{action}").status_code == 404
+    assert page.get(f"/api/items/{item_id}/result").status_code == 409
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Holds every job at its 55th frame, until the event is set."""
+    from restill.web import queue
+
+    go_on = threading.Event()
+    step = queue._Progress.step
+
+    def slow(progress) -> None:
+        step(progress)
+        if progress.done == 55:
+            go_on.wait(30)
+
+    monkeypatch.setattr(queue._Progress, "step", slow)
+    yield go_on
+    go_on.set()
+
+
+@pytest.fixture
+def running(page, clip, held, tmp_path):
+    """An item that runs, and has one finished segment."""
+    item_id = page.ready(clip)
+    page.post(f"/api/items/{item_id}/start", SETTINGS)
+    page.wait(item_id, "running")
+    while not list((tmp_path / "web" / "items" / item_id).rglob("*.part")):
+        time.sleep(0.01)
+    return item_id
+
+
+def test_pause_and_resume_keep_what_is_done(page, clip, held, running, tmp_path):
+    item_id = running
+    assert page.post(f"/api/items/{item_id}/pause").json()["state"] == "paused"
+    held.set()
+    other = page.ready(clip)
+    page.post(f"/api/items/{other}/start", SETTINGS)
+    page.wait(other, "done")  # the queue goes on with the next
+    assert page.item(item_id)["state"] == "paused"
+    assert list((tmp_path / "web" / "items" / item_id / "result").rglob("*.part"))
+    assert page.post(f"/api/items/{item_id}/resume").status_code == 200
+    page.wait(item_id, "done")
+
+
+def test_cancel_forgets(page, clip, held, running, tmp_path):
+    item_id = running
+    assert page.post(f"/api/items/{item_id}/cancel").json()["state"] == "cancelled"
+    held.set()
+    other = page.ready(clip)
+    page.post(f"/api/items/{other}/start", SETTINGS)
+    page.wait(other, "done")
+    assert not (tmp_path / "web" / "items" / item_id / "result").exists()
+    page.post(f"/api/items/{item_id}/start", SETTINGS)
+    page.wait(item_id, "done")
+
+
+def test_the_queue_goes_on_after_a_restart(page, open_page, clip, held, running):
+    first, second = running, page.ready(clip)
+    page.post(f"/api/items/{second}/start", SETTINGS)
+    held.set()
+    page.end()
+    again = open_page()
+    for item_id in (first, second):
+        assert again.wait(item_id, "done")["frames_done"] == 60
+
+
+def test_delete_removes_all(page, clip, held, running, tmp_path):
+    item_id = running
+    held.set()
+    assert page.delete(f"/api/items/{item_id}").status_code == 204
+    assert page.item(item_id) is None
+    assert list((tmp_path / "web" / "items").iterdir()) == []
+
+
+def test_only_own_files_are_served(page, clip, tmp_path):
+    item_id = page.ready(clip)
+    page.post(f"/api/items/{item_id}/start", SETTINGS)
+    item = page.wait(item_id, "done")
+    file = tmp_path / "web" / "items" / item_id / "result" / item["result"]["name"]
+    file.unlink()
+    file.symlink_to(tmp_path / "web" / "token")
+    assert page.get(f"/api/items/{item_id}/result").status_code == 404
