@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { listenForDrops } from "./drop.js";
-import { put, text } from "./dom.js";
+import { notice, put, text } from "./dom.js";
 import { percent, share } from "./format.js";
 import { DerainForm, RainForm } from "./settings.js";
 import { Store } from "./store.js";
@@ -55,7 +55,6 @@ async function main() {
 }
 
 main().catch((error) => {
-  const notice = document.getElementById("notice");
-  notice.hidden = false;
-  text(notice, error.message);
+  document.body.classList.remove("loading");
+  notice(error.message);
 });

@@ -139,8 +139,10 @@ export class Compare {
     if (!before) return;
     const others = [...this.pointers].filter(([id]) => id !== event.pointerId);
     this.pointers.set(event.pointerId, at);
-    if (others.length) this.pinch(before, at, others[0][1]);
-    else if (this.grip) this.slide(at);
+    if (others.length) {
+      this.grip = false;
+      this.pinch(before, at, others[0][1]);
+    } else if (this.grip) this.slide(at);
     else this.zoom.pan(at.x - before.x, at.y - before.y);
   }
 

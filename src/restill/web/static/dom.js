@@ -63,6 +63,14 @@ export function announce(message) {
   region().textContent = message;
 }
 
+/** Show a problem above everything, or take it away with an empty message. */
+export function notice(message) {
+  const place = document.getElementById("notice");
+  place.hidden = !message;
+  text(place, message);
+  if (message) announce(message);
+}
+
 /** Whether the user asked for less motion. */
 export function lessMotion() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;

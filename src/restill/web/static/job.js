@@ -29,7 +29,7 @@ export class Job extends EventTarget {
     if (this.notes.children.length !== notes.length) put(this.notes, notes.map((note) => h("li", {}, note)));
     // Buttons are made again only when they change, so that the focus stays.
     const kinds = this.kinds(row, ready);
-    const key = `${row.id} ${kinds.join()} ${ready}`;
+    const key = `${row.id} ${kinds.join()} ${ready} ${row.result?.name}`;
     if (key === this.key) return;
     const focused = this.buttons.contains(document.activeElement);
     this.key = key;
@@ -61,7 +61,7 @@ export class Job extends EventTarget {
     const kinds = { ready: start, waiting: ["cancel"], running: ["pause", "cancel"], paused: ["resume", "cancel"] };
     if (row.state === "failed") return row.local || row.width ? ["again"] : [];
     if (row.state === "cancelled") return ["start"];
-    if (row.state === "done") return ["download", "change"];
+    if (row.state === "done") return row.open ? ["start", "download"] : ["download", "change"];
     return kinds[row.state] ?? [];
   }
 
@@ -77,15 +77,15 @@ export class Job extends EventTarget {
       case "pause":
         return make("Pause", act("pause"));
       case "resume":
-        return make("Go on", act("resume"), { class: "primary" });
+        return make("Resume", act("resume"), { class: "primary" });
       case "cancel":
-        return make("Stop", act("cancel"));
+        return make("Cancel", act("cancel"));
       case "again":
         return make("Try again", () => tell("again"), { class: "primary" });
       case "change":
         return make("Do it again", () => tell("change"));
       default:
-        return h("a", { class: "button primary", href: api.result(row.id), download: row.result?.name ?? "" }, icon("download"), "Download");
+        return h("a", { class: row.open ? "button" : "button primary", href: api.result(row.id), download: row.result?.name ?? "" }, icon("download"), "Download");
     }
   }
 

@@ -110,8 +110,9 @@ export class Player extends EventTarget {
   /** Draw each frame that the browser shows while it plays. */
   follow(video) {
     const piece = this.pieceAt(this.frame);
+    const turn = (this.turn = {}); // a newer call ends this one
     const tick = (_, seen) => {
-      if (video !== this.current || !this.playing) return;
+      if (turn !== this.turn || video !== this.current || !this.playing) return;
       const time = seen?.mediaTime ?? video.currentTime;
       const number = Math.floor((time * piece.frames) / video.duration + 0.25);
       this.frame = piece.first + Math.min(piece.frames - 1, Math.max(0, number));

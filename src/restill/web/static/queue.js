@@ -25,7 +25,7 @@ export function stateWords(row) {
     case "failed":
       return "Did not work";
     case "cancelled":
-      return "Stopped";
+      return "Cancelled";
     default:
       return row.state;
   }

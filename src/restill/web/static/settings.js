@@ -85,7 +85,8 @@ export class DerainForm extends Form {
 
   /** For the server's start and preview. */
   value() {
-    return { task: "derain", student: this.select.value, strength: this.values.strength, quality: this.values.quality };
+    const chosen = this.fitting.find(({ name }) => name === this.select.value);
+    return { task: "derain", student: chosen?.default ? null : this.select.value, strength: this.values.strength, quality: this.values.quality };
   }
 }
 

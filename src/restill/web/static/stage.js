@@ -28,7 +28,7 @@ export class Stage extends EventTarget {
     this.previews = new Previews();
     this.moment = new Moment();
     this.job = new Job(words);
-    this.title = h("h2", {});
+    this.title = h("h1", {});
     this.facts = h("p", { class: "facts" });
     this.notice = h("p", { class: "notice", hidden: true });
     this.doing = h("span", {});
@@ -114,7 +114,7 @@ export class Stage extends EventTarget {
     text(this.doing, row.width ? this.words.busy : `${stateWords(row)} …`);
     this.try.disabled = preview?.state === "running";
     this.try.classList.toggle("stale", preview?.state === "done" && preview.asked !== JSON.stringify(this.question()));
-    this.job.show(prepares ? { ...row, state: row.state === "done" ? "ready" : row.state } : row, this.ready);
+    this.job.show({ ...row, open: this.kept().open }, this.ready);
     this.screen.hidden = row.state === "failed" && !row.width;
     this.screen.classList.toggle("void", !row.width);
     this.deck.hidden = !row.width;

@@ -1,7 +1,7 @@
 // What the page knows: the server's items, and the files that this page is uploading.
 
 import { api } from "./api.js";
-import { announce } from "./dom.js";
+import { announce, notice } from "./dom.js";
 import { Upload } from "./upload.js";
 
 /** Tells with a "change" event that some row is new, changed or gone. */
@@ -22,10 +22,15 @@ export class Store extends EventTarget {
     events.addEventListener("items", (event) => this.take(JSON.parse(event.data)));
     // after a break (the server was restarted) the whole list is read again
     let broken = false;
-    events.addEventListener("error", () => (broken = true));
+    events.addEventListener("error", () => {
+      broken = true;
+      const closed = events.readyState === EventSource.CLOSED;
+      notice(closed ? "The page has lost Restill. Load it again." : "Restill does not answer. The page goes on when it is back.");
+    });
     events.addEventListener("open", async () => {
       if (!broken) return;
       broken = false;
+      notice("");
       const items = await api.items();
       const ids = new Set(items.map((item) => item.id));
       this.take({ items, gone: [...this.items.keys()].filter((id) => !ids.has(id)) });
@@ -125,7 +130,7 @@ function spoken(item) {
     paused: "is paused",
     done: "is done",
     failed: `has failed. ${item.message || ""}`,
-    cancelled: "is stopped",
+    cancelled: "is cancelled",
   };
   return `${item.name} ${words[item.state] || item.state}`;
 }

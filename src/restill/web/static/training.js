@@ -17,7 +17,7 @@ export class Training {
     this.pair = "before after";
     this.run = null;
     this.list = h("ul", { class: "queue runs", "aria-label": "Training runs" });
-    this.title = h("h2", {});
+    this.title = h("h1", {});
     this.line = h("p", { class: "line" });
     this.bar = h("progress", { max: "1", value: "0", "aria-label": "Progress" });
     this.charts = h("div", { class: "charts" });
@@ -25,7 +25,7 @@ export class Training {
     this.pairs = h("select", { "aria-label": "What to compare", onchange: () => this.draw(this.pairs.value) });
     put(this.pairs, Object.entries(PAIRS).map(([value, label]) => h("option", { value }, label)));
     this.step = h("select", { "aria-label": "Sample", onchange: () => this.draw() });
-    this.samples = h("div", { class: "samples" }, h("h3", {}, "Samples"), h("div", { class: "screen" }, this.compare.element), h("div", { class: "deck" }, this.step, this.pairs, this.compare.tools));
+    this.samples = h("div", { class: "samples" }, h("h2", {}, "Samples"), h("div", { class: "screen" }, this.compare.element), h("div", { class: "deck" }, this.step, this.pairs, this.compare.tools));
     this.stage = h("section", { class: "stage card", "aria-label": "Training run" }, h("header", {}, this.title), this.bar, this.line, this.charts, this.samples);
     this.none = h("div", { class: "empty" }, h("h1", {}, "Follow a training run here."), h("p", {}, "Start the page with ", h("code", {}, "restill web --runs runs"), ", where ", h("code", {}, "runs"), " is the folder that 'restill train' writes to."));
     this.some = h("div", { class: "filled", hidden: true }, this.stage, h("aside", { class: "column", "aria-label": "Runs" }, this.list));

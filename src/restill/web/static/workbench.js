@@ -1,7 +1,7 @@
 // A tab where files are dropped: a large drop area at first, then the list and the chosen file.
 
 import { chosenFiles, plan } from "./drop.js";
-import { announce, h } from "./dom.js";
+import { h, notice } from "./dom.js";
 import { Queue } from "./queue.js";
 import { Stage } from "./stage.js";
 
@@ -31,7 +31,8 @@ export class Workbench {
   /** Take dropped or chosen files. */
   take(found) {
     const planned = plan(found, this.task);
-    if (!planned.length) return announce("There is no video and no picture in it.");
+    notice(planned.length ? "" : "There is no video and no picture in it.");
+    if (!planned.length) return;
     const first = !this.rows().length;
     this.store.add(planned);
     if (first) this.choose(this.rows()[0].id);
@@ -58,8 +59,11 @@ export class Workbench {
 
   async remove(id) {
     const row = this.rows().find((each) => each.id === id);
+    const work = ["running", "paused", "done"].includes(row?.state);
+    if (!row || (work && !confirm(`Remove ${row.name}, and what was made of it?`))) return;
     try {
-      if (row) await this.store.remove(row);
+      await this.store.remove(row);
+      this.element.querySelector("[aria-current=true], .empty .primary")?.focus();
     } catch (error) {
       this.stage.wrong(error.message);
     }
