@@ -78,7 +78,16 @@ class RestoringOptions:
         str | None,
         typer.Option(
             metavar="HOW",
-            help="Show before and after in one video: side (side by side) or split (left and right half).",
+            help="Show before and after in one video: side (side by side), split (left and right half) or stack "
+            "(before above after).",
+            rich_help_panel=FILES,
+        ),
+    ] = None
+    preview: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MOMENT",
+            help="Restore only a moment, to see what to expect: 3s@1:23 is 3 seconds from 1:23 on. It has no sound.",
             rich_help_panel=FILES,
         ),
     ] = None
@@ -228,6 +237,8 @@ class RestoringOptions:
 
     def running(self) -> dict[str, Any]:
         """The other arguments of :func:`restill.restore`, by name."""
+        from restill.video.moment import parse_moment
+
         names = (
             "alone",
             "compare",
@@ -242,7 +253,8 @@ class RestoringOptions:
             "guard",
         )
         names += ("untrusted", "quiet")
-        return {name: getattr(self, name) for name in names}
+        moment = None if self.preview is None else parse_moment(self.preview)
+        return {"preview": moment, **{name: getattr(self, name) for name in names}}
 
 
 def takes(group: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

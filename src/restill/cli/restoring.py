@@ -116,11 +116,12 @@ def _restore(
         say(f"skipped '{source}': {why}; to restore it, give it as the only input")
     sources = [source for source in sources if source not in passed]
     failed = []
-    for source, target in outputs(sources, output, word):
+    running = options.running()
+    for source, target in outputs(sources, output, word if options.preview is None else "preview"):
         if options.fps is not None and not source.is_dir() and not holds_picture(source):
             say(f"note: --fps applies to folders of frames; '{source}' keeps its own frame times")
         try:
-            done = run(source, target, model, settings=settings, limits=limits, fast=fast, **options.running())
+            done = run(source, target, model, settings=settings, limits=limits, fast=fast, **running)
         except RestillError as error:
             if len(sources) == 1:
                 raise

@@ -15,6 +15,7 @@ from restill.restoring.run import run
 from restill.runtime import Model
 from restill.video import EncodeSettings, Summary
 from restill.video.limits import USUAL, Limits
+from restill.video.moment import Moment
 from restill.video.pipe_names import STDIN, STDOUT
 
 
@@ -24,6 +25,7 @@ def restore(
     model: str | os.PathLike[str] | Model | None = None,
     *,
     compare: Layout | None = None,
+    preview: Moment | None = None,
     settings: EncodeSettings | None = None,
     backend: str = "auto",
     precision: str | None = None,
@@ -53,7 +55,9 @@ def restore(
             uncompressed frames (y4m) on standard output.
         model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded model; by default a
             model that removes rain: one for clips, and another for single pictures.
-        compare: "side" writes before and after side by side; "split" shows the left half before, the right half after.
+        compare: "side" writes before and after side by side; "split" shows the left half before, the right half after;
+            "stack" writes before above after.
+        preview: Restore only this moment of a clip. The output has no sound, and its times start at 0.
         settings: How to encode the output.
         backend: "onnxruntime", "openvino", or "auto": for clips of at least 2000 frames of 640x480 (or as many
             pixels) or of unknown length, the fastest by a trial (:func:`restill.load_model`); for shorter ones what is
@@ -94,6 +98,7 @@ def restore(
             destination(src, dst),
             model,
             compare=compare,
+            preview=preview,
             settings=settings or EncodeSettings(),
             backend=backend,
             precision=precision,

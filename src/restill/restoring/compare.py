@@ -11,8 +11,8 @@ import numpy as np
 
 from restill.video.pipeline import Process
 
-Layout = Literal["side", "split"]
-LAYOUTS = ("side", "split")
+Layout = Literal["side", "split", "stack"]
+LAYOUTS = ("side", "split", "stack")
 
 
 def compared(process: Process, layout: Layout) -> Process:
@@ -20,10 +20,10 @@ def compared(process: Process, layout: Layout) -> Process:
 
     Args:
         process: The process.
-        layout: "side" or "split".
+        layout: "side", "split" or "stack".
 
     Returns:
-        A process with frames of twice the width ("side") or of the same size ("split").
+        A process with frames of twice the width ("side"), of the same size ("split"), or of twice the height ("stack").
     """
 
     def side_by_side(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
@@ -41,12 +41,18 @@ def compared(process: Process, layout: Layout) -> Process:
 
 
 def join(before: np.ndarray, after: np.ndarray, layout: Layout) -> np.ndarray:
-    """Join the input and the result of a frame, (H, W, 3) each; the input is enlarged to the size of the result."""
+    """Join the input and the result of a frame, (H, W, 3) each; the input is enlarged to the size of the result.
+
+    In a "stack", each of the two gets an even number of lines, so that both have their own chroma in 4:2:0.
+    """
     height, width = after.shape[:2]
     if before.shape != after.shape:
         before = cv2.resize(before, (width, height), interpolation=cv2.INTER_CUBIC)
     if layout == "side":
         return np.concatenate([before, after], axis=1)
+    if layout == "stack":
+        odd = ((0, height % 2), (0, 0), (0, 0))
+        return np.concatenate([np.pad(half, odd, mode="edge") if height % 2 else half for half in (before, after)])
     middle, line = width // 2, max(1, width // 640)
     joined = after.copy()
     joined[:, :middle] = before[:, :middle]

@@ -13,6 +13,7 @@ from restill.runtime import Model
 from restill.runtime.strength import check_strength
 from restill.video import EncodeSettings
 from restill.video.limits import USUAL, Limits
+from restill.video.moment import Moment
 
 ROTATIONS = (0, 90, 180, 270)
 
@@ -30,6 +31,7 @@ class Request:
     dst: Path
     model: str | os.PathLike[str] | Model | None = None
     compare: Layout | None = None
+    preview: Moment | None = None
     settings: EncodeSettings = field(default_factory=EncodeSettings)
     backend: str = "auto"
     precision: str | None = None

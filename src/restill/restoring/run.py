@@ -27,6 +27,7 @@ from restill.video.encode import PictureSink
 from restill.video.fingerprint import input_fingerprint
 from restill.video.info import VideoInfo
 from restill.video.journal import Journal, ResumableJob, journal_folder, open_journal
+from restill.video.moment import MomentSource
 from restill.video.photographs import decide
 from restill.video.pictures import is_picture
 from restill.video.pipe_names import STDOUT, is_pipe
@@ -58,8 +59,8 @@ def run(request: Request, on_frame: Callable[[], object] | None = None) -> Summa
     """
     info = None
     try:
-        limits, rotate = request.limits, request.rotate
-        with closing(open_source(request.src, request.settings.frame_rate, limits, rotate=rotate)) as source:
+        limits, rotate, rate = request.limits, request.rotate, request.settings.frame_rate
+        with closing(open_source(request.src, rate, limits, rotate=rotate, moment=request.preview)) as source:
             info = source.info
             return _run(request, source, on_frame)
     except KeyboardInterrupt:
@@ -75,7 +76,8 @@ def _run(request: Request, source: Source, on_frame: Callable[[], object] | None
     if isinstance(request.model, Model):
         return _restore(request, source, request.model, None, on_frame)
     _check_settings(request, source)
-    if source.info.kind == "picture" or is_picture(dst) or dst == STDOUT or is_pipe(request.src):
+    alone = source.info.kind == "picture" or is_picture(dst)
+    if alone or request.preview or dst == STDOUT or is_pipe(request.src):
         return _restore(request, source, choose(request, source.info), None, on_frame)
     with open_journal(dst, _job_description(request)) as journal:
         return _in_segments(request, source, journal, on_frame)
@@ -136,6 +138,9 @@ def _restore(
         return stream(model, frames, guard=request.guard, aligner=request.aligner, strength=request.strength)
 
     shown = process if request.compare is None else compared(process, request.compare)
+    if isinstance(source, MomentSource):
+        source.context = model.info.frames_before, model.info.frames_after
+        shown = source.within(shown)
     start = job.frames_done if job else 0
     expected = source.info.expected_frames
     with track(request.src.name, expected, "frames", start=start, quiet=request.quiet) as advance:

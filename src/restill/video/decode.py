@@ -14,7 +14,6 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.video.stream import VideoStream
 
 from restill.alignment.search import export_vectors, vectors_of
 from restill.clock import NO_CLOCK, Clock
@@ -23,14 +22,18 @@ from restill.planes import Frame
 from restill.video.color import Converter, has_planes, to_planes
 from restill.video.info import DEFAULT_FPS
 from restill.video.limits import USUAL, Limits
+from restill.video.moment import Moment, MomentSource
 from restill.video.opening import check_header, first_frame, first_stream, open_video, reason, restrain
 from restill.video.orientation import Orientation
+from restill.video.packets import packets_at, read_packets, time_of
 from restill.video.picture_source import PictureSource
+from restill.video.pipe_names import is_pipe
 from restill.video.probe import describe, kind_of
 from restill.video.sidedata import sides
 from restill.video.ticket import FrameInfo
-from restill.video.timing import FrameTimes, Timeline
+from restill.video.timing import FrameTimes
 
+_BACK = (0, 2, 12)  # seconds before the wanted time: MPEG-TS has no index of key frames
 OnPacket = Callable[[av.Packet], None] | None
 
 
@@ -49,11 +52,23 @@ class VideoSource:
 
     def __init__(self, path: Path, limits: Limits = USUAL) -> None:
         self.limits = limits
-        self.container: InputContainer = open_video(path, limits)
+        self.seen: set[str] = set()
+        self._open(path)
+        try:
+            self.start = time_of(self._first)
+            self.info = describe(path, self.container, self.stream, self._first)
+            self.orientation = self.info.orientation
+        except BaseException:
+            self.container.close()
+            raise
+
+    def _open(self, path: Path) -> None:
+        """Open the file and decode its first frame."""
+        self.container: InputContainer = open_video(path, self.limits)
         try:
             self.stream = first_stream(path, self.container)
-            check_header(path, self.container, self.stream, limits)
-            restrain(self.stream, limits)
+            check_header(path, self.container, self.stream, self.limits)
+            restrain(self.stream, self.limits)
             export_vectors(self.stream.codec_context)
             self.stream.thread_type = "AUTO"
             self._packets = read_packets(self.container, self.stream)
@@ -61,10 +76,6 @@ class VideoSource:
             self._on_packet: Callable[[av.Packet], object] = self.early.append
             self._decoded = self._decode()
             self._first = first_frame(path, self._decoded)
-            self.start = next((time for time in (self._first.pts, self._first.dts) if time is not None), 0)
-            self.seen: set[str] = set()
-            self.info = describe(path, self.container, self.stream, self._first)
-            self.orientation = self.info.orientation
         except BaseException:
             self.container.close()
             raise
@@ -127,6 +138,34 @@ class VideoSource:
                     picture = to_planes(frame, info.color).each(self.orientation.upright)
             yield picture, FrameInfo(pts, frame.duration or 0, f"{count:06d}.png")
 
+    def frames_from(self, time: int, *, planes: bool = False) -> Iterator[tuple[Frame, FrameInfo]]:
+        """Yield the frames from a key frame at or before a time on, instead of :meth:`frames`. Tickets have no names.
+
+        Args:
+            time: In units of ``info.time_base``.
+            planes: As for :meth:`frames`.
+        """
+        if time > self.start and not is_pipe(self.info.path):
+            self._seek(time)
+        return self.frames(planes=planes)
+
+    def _seek(self, time: int) -> None:
+        """Continue at a key frame at or before a time; at the start of the file if none is found."""
+        late = self.start - (self.stream.start_time or 0)  # of the output's clock
+        for back in _BACK:
+            earlier = time - late - round(back / self.info.time_base)
+            try:
+                self.container.seek(earlier, stream=self.stream)
+                self._packets = packets_at(self.container, self.stream, late)
+                self._decoded = self._decode()
+                self._first = first_frame(self.info.path, self._decoded)
+            except (FFmpegError, OSError, RestillError):
+                continue
+            if time_of(self._first) <= time:
+                return
+        self.container.close()
+        self._open(self.info.path)
+
     def other_packets(self) -> Iterator[av.Packet]:
         """Yield the packets of the other streams in the order of the file, without decoding.
 
@@ -173,32 +212,17 @@ def _skip(packet: av.Packet) -> None:
     """Ignore a packet."""
 
 
-def read_packets(container: InputContainer, picture: VideoStream) -> Iterator[av.Packet]:
-    """Yield all packets of an open file with their times in the output, and an empty one at the end of each stream."""
-    timeline = Timeline.of(container, picture)
-    for packet in container.demux():
-        if packet.size or packet.dts is not None:
-            timeline.place(packet)
-        yield packet if packet.stream is picture else _without_header(packet)
+Source = VideoSource | PictureSource | MomentSource
 
 
-def _without_header(packet: av.Packet) -> av.Packet:
-    """A packet without a new codec header, such as joined FLV files contain."""
-    if not packet.has_sidedata("new_extradata"):
-        return packet
-    copy = av.Packet(bytes(packet))
-    copy.stream, copy.time_base = packet.stream, packet.time_base
-    copy.pts, copy.dts, copy.duration, copy.is_keyframe = packet.pts, packet.dts, packet.duration, packet.is_keyframe
-    for side in packet.iter_sidedata():
-        if side.data_type != "new_extradata":
-            copy.set_sidedata(side)
-    return copy
-
-
-Source = VideoSource | PictureSource
-
-
-def open_source(path: str | Path, fps: Fraction = DEFAULT_FPS, limits: Limits = USUAL, *, rotate: int = 0) -> Source:
+def open_source(
+    path: str | Path,
+    fps: Fraction = DEFAULT_FPS,
+    limits: Limits = USUAL,
+    *,
+    rotate: int = 0,
+    moment: Moment | None = None,
+) -> Source:
     """Open a video file, a folder of frames or a picture; the caller closes it.
 
     Args:
@@ -207,19 +231,21 @@ def open_source(path: str | Path, fps: Fraction = DEFAULT_FPS, limits: Limits = 
         limits: The limits for the source.
         rotate: Turn its frames clockwise by 0, 90, 180 or 270 degrees, after its display matrix is applied. The source
             has no display matrix then.
+        moment: Give only the frames of this moment.
 
     Raises:
-        RestillError: The source is missing, cannot be read, has no picture, or is over a limit.
+        RestillError: The source is missing, cannot be read, has no picture, or is over a limit; or the moment is not
+            in it.
     """
     path = Path(path)
     video = kind_of(path) == "video"
     source = VideoSource(path, limits) if video else PictureSource(path, fps, limits)
     if rotate:
         _turn(source, rotate)
-    return source
+    return source if moment is None else MomentSource(source, moment)
 
 
-def _turn(source: Source, degrees: int) -> None:
+def _turn(source: VideoSource | PictureSource, degrees: int) -> None:
     """Rotate the frames of a source and update its description."""
     info = source.info
     source.orientation = info.orientation.clockwise(degrees)

@@ -76,6 +76,15 @@ class PictureSource:
         if not done:
             raise RestillError(f"'{self.info.path}' holds no picture that can be read")
 
+    def frames_from(self, time: int, *, planes: bool = False) -> Iterator[tuple[np.ndarray, FrameInfo]]:
+        """Yield the pictures from the last one at or before a time on; pictures have no planes.
+
+        Args:
+            time: In units of ``info.time_base``.
+            planes: Ignored.
+        """
+        return self.frames(start=0 if self.survey.timed else max(0, time))
+
     def close(self) -> None:
         """Do nothing: no file stays open."""
 

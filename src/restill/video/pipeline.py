@@ -23,11 +23,12 @@ from av.error import FFmpegError
 
 from restill.errors import RestillError
 from restill.planes import Planes
-from restill.video.decode import FrameInfo, Source, VideoSource
+from restill.video.decode import FrameInfo, Source
 from restill.video.journal import ResumableJob
 from restill.video.losses import Losses
 from restill.video.mux import is_of_the_disk
 from restill.video.opening import reason
+from restill.video.picture_source import PictureSource
 from restill.video.segmented import SegmentSink
 from restill.video.sinks import Sink
 
@@ -103,7 +104,7 @@ def run_pipeline(
 
     def decode() -> None:
         on_packet = packets.append if isinstance(sink, SegmentSink) and sink.one_pass else None
-        read = partial(source.frames, planes=True) if planes and isinstance(source, VideoSource) else source.frames
+        read = source.frames if isinstance(source, PictureSource) else partial(source.frames, planes=planes)
         for frame, ticket in read(on_packet, start=done - again):
             tickets.append(ticket)
             decoded.put(frame)

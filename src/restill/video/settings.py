@@ -64,6 +64,7 @@ class EncodeSettings:
         fps: Frames per second of a folder of frames: a number or "30000/1001".
         pixel_format: Chroma and bits of the output, such as "yuv444p" or "yuv420p10le"; None chooses one that
             players decode, see :mod:`restill.video.pixels`.
+        all_keys: Make every frame a key frame, so that a player can show any of them at once. Files are larger.
 
     Raises:
         RestillError: A value is not valid.
@@ -74,6 +75,7 @@ class EncodeSettings:
     preset: str = "superfast"
     fps: Fraction | str = DEFAULT_FPS
     pixel_format: str | None = None
+    all_keys: bool = False
 
     def __post_init__(self) -> None:
         if self.codec in _OTHER_NAMES:
@@ -157,6 +159,10 @@ class EncodeSettings:
 
     def encoder_options(self, name: str) -> dict[str, str]:
         """FFmpeg's options for a codec, by its name in ``CODECS``."""
+        keys = {"g": "1"} if self.all_keys else {}
+        return keys | self._options(name)
+
+    def _options(self, name: str) -> dict[str, str]:
         codec, speed = CODECS[name], PRESETS.index(self.preset)
         crf = str(codec.crf if self.crf is None else self.crf)
         if name == "h264":

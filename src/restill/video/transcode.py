@@ -10,11 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from restill.errors import RestillError
-from restill.video.decode import Source, VideoSource, open_source
+from restill.video.decode import Source, open_source
 from restill.video.journal import ResumableJob
 from restill.video.limits import USUAL, Limits
 from restill.video.losses import Losses
 from restill.video.picture_names import is_picture
+from restill.video.picture_source import PictureSource
 from restill.video.pipe_names import STDOUT, is_pipe
 from restill.video.pipeline import Process, output_errors, run_pipeline
 from restill.video.segmented import SegmentSink
@@ -88,7 +89,7 @@ def transcode(
         sink = open_sink(dst, src, settings, job.journal if job else None)
         losses = Losses()
         try:
-            planes = planes and isinstance(src, VideoSource) and src.has_planes
+            planes = planes and not isinstance(src, PictureSource) and src.has_planes
             planes = planes and isinstance(sink, SegmentSink) and sink.takes_planes
             frames = run_pipeline(src, sink, process, on_frame, job, losses, planes=planes)
             if not dst.is_dir():

@@ -21,10 +21,11 @@ from av.stream import Stream
 from restill.errors import RestillError
 from restill.video import sound
 from restill.video.copying import ATTACH, COPY, described, is_cover, is_video, others
-from restill.video.decode import FrameInfo, Source, VideoSource, read_packets
+from restill.video.decode import FrameInfo, Source, VideoSource
 from restill.video.encoder import PictureEncoder
 from restill.video.mux import Failure, Muxer, failure_reason, ffmpeg_errors, is_of_the_disk
 from restill.video.opening import first_stream, open_video
+from restill.video.packets import read_packets
 from restill.video.readback import lost, read_back
 from restill.video.settings import MUXERS, EncodeSettings
 
