@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import Field
 
 from restill import zoo
 from restill.errors import RestillError
 from restill.version import __version__
 from restill.web.events import Events
 from restill.web.items import Conflict, Items, Settings, Task
+from restill.web.previews import Previews
 from restill.web.queue import Queue
+from restill.web.thumbnails import Thumbnails
 from restill.web.uploads import Uploads
 from restill.zoo.show import speed
 
@@ -27,7 +30,14 @@ class Start(Settings):
 
     def settings(self) -> Settings:
         """The settings alone."""
-        return Settings(**self.model_dump(exclude={"task"}))
+        return Settings(**self.model_dump(include=set(Settings.model_fields)))
+
+
+class Moment(Start):
+    """The body of a preview: a moment, the settings and the task."""
+
+    at: float = Field(default=0.0, ge=0, le=1e6)
+    seconds: float = Field(default=3.0, gt=0, le=10)
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,8 @@ class Parts:
     uploads: Uploads
     queue: Queue
     events: Events
+    previews: Previews
+    thumbnails: Thumbnails
 
 
 def router(parts: Parts) -> APIRouter:
@@ -86,6 +98,7 @@ def router(parts: Parts) -> APIRouter:
     async def delete(item_id: str) -> Response:
         item = items.get(item_id)
         parts.uploads.end_of(item_id)
+        parts.previews.forget(item_id)
         await asyncio.to_thread(queue.forget, item)
         items.remove(item_id)
         return Response(status_code=204)
@@ -96,6 +109,24 @@ def router(parts: Parts) -> APIRouter:
         if item.result is None:
             raise Conflict(f"'{item.name}' has no result: it is {item.state}")
         return as_download(items, item_id, item.result.name)
+
+    @api.post("/items/{item_id}/preview")
+    def preview(item_id: str, body: Moment) -> dict[str, str]:
+        check_student(body.student)
+        made = parts.previews.make(items.get(item_id), body.settings(), body.task, body.at, body.seconds)
+        return {"id": made.id}
+
+    @api.get("/previews/{preview_id}")
+    def look(preview_id: str) -> dict[str, Any]:
+        return parts.previews.get(preview_id).shown()
+
+    @api.get("/previews/{preview_id}/{name}")
+    def preview_file(preview_id: str, name: str) -> FileResponse:
+        return FileResponse(parts.previews.file(preview_id, name))
+
+    @api.get("/items/{item_id}/thumbnail")
+    def thumbnail(item_id: str, at: Annotated[float, Query(ge=0, le=1e6)] = 0.0) -> FileResponse:
+        return FileResponse(parts.thumbnails.get(items.get(item_id), at), headers={"Cache-Control": "max-age=3600"})
 
     return api
 

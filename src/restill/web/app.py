@@ -20,8 +20,10 @@ from restill.web import api, uploads
 from restill.web.checking import Checks
 from restill.web.events import Events
 from restill.web.items import Conflict, Items, Missing, TooMuch
+from restill.web.previews import Previews
 from restill.web.queue import Queue
 from restill.web.safety import Guard, read_token
+from restill.web.thumbnails import Thumbnails
 from restill.web.uploads import Uploads, WebLimits
 
 STATIC = Path(__file__).parent / "static"
@@ -62,6 +64,7 @@ class Server:
         self.token = read_token(options.folder)
         items = Items(options.folder)
         checks, queue = Checks(items, options.limits), Queue(items, options.limits)
+        previews, thumbnails = Previews(items, options.limits), Thumbnails(items, options.limits)
         received = Uploads(items, options.uploads, checks.add)
         self.events = Events(items)
 
@@ -72,11 +75,13 @@ class Server:
             queue.begin()
             yield
             checks.end()
+            thumbnails.end()
+            previews.end()
             queue.end()
 
         app = FastAPI(title="Restill", lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
         app.include_router(uploads.router(received, options.uploads))
-        app.include_router(api.router(api.Parts(items, received, queue, self.events)))
+        app.include_router(api.router(api.Parts(items, received, queue, self.events, previews, thumbnails)))
         app.mount("/static", StaticFiles(directory=STATIC))
         app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"))
         _answer_errors(app)

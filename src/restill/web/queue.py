@@ -15,22 +15,17 @@ from zipfile import ZipFile
 
 from restill.errors import RestillError
 from restill.restoring import sandbox
-from restill.restoring.outputs import result_name
-from restill.restoring.request import Request
-from restill.restoring.run import run
-from restill.video import EncodeSettings
 from restill.video.journal import is_running, journal_folder
 from restill.video.limits import USUAL, Limits
 from restill.video.segment_folder import SEGMENT_SUFFIX
 from restill.video.segments import segment_frames
+from restill.web import jobs
 from restill.web.items import Conflict, Item, Items, Result, Settings, Task
 from restill.web.names import for_the_page, safe_name
 
 TOLD = 0.3  # seconds between two reports of the progress
 WINDOW = 4.0  # seconds over which the speed is measured
 RELEASE = 15.0  # seconds until a job of a server that was killed has ended
-QUALITY = {"small": 25, "good": None, "best": 14}  # crf of H.264 and HEVC
-QUALITY_WEBM = {"small": 34, "good": None, "best": 18}  # of VP9 and AV1
 
 
 class Queue:
@@ -155,11 +150,11 @@ class Queue:
     def _run(self, item: Item) -> None:
         home = self._items.home(item.id)
         try:
-            job = request(self._items, item, self._limits)
+            job = jobs.job(self._items, item, self._limits)
             _wait_for_release(job.dst)
             progress = _Progress(self._items, item, _done_before(job.dst, item))
             if not job.dst.exists() or journal_folder(job.dst).exists():  # otherwise it is complete already
-                sandbox.run(run, job, progress.step, stop=self._stop)
+                sandbox.run(job.work, job.request, progress.step, stop=self._stop)
             result = _packed(job.dst, item)
         except sandbox.Stopped:
             now = self._items.find(item.id)
@@ -208,32 +203,10 @@ class _Progress:
         self._items.change(self._item.id, save=False, only_if=("running",), **shown)
 
 
-def request(items: Items, item: Item, limits: Limits) -> Request:
-    """What the sandbox is asked to do for an item; the folder of its result is made."""
-    source, settings = items.source(item), item.settings
-    folder = items.home(item.id) / "result"
-    folder.mkdir(exist_ok=True)
-    target = folder / "frames"
-    if item.kind != "frames":
-        name = Path(result_name(source))
-        target = folder / (f"{name.stem}.derained{name.suffix}" if name.suffix else "frames")
-    crf = (QUALITY_WEBM if target.suffix == ".webm" else QUALITY)[settings.quality]
-    return Request(
-        source,
-        target,
-        settings.student,
-        settings=EncodeSettings(crf=crf),
-        strength=settings.strength,
-        overwrite=True,
-        limits=limits,
-        quiet=True,
-    )
-
-
 def _packed(target: Path, item: Item) -> Result:
     """The result of an item to download: the file, or one archive of the frames of a folder."""
     if target.is_dir():
-        archive = target.with_name(f"{safe_name(item.name)}.derained.zip")
+        archive = target.with_name(f"{safe_name(item.name)}.{jobs.WORDS[item.task]}.zip")
         unfinished = archive.with_suffix(".unfinished")
         with ZipFile(unfinished, "w") as file:
             for frame in sorted(target.iterdir()):
