@@ -14,6 +14,7 @@ from restill.web.app import Server
 
 PORT = 8800
 OWN = f"http://127.0.0.1:{PORT}"
+SETTINGS = {"student": "min-median"}  # the fastest
 TUS = {"Tus-Resumable": "1.0.0"}
 CHUNK = {**TUS, "Content-Type": "application/offset+octet-stream"}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("fastapi", reason="the page needs the extra 'web'")
-from asking import OWN, PORT, Page
+from asking import OWN, PORT, SETTINGS, Page
 from starlette.testclient import TestClient
 
 from restill.bench.clip import rainy_clip, write_clip
@@ -62,3 +64,32 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clips") / "rainy clip.mp4"
     write_clip(path, rainy_clip(48, 64, 60))
     return path
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Holds every job at its 55th frame, until the event is set."""
+    from restill.web import queue
+
+    go_on = threading.Event()
+    step = queue._Progress.step
+
+    def slow(progress) -> None:
+        step(progress)
+        if progress.done == 55:
+            go_on.wait(30)
+
+    monkeypatch.setattr(queue._Progress, "step", slow)
+    yield go_on
+    go_on.set()
+
+
+@pytest.fixture
+def running(page, clip, held, tmp_path):
+    """An item that runs, and has one finished segment."""
+    item_id = page.ready(clip)
+    page.post(f"/api/items/{item_id}/start", SETTINGS)
+    page.wait(item_id, "running")
+    while not list((tmp_path / "web" / "items" / item_id).rglob("*.part")):
+        time.sleep(0.01)
+    return item_id

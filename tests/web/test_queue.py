@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
+from asking import SETTINGS
 
 from restill.restoring.api import restore
 from restill.video import read_frames
-
-SETTINGS = {"student": "min-median"}
 
 
 def frames(path):
@@ -58,35 +54,6 @@ def test_what_is_not_ready_does_not_start(page):
         assert page.post(f"/api/items/{item_id}/{action}").status_code == 409
         assert page.post(f"/api/items/nothing/{action}").status_code == 404
     assert page.get(f"/api/items/{item_id}/result").status_code == 409
-
-
-@pytest.fixture
-def held(monkeypatch):
-    """Holds every job at its 55th frame, until the event is set."""
-    from restill.web import queue
-
-    go_on = threading.Event()
-    step = queue._Progress.step
-
-    def slow(progress) -> None:
-        step(progress)
-        if progress.done == 55:
-            go_on.wait(30)
-
-    monkeypatch.setattr(queue._Progress, "step", slow)
-    yield go_on
-    go_on.set()
-
-
-@pytest.fixture
-def running(page, clip, held, tmp_path):
-    """An item that runs, and has one finished segment."""
-    item_id = page.ready(clip)
-    page.post(f"/api/items/{item_id}/start", SETTINGS)
-    page.wait(item_id, "running")
-    while not list((tmp_path / "web" / "items" / item_id).rglob("*.part")):
-        time.sleep(0.01)
-    return item_id
 
 
 def test_pause_and_resume_keep_what_is_done(page, clip, held, running, tmp_path):

@@ -20,12 +20,14 @@ from restill.web import api, uploads
 from restill.web.checking import Checks
 from restill.web.events import Events
 from restill.web.items import Conflict, Items, Missing, TooMuch
+from restill.web.on_demand import OnDemand
 from restill.web.previews import Previews
 from restill.web.queue import Queue
 from restill.web.safety import Guard, read_token
-from restill.web.thumbnails import Thumbnails
 from restill.web.uploads import Uploads, WebLimits
+from restill.web.watch import Watch
 
+THUMBNAILS = 200  # of each item
 STATIC = Path(__file__).parent / "static"
 
 
@@ -64,7 +66,8 @@ class Server:
         self.token = read_token(options.folder)
         items = Items(options.folder)
         checks, queue = Checks(items, options.limits), Queue(items, options.limits)
-        previews, thumbnails = Previews(items, options.limits), Thumbnails(items, options.limits)
+        previews, watch = Previews(items, options.limits), Watch(items, options.limits)
+        thumbnails = OnDemand(items, "thumbnails", THUMBNAILS)
         received = Uploads(items, options.uploads, checks.add)
         self.events = Events(items)
 
@@ -76,12 +79,15 @@ class Server:
             yield
             checks.end()
             thumbnails.end()
+            watch.files.end()
             previews.end()
             queue.end()
 
         app = FastAPI(title="Restill", lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
         app.include_router(uploads.router(received, options.uploads))
-        app.include_router(api.router(api.Parts(items, received, queue, self.events, previews, thumbnails)))
+        app.include_router(
+            api.router(api.Parts(items, received, queue, self.events, previews, thumbnails, watch, options.limits))
+        )
         app.mount("/static", StaticFiles(directory=STATIC))
         app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"))
         _answer_errors(app)

@@ -14,7 +14,7 @@ from restill.video import EncodeSettings, Summary
 from restill.video.limits import USUAL, Limits
 from restill.video.moment import Moment
 from restill.web.items import Item, Items, Settings, Task
-from restill.web.work import RainJob, rain
+from restill.web.raining import RainJob, rain
 
 QUALITY = {"small": 25, "good": None, "best": 14}  # crf of H.264 and HEVC
 QUALITY_WEBM = {"small": 34, "good": None, "best": 18}  # of VP9 and AV1

@@ -1,14 +1,13 @@
-"""What runs in the sandbox process: everything that decodes what was uploaded.
+"""Look at what was uploaded, in the sandbox process.
 
-Each function is called there by :func:`restill.restoring.sandbox.run`. Functions that only look write a small file of
-JSON or a picture, because the sandbox itself answers with no more than a name and a number. Jobs are done by
-:func:`restill.restoring.run.run` and by :func:`rain`.
+Each function is called there by :func:`restill.restoring.sandbox.run`, and writes a small file of JSON or a picture,
+because the sandbox itself answers with no more than a name and a number.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +16,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from restill.degradations.rain import Rain
-from restill.degradations.rain_settings import named_rain
-from restill.restoring.compare import compared
-from restill.video import EncodeSettings, Summary, transcode
+from restill.video import Summary
 from restill.video.decode import Source, open_source
-from restill.video.fingerprint import input_fingerprint
-from restill.video.journal import ResumableJob, open_journal
 from restill.video.limits import USUAL, Limits
-from restill.video.moment import Moment, MomentSource
+from restill.video.moment import MomentSource
 from restill.video.photographs import decide
-from restill.video.pictures import is_picture, to_8_bits, write_picture
-from restill.video.segments import frames_done
+from restill.video.pictures import to_8_bits, write_picture
 
 Tick = Callable[[], object]
 THUMBNAIL = 480  # pixels of its longer side
@@ -42,33 +35,6 @@ class Look:
     dst: Path
     limits: Limits = USUAL
     at: float = 0.0
-
-
-@dataclass(frozen=True)
-class RainJob:
-    """Rain to render onto a source.
-
-    Attributes:
-        src: The clean source.
-        dst: The output.
-        strength: A name that ``restill rain --strength`` takes.
-        wind: m/s, or None.
-        seed: The seed.
-        settings: How the output is encoded.
-        stacked: Show before above after.
-        moment: Only this moment.
-        limits: The limits for the source.
-    """
-
-    src: Path
-    dst: Path
-    strength: str
-    wind: float | None
-    seed: int
-    settings: EncodeSettings
-    stacked: bool = False
-    moment: Moment | None = None
-    limits: Limits = USUAL
 
 
 def probe(look: Look, tick: Tick) -> Summary:
@@ -96,36 +62,6 @@ def thumbnail(look: Look, tick: Tick) -> Summary:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         write_picture(look.dst, to_8_bits(cv2.resize(found, size, interpolation=cv2.INTER_AREA)))
     return Summary(look.dst, 1, 0.0)
-
-
-def rain(job: RainJob, tick: Tick) -> Summary:
-    """Render rain, as ``restill rain`` does. A job that was interrupted continues."""
-    settings = named_rain(job.strength, {}, job.seed, job.wind)
-    with closing(open_source(job.src, limits=job.limits, moment=job.moment)) as source:
-        fps = float(source.info.fps or 25)
-
-        def rained(first: int) -> Callable[[Iterator[np.ndarray]], Iterator[np.ndarray]]:
-            def process(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-                falling = None
-                for index, frame in enumerate(frames, first):
-                    falling = falling or Rain(settings, frame.shape[:2], job.seed, fps=fps)
-                    yield falling.render(frame, index)
-
-            return compared(process, "stack") if job.stacked else process
-
-        how: dict[str, Any] = {"overwrite": True, "on_frame": tick}
-        if job.moment is not None:
-            return transcode(source, job.dst, rained(round(job.moment.start * fps)), job.settings, **how)
-        if is_picture(job.dst):
-            return transcode(source, job.dst, rained(0), job.settings, **how)
-        what = {"rain": [job.strength, job.wind, job.seed, str(job.settings)], "input": input_fingerprint(job.src)}
-        with open_journal(job.dst, what) as journal:
-            done = frames_done(journal)
-            journal.choose({})
-            resumed = ResumableJob(journal, done, 0)
-            summary = transcode(source, job.dst, rained(done), job.settings, job=resumed, **how)
-            journal.remove()
-            return summary
 
 
 def _described(source: Source) -> dict[str, Any]:
