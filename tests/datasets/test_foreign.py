@@ -13,7 +13,7 @@ from restill.cli import app
 from restill.datasets import make_foreign as making
 from restill.datasets import open_paired
 from restill.datasets.check import check
-from restill.datasets.foreign_rain import KINDS, OVERLAY, STREAKS, Layers, compressed, placed, rained, streak_angle
+from restill.datasets.foreign_rain import KINDS, OVERLAY, STREAKS, Layers, placed, rained, streak_angle
 from restill.datasets.held_out import HELD_OUT, SCORED, SOURCES
 from restill.errors import RestillError
 from restill.evaluation import evaluate
@@ -78,16 +78,6 @@ def test_rain_differs_in_each_frame(parts: tuple[Path, Path]) -> None:
         assert first.min() >= 0
         assert first.max() <= 1
         assert not np.allclose(first, second)
-
-
-def test_fewer_bits_lose_more() -> None:
-    noisy = [np.random.default_rng(i).integers(0, 255, (48, 64, 3), dtype=np.uint8) for i in range(4)]
-    errors = []
-    for bits in (4.0, 0.5):
-        frames = compressed(noisy, bits)
-        assert [frame.shape for frame in frames] == [(48, 64, 3)] * 4
-        errors.append(np.mean((np.array(frames, np.float32) - noisy) ** 2))
-    assert 0 < errors[0] < errors[1]
 
 
 def test_the_set_is_made_by_one_command(parts: tuple[Path, Path], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from restill.degradations.h264 import compressed
+from restill.degradations.h264 import compressed, compressed_to
 from restill.degradations.overlays import OVERLAYS, laid_over, placed
 from restill.degradations.weather import KINDS, Place, RainLayers, Weather, _turned, rained, wide
 from restill.errors import RestillError
@@ -71,6 +71,13 @@ def test_h264_keeps_the_size_and_loses_more_at_a_higher_crf():
     assert [frame.shape for frame in good] == [(33, 47, 3)] * 3
     assert psnr(good, clip) > psnr(bad, clip) + 1
     assert all(np.array_equal(compressed(clip, 26), compressed(clip, 26)) for _ in range(10))
+
+
+def test_h264_loses_more_with_fewer_bits():
+    noisy = [np.random.default_rng(i).integers(0, 256, (48, 64, 3), dtype=np.uint8) for i in range(4)]
+    many, few = compressed_to(noisy, 4.0), compressed_to(noisy, 0.5)
+    assert [frame.shape for frame in few] == [(48, 64, 3)] * 4
+    assert psnr(many, noisy) > psnr(few, noisy)
 
 
 class Fixed(RainLayers):

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
-import av
 import cv2
 import numpy as np
 
@@ -19,7 +17,6 @@ from restill.datasets.files import pictures, read_picture
 from restill.errors import RestillError
 from restill.video import read_frames
 
-FPS = 25
 OVERLAY, STREAKS = "rendered_streaks_on_black.mp4", "garg_streaks"
 EDGE = 12  # pixels on each side of the overlay that are not black
 
@@ -129,24 +126,6 @@ def streak_angle(layer: np.ndarray) -> float:
     """The direction of a layer's streaks, degrees clockwise from the vertical, from its structure tensor."""
     x, y = (cv2.Sobel(layer, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     return float(np.rad2deg(0.5 * np.arctan2(2 * (x * y).sum(), (x * x - y * y).sum())))
-
-
-def compressed(frames: Sequence[np.ndarray], bits: float) -> list[np.ndarray]:
-    """Encode frames (H, W, 3) uint8 of even sizes as H.264 with so many bits per pixel, and decode them."""
-    height, width = frames[0].shape[:2]
-    file = BytesIO()
-    with av.open(file, "w", format="mp4") as output:
-        # The result depends on the number of threads; with mbtree and AVX-512, x264 is not deterministic at all.
-        options = {"preset": "medium", "threads": "1", "x264-params": "mbtree=0"}
-        stream = output.add_stream("libx264", FPS, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.bit_rate = round(bits * width * height * FPS)
-        for frame in frames:
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        output.mux(stream.encode())
-    file.seek(0)
-    with av.open(file, "r") as source:
-        return [frame.to_ndarray(format="rgb24") for frame in source.decode(video=0)]
 
 
 def _layer(frame: np.ndarray) -> np.ndarray:

@@ -13,7 +13,8 @@ import numpy as np
 
 from restill.datasets.benchmarks.foreign import REAL_STATIC, clip_names
 from restill.datasets.files import find_clips
-from restill.datasets.foreign_rain import KINDS, Layers, compressed, rained
+from restill.datasets.foreign_rain import KINDS, Layers, rained
+from restill.degradations.h264 import compressed_to
 from restill.errors import RestillError
 from restill.progress import track
 from restill.video import read_frames
@@ -67,7 +68,7 @@ def make_foreign(
             name = f"{clip}.{kind}"
             rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
             rainy = rained(frames, rain.frames(KINDS[kind], frames[0].shape[:2], rng))
-            for side, pictures in (("rain", compressed(rainy, KINDS[kind].bits)), ("gt", frames)):
+            for side, pictures in (("rain", compressed_to(rainy, KINDS[kind].bits)), ("gt", frames)):
                 _write(partial / name / side, pictures)
             advance()
     for name in STATIC if static is not None else ():
