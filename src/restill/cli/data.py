@@ -106,23 +106,29 @@ def data_layout(name: Annotated[str, typer.Argument(help="A data set of docs/dat
 
 @data_app.command("make", cls=PlainCommand, epilog=epilog("make"))
 def data_make(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The set to make: foreign.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The set to make: foreign, foreign-rendered or foreign-pictures.")
+    ],
     clean: Annotated[Path, typer.Option(metavar="DIR", help="The folder of clean clips.")],
-    layers: Annotated[Path, typer.Option(metavar="DIR", help="The folder of rain layers.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.")],
+    layers: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder of rain layers; not for foreign-rendered.")
+    ] = None,
+    photos: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="For foreign-pictures: the folder of clean photographs.")
+    ] = None,
     static: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder of real rain before a static camera, to add it.")
+        Path | None,
+        typer.Option(metavar="DIR", help="For foreign: the folder of real rain before a static camera, to add it."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same rain.")] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Make a validation set from your copies of its parts. See docs/datasets.md."""
-    from restill.datasets.make_foreign import make_foreign
-    from restill.errors import RestillError
+    from restill.datasets.making import make
 
-    if name != "foreign":
-        raise RestillError(f"the set '{name}' cannot be made; the sets that can be made are: foreign")
-    typer.echo(f"{output}: {make_foreign(clean, layers, output, seed, static, quiet=quiet)} clips")
+    parts = {"layers": layers, "photos": photos, "static": static}
+    typer.echo(f"{output}: {make(name, clean, output, parts, seed, quiet=quiet)}")
 
 
 @data_app.command("check", cls=PlainCommand, epilog=epilog("check"))

@@ -76,7 +76,9 @@ EXAMPLES = {
   restill data layout gopro""",
     "make": """
   restill data make foreign --clean clean_video/ --layers foreign_rain/ -o foreign/
-  restill data make foreign --clean DIR --layers DIR --static real_static/ -o foreign/""",
+  restill data make foreign --clean DIR --layers DIR --static real_static/ -o foreign/
+  restill data make foreign-rendered --clean clean_video/ -o foreign-rendered/
+  restill data make foreign-pictures --clean DIR --photos photos/ --layers DIR -o foreign-pictures/""",
     "check": """
   restill data check GOPRO/ --dataset gopro --split test""",
 }

@@ -38,6 +38,8 @@ DATASETS = {
     "vimeo90k": "restill.datasets.benchmarks.vimeo:Vimeo90K",
     "vid4": "restill.datasets.benchmarks.vid4:Vid4",
     "foreign": "restill.datasets.benchmarks.foreign:Foreign",
+    "foreign-rendered": "restill.datasets.benchmarks.foreign:ForeignRendered",
+    "foreign-pictures": "restill.datasets.benchmarks.foreign_pictures:ForeignPictures",
 }
 TO_TRAIN_ON = ("clean-clips", "clean-photos")  # the others are paired: they have degraded and clean frames
 

@@ -69,6 +69,10 @@ class Layers:
         self._streaks = [_layer(read_picture(file)) for file in pictures(folder / STREAKS)]
         self._angles = [streak_angle(layer) for layer in self._streaks]
 
+    def over(self, kind: str, frames: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+        """Put rain of a kind of :data:`KINDS` over each frame, (H, W, 3) uint8 each."""
+        return rained(frames, self.frames(KINDS[kind], frames[0].shape[:2], rng))
+
     def frames(self, kind: Kind, size: tuple[int, int], rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Yield the layer of one frame after another, (H, W) float32 in [0, 1], without end."""
         angle = kind.angle * rng.choice([-1, 1])

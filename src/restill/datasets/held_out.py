@@ -1,4 +1,4 @@
-"""Clean clips that are never trained on, because the validation set ``foreign`` is made from them."""
+"""Clean clips and photographs that are never trained on, because the foreign validation sets are made from them."""
 
 from __future__ import annotations
 
@@ -17,4 +17,10 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "lane_countryroad": ("lane_countryroad_1", "lane_countryroad_2", "lane_countryroad_b_1"),  # a dash camera
 }
 SCORED = tuple(pieces[0] for pieces in SOURCES.values())
-HELD_OUT = {"foreign": [piece for pieces in SOURCES.values() for piece in pieces]}  # the names that a recipe may give
+PHOTOGRAPHS = tuple(  # every twelfth of the folder
+    f"bsds500_test/{number}.jpg" for number in (15062, 103029, 108069, 130014, 147080, 168084, 189029, 207049)
+)
+HELD_OUT = {  # the names that a recipe may give
+    "foreign": [piece for pieces in SOURCES.values() for piece in pieces],
+    "foreign-pictures": list(PHOTOGRAPHS),
+}

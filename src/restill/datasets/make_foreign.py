@@ -1,10 +1,11 @@
-"""Make the validation set ``foreign`` from clean clips and layers of rain."""
+"""Make the validation sets ``foreign`` and ``foreign-rendered``: clean clips in rain that Restill did not render."""
 
 from __future__ import annotations
 
 import shutil
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import numpy as np
 
 from restill.datasets.benchmarks.foreign import REAL_STATIC, clip_names
 from restill.datasets.files import find_clips
-from restill.datasets.foreign_rain import KINDS, Layers, rained
+from restill.datasets.foreign_rain import KINDS, Layers
+from restill.datasets.foreign_renderers import RENDERED, rendered
+from restill.datasets.held_out import SCORED
 from restill.degradations.h264 import compressed_to
 from restill.errors import RestillError
 from restill.progress import track
@@ -22,6 +25,7 @@ from restill.video.pictures import to_8_bits, write_picture
 
 FRAMES = 20
 SIDE = 640  # pixels of the longer side, at most
+Rain = Callable[[str, Sequence[np.ndarray], np.random.Generator], list[np.ndarray]]  # kind, frames, rng -> rainy frames
 
 
 # Real rain before a static camera: the frames taken from the start, and what is masked, as polygons of (x, y) in
@@ -35,7 +39,7 @@ STATIC: dict[str, tuple[int, tuple[tuple[float, float], ...]]] = {
 def make_foreign(
     clean: Path, layers: Path, output: Path, seed: int = 0, static: Path | None = None, *, quiet: bool = False
 ) -> int:
-    """Write the set: for each clip and kind of rain a folder with ``rain`` and ``gt``.
+    """Write the set ``foreign``: for each clip and kind of rain a folder with ``rain`` and ``gt``.
 
     Args:
         clean: A folder that holds the clips of :data:`restill.datasets.held_out.SCORED`.
@@ -51,30 +55,86 @@ def make_foreign(
     Raises:
         RestillError: If a clip or a layer is missing, or the output exists.
     """
+    with complete(output) as partial:
+        found = held_out_clips(clean)
+        still = {} if static is None else _static_clips(static)
+        count = _make(found, Layers(layers).over, {kind: row.bits for kind, row in KINDS.items()}, partial, seed, quiet)
+        for name, path in still.items():
+            _add_static(path, name, partial / REAL_STATIC)
+    return count
+
+
+def make_rendered(clean: Path, output: Path, seed: int = 0, *, quiet: bool = False) -> int:
+    """Write the set ``foreign-rendered``; see :func:`make_foreign`.
+
+    Raises:
+        RestillError: If a clip is missing, a renderer is not installed, or the output exists.
+    """
+    with complete(output) as partial:
+        bits = {kind: row.bits for kind, row in RENDERED.items()}
+        return _make(held_out_clips(clean), rendered, bits, partial, seed, quiet)
+
+
+def held_out_clips(folder: Path) -> dict[str, Path]:
+    """The clips of :data:`restill.datasets.held_out.SCORED` in a folder, by name.
+
+    Raises:
+        RestillError: If one is missing.
+    """
+    found = find_clips(folder)
+    if missing := sorted(set(SCORED) - found.keys()):
+        raise RestillError(f"{folder}: has no clip {', '.join(missing)}, of which the foreign sets are made")
+    return {name: found[name] for name in SCORED}
+
+
+@contextmanager
+def complete(output: Path) -> Iterator[Path]:
+    """Yield a folder to write to, which becomes ``output`` at the end.
+
+    Raises:
+        RestillError: If the output exists.
+    """
     if output.exists():
         raise RestillError(f"'{output}' exists already; name another folder")
-    found, wanted = find_clips(clean), clip_names()
-    if missing := sorted({clip for clip, _ in wanted} - found.keys()):
-        raise RestillError(f"{clean}: has no clip {', '.join(missing)}, of which the set foreign is made")
-    still = {} if static is None else find_clips(static)
-    if static is not None and (missing := sorted(STATIC.keys() - still.keys())):
-        raise RestillError(f"{static}: has no clip {', '.join(missing)}, which the set foreign takes from there")
-    rain = Layers(layers)
     partial = output.with_name(f"{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    with track("foreign", len(wanted), "clips", quiet=quiet) as advance:
-        for clip, kind in wanted:
-            frames = [_fitted(to_8_bits(frame)) for frame in islice(read_frames(found[clip]), FRAMES)]
-            name = f"{clip}.{kind}"
-            rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-            rainy = rained(frames, rain.frames(KINDS[kind], frames[0].shape[:2], rng))
-            for side, pictures in (("rain", compressed_to(rainy, KINDS[kind].bits)), ("gt", frames)):
-                _write(partial / name / side, pictures)
-            advance()
-    for name in STATIC if static is not None else ():
-        _add_static(still[name], name, partial / REAL_STATIC)
+    yield partial
     partial.rename(output)
+
+
+def generator(seed: int, name: str) -> np.random.Generator:
+    """The source of the rain of a clip or picture."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+def fitted(frame: np.ndarray) -> np.ndarray:
+    """A frame (H, W, 3) of at most :data:`SIDE` pixels on a side, and even sizes, as H.264 needs them."""
+    scale = min(1.0, SIDE / max(frame.shape[:2]))
+    if scale < 1:
+        frame = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = frame.shape[:2]
+    return np.ascontiguousarray(frame[: height // 2 * 2, : width // 2 * 2])
+
+
+def _make(found: dict[str, Path], rain: Rain, bits: dict[str, float], folder: Path, seed: int, quiet: bool) -> int:
+    """Write each clip in its kinds of rain; ``bits`` are those per pixel, by kind."""
+    wanted = clip_names(list(bits))
+    with track("clips in rain", len(wanted), "clips", quiet=quiet) as advance:
+        for clip, kind in wanted:
+            frames = [fitted(to_8_bits(frame)) for frame in islice(read_frames(found[clip]), FRAMES)]
+            name = f"{clip}.{kind}"
+            rainy = compressed_to(rain(kind, frames, generator(seed, name)), bits[kind])
+            for side, pictures in (("rain", rainy), ("gt", frames)):
+                _write(folder / name / side, pictures)
+            advance()
     return len(wanted)
+
+
+def _static_clips(folder: Path) -> dict[str, Path]:
+    found = find_clips(folder)
+    if missing := sorted(STATIC.keys() - found.keys()):
+        raise RestillError(f"{folder}: has no clip {', '.join(missing)}, which the set foreign takes from there")
+    return {name: found[name] for name in STATIC}
 
 
 def _add_static(path: Path, name: str, folder: Path) -> None:
@@ -93,12 +153,3 @@ def _write(folder: Path, frames: Iterable[np.ndarray]) -> None:
     folder.mkdir(parents=True)
     for index, frame in enumerate(frames, start=1):
         write_picture(folder / f"{index:05d}.png", frame)
-
-
-def _fitted(frame: np.ndarray) -> np.ndarray:
-    """At most :data:`SIDE` pixels on a side, and even sizes, as H.264 needs them."""
-    scale = min(1.0, SIDE / max(frame.shape[:2]))
-    if scale < 1:
-        frame = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    height, width = frame.shape[:2]
-    return np.ascontiguousarray(frame[: height // 2 * 2, : width // 2 * 2])

@@ -193,6 +193,7 @@ DEFAULTS = {
     "vimeo90k": "vsr",
     "vid4": "vsr",
     "foreign": "foreign",
+    "foreign-rendered": "foreign",
 }
 IMAGE_DEFAULT = "rain-y"
 

@@ -1,17 +1,19 @@
-"""The validation set ``foreign``: held-out clean clips under rain that Restill did not render.
+"""The validation sets ``foreign`` and ``foreign-rendered``: held-out clean clips in rain that Restill did not render.
 
-:mod:`restill.datasets.make_foreign` makes it::
+:mod:`restill.datasets.make_foreign` makes them::
 
     ROOT/CLIP.KIND/rain/00001.png   ROOT/CLIP.KIND/gt/00001.png
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from restill.datasets.files import child, folders, pictures
 from restill.datasets.foreign_rain import KINDS
+from restill.datasets.foreign_renderers import RENDERED
 from restill.datasets.held_out import SCORED
 from restill.datasets.paired import PairedClip, PairedSet
 from restill.errors import RestillError
@@ -20,9 +22,8 @@ REAL_STATIC = "real_static"  # a folder in ROOT: clips of a static camera with r
 EACH = 2  # kinds of rain per clip
 
 
-def clip_names() -> list[tuple[str, str]]:
-    """(clip, kind) for every clip of the set. The kinds take turns, so each has about as many clips."""
-    kinds = list(KINDS)
+def clip_names(kinds: Sequence[str]) -> list[tuple[str, str]]:
+    """(clip, kind) for every clip of a set. The kinds take turns, so each has about as many clips."""
     step = len(kinds) // EACH
     return [(clip, kinds[(i + turn * step) % len(kinds)]) for i, clip in enumerate(SCORED) for turn in range(EACH)]
 
@@ -34,7 +35,7 @@ class Foreign(PairedSet):
     splits = ("test",)
     trains = None
     layout = "CLIP.KIND/rain/00001.png beside CLIP.KIND/gt/00001.png"
-    members: ClassVar = {"test": tuple(f"{clip}.{kind}" for clip, kind in clip_names())}
+    members: ClassVar = {"test": tuple(f"{clip}.{kind}" for clip, kind in clip_names(list(KINDS)))}
     expected: ClassVar = {split: len(names) for split, names in members.items()}
 
     def find(self, *, all_of_it: bool) -> dict[str, tuple[Path, Path]]:
@@ -59,3 +60,11 @@ class Foreign(PairedSet):
     def kind_of(self, name: str) -> str:
         """The kind of rain: what stands after the last point."""
         return name.rpartition(".")[2]
+
+
+class ForeignRendered(Foreign):
+    """Clips named CLIP.KIND, of a clean clip and a kind of :data:`restill.datasets.foreign_renderers.RENDERED`."""
+
+    title = "the validation set foreign-rendered (restill data make foreign-rendered)"
+    members: ClassVar = {"test": tuple(f"{clip}.{kind}" for clip, kind in clip_names(list(RENDERED)))}
+    expected: ClassVar = {split: len(names) for split, names in members.items()}
