@@ -12,7 +12,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from demo import clips, report
+from demo import before_after, clips, report
+from PIL import Image
 
 
 def test_clip_moves_smoothly_and_repeats() -> None:
@@ -29,6 +30,23 @@ def test_photographs_need_no_download(name: str) -> None:
     photo = clips.photograph(name)
     assert photo.ndim == 3
     assert photo.shape[2] == 3
+
+
+def test_a_picture_moves_and_fits_a_page(tmp_path: Path) -> None:
+    frames = [np.full((40, 2 * before_after.WIDTH, 3), level, np.uint8) for level in (0, 100, 200)]
+    before_after.animate(frames, tmp_path / "a.webp")
+    with Image.open(tmp_path / "a.webp") as picture:
+        assert picture.size == (before_after.WIDTH, 20)
+        assert picture.n_frames == 3
+        picture.seek(2)
+        assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - 200).max() < 4
+        assert picture.info["duration"] == before_after.DURATION
+
+
+def test_the_picture_of_the_page_is_small_and_moves() -> None:
+    assert before_after.PICTURE.stat().st_size < 700_000
+    with Image.open(before_after.PICTURE) as picture:
+        assert picture.n_frames == before_after.FRAMES - 2
 
 
 def score(label: str, psnr: float) -> report.Score:
