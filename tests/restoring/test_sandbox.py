@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from processes import content, ended, long_clip, traces
 
+from restill.bench.clip import rainy_clip, write_clip
 from restill.errors import RestillError
 from restill.restoring import sandbox
 from restill.restoring.api import restore
 from restill.restoring.request import Request
 from restill.restoring.run import run
 from restill.runtime import load_model
-from restill.video import Limits
+from restill.video import EncodeSettings, Limits
 
 
 def request(clip: Path, tmp_path: Path, **more: Any) -> Request:
@@ -88,6 +90,24 @@ def test_what_hangs_is_ended(clip, tmp_path, monkeypatch):
     stand_in(tmp_path / "child", "exec sleep 100", monkeypatch)
     with pytest.raises(RestillError, match="was stopped, because no frame was decoded in 0 seconds"):
         sandbox.run(run, request(clip, tmp_path), patience=0.3)
+
+
+def test_work_can_be_stopped_and_continued(clip, tmp_path):
+    stop, notes = threading.Event(), []
+    with pytest.raises(sandbox.Stopped):
+        sandbox.run(run, request(clip, tmp_path), on_frame=stop.set, stop=stop, notes=notes)
+    assert not (tmp_path / "a.mkv").exists()
+    assert sandbox.run(run, request(clip, tmp_path), stop=threading.Event(), notes=notes).frames == 30
+    assert traces(tmp_path) == []
+
+
+def test_notes_are_collected(tmp_path, capfd):
+    write_clip(tmp_path / "in.mp4", rainy_clip(47, 63, 5))  # 4:4:4
+    notes = []
+    smaller = {"settings": EncodeSettings(pixel_format="yuv420p"), "backend": "onnxruntime", "quiet": True}
+    sandbox.run(run, Request(tmp_path / "in.mp4", tmp_path / "out.mp4", "min-median", **smaller), notes=notes)
+    assert "color at half the resolution" in "".join(notes)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its address space")

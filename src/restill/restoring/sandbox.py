@@ -59,6 +59,7 @@ def run(
     memory: int = MEMORY,
     patience: float = PATIENCE,
     stop: threading.Event | None = None,
+    notes: list[str] | None = None,
 ) -> Summary:
     """Call ``work(request, on_frame)`` in a child process.
 
@@ -69,6 +70,7 @@ def run(
         memory: Bytes of address space that the child may use (not on Windows).
         patience: Seconds without a frame after which the child is killed.
         stop: Ends the work when it is set.
+        notes: Gets the notes of the child, which prints nothing then; by default it prints them.
 
     Raises:
         Stopped: ``stop`` was set. The finished part of the output stays in the journal.
@@ -78,8 +80,9 @@ def run(
     src = request.src
     command = [sys.executable, "-m", "restill.restoring.sandbox"]
     group = 0 if os.name == "posix" else None  # a group of its own, so that it gets Ctrl-C only once, from here
+    printed = None if notes is None else subprocess.DEVNULL
     with subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=group
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=printed, process_group=group
     ) as child:
         assert child.stdin is not None  # noqa: S101
         assert child.stdout is not None  # noqa: S101
@@ -104,6 +107,8 @@ def run(
     if line is None:
         raise RestillError(_exit_message(src, status))
     answer = json.loads(line)
+    if notes is not None:
+        notes += answer["notes"]
     if "error" in answer:
         error = RestillError(answer["error"])
         error.add_note(answer["trace"])
@@ -172,7 +177,13 @@ def _child() -> None:
     _limit_memory(memory)  # after all imports, and before the file is opened
     answers = os.dup(1)
     os.dup2(2, 1)  # keep the output of libraries out of the answer
-    warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
+    notes: list[str] = []
+
+    def note(message: object, *_: object, **__: object) -> None:
+        notes.append(str(message))
+        print(f"note: {message}", file=sys.stderr)
+
+    warnings.showwarning = note
     try:
         with boundary(f"'{src}'"):
             done = work(request, lambda: os.write(answers, FRAME))
@@ -186,7 +197,7 @@ def _child() -> None:
     except KeyboardInterrupt:
         os._exit(130)
     with suppress(BrokenPipeError):  # the parent has ended
-        os.write(answers, json.dumps(answer).encode() + END)
+        os.write(answers, json.dumps({**answer, "notes": notes}).encode() + END)
 
 
 def _out_of_memory(error: BaseException | None) -> bool:

@@ -23,6 +23,7 @@ from restill.web.items import Conflict, Item, Items, Settings, Task
 from restill.web.on_demand import OnDemand
 from restill.web.previews import Previews
 from restill.web.queue import Queue
+from restill.web.runs import Runs
 from restill.web.uploads import Uploads
 from restill.web.watch import Watch
 from restill.zoo.show import speed
@@ -56,6 +57,7 @@ class Parts:
     previews: Previews
     thumbnails: OnDemand
     watch: Watch
+    runs: Runs
     limits: Limits = USUAL
 
     def thumbnail(self, item: Item, at: float) -> Path:
@@ -70,7 +72,7 @@ class Parts:
         at, source = 0.0 if item.kind == "picture" else round(at, 1), self.items.source(item)
 
         def make(path: Path) -> None:
-            sandbox.run(work.thumbnail, work.Look(source, path, self.limits, at))
+            sandbox.run(work.thumbnail, work.Look(source, path, self.limits, at), notes=[])
 
         return self.thumbnails.get(item, f"{round(at * 10):06d}.jpg", make)
 
@@ -158,6 +160,18 @@ def router(parts: Parts) -> APIRouter:
     @api.get("/items/{item_id}/watch/{name}")
     def piece(item_id: str, name: str) -> FileResponse:
         return FileResponse(parts.watch.file(items.get(item_id), name))
+
+    @api.get("/runs")
+    def runs() -> list[dict[str, Any]]:
+        return parts.runs.all()
+
+    @api.get("/runs/{name}")
+    def one_run(name: str) -> dict[str, Any]:
+        return parts.runs.one(name)
+
+    @api.get("/runs/{name}/samples/{file}")
+    def sample(name: str, file: str) -> FileResponse:
+        return FileResponse(parts.runs.sample(name, file))
 
     return api
 

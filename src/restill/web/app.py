@@ -23,6 +23,7 @@ from restill.web.items import Conflict, Items, Missing, TooMuch
 from restill.web.on_demand import OnDemand
 from restill.web.previews import Previews
 from restill.web.queue import Queue
+from restill.web.runs import Runs
 from restill.web.safety import Guard, read_token
 from restill.web.uploads import Uploads, WebLimits
 from restill.web.watch import Watch
@@ -74,6 +75,7 @@ class Server:
         @asynccontextmanager
         async def life(_: FastAPI) -> AsyncIterator[None]:
             self.events.begin()
+            received.begin()
             checks.begin()
             queue.begin()
             yield
@@ -85,9 +87,9 @@ class Server:
 
         app = FastAPI(title="Restill", lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
         app.include_router(uploads.router(received, options.uploads))
-        app.include_router(
-            api.router(api.Parts(items, received, queue, self.events, previews, thumbnails, watch, options.limits))
-        )
+        made = {"previews": previews, "thumbnails": thumbnails, "watch": watch, "runs": Runs(options.runs)}
+        parts = api.Parts(items, received, queue, self.events, **made, limits=options.limits)
+        app.include_router(api.router(parts))
         app.mount("/static", StaticFiles(directory=STATIC))
         app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"))
         _answer_errors(app)

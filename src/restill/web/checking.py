@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 from restill.errors import RestillError
 from restill.restoring import sandbox
@@ -12,6 +14,7 @@ from restill.video.limits import USUAL, Limits
 from restill.web import work
 from restill.web.items import Item, Items
 from restill.web.names import for_the_page
+from restill.web.unpacking import unpack
 
 WORKERS = 2  # uploads that are looked at at a time
 
@@ -47,10 +50,12 @@ class Checks:
         home, source = self._items.home(item.id), self._items.source(item)
         answer = home / "probe.json"
         try:
-            sandbox.run(work.probe, work.Look(source, answer, self._limits))
+            if source.suffix.lower() == ".zip":
+                item, source = self._unpacked(item), home / "source"
+            sandbox.run(work.probe, work.Look(source, answer, self._limits), notes=[])
             found = json.loads(answer.read_bytes())
-        except RestillError as error:
-            self._items.change(item.id, state="failed", message=for_the_page(str(error), source.parent))
+        except (RestillError, OSError) as error:  # OSError: the item was deleted meanwhile
+            self._items.change(item.id, state="failed", message=for_the_page(str(error), home / "source", home))
             return
         finally:
             with suppress(OSError):
@@ -59,6 +64,19 @@ class Checks:
             self._split(item)
         else:
             self._items.change(item.id, only_if=("checking",), state="ready", **found)
+
+    def _unpacked(self, item: Item) -> Item:
+        """Replace an archive by its pictures; returns the item, which is a folder now."""
+        home, archive = self._items.home(item.id), self._items.source(item)
+        unpacked = home / "unpacked"
+        shutil.rmtree(unpacked, ignore_errors=True)
+        sandbox.run(unpack, work.Look(archive, unpacked, self._limits), notes=[])
+        self._items.change(item.id, source="", name=Path(item.name).stem)
+        archive.unlink()
+        for file in unpacked.iterdir():
+            file.replace(archive.parent / file.name)
+        unpacked.rmdir()
+        return self._items.get(item.id)
 
     def _split(self, item: Item) -> None:
         """Make an item of each picture of a folder of photographs."""

@@ -128,6 +128,9 @@ class Items:
                 continue
             if item.id == path.parent.name:
                 self._items[item.id] = item
+        for home in (folder / "items").iterdir():
+            if not (home / FILE).exists():  # it was being removed
+                shutil.rmtree(home, ignore_errors=True)
 
     def all(self) -> list[Item]:
         """All items, oldest first."""

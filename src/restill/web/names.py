@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import Path
 
 LONGEST = 150  # bytes of a name
-_OPTION = re.compile(r" \(--[a-z-]+\)")
+_OPTION = re.compile(r" \(--[a-z-]+\)|; (?:use |remove )?--[^;]*")  # a hint for the command line
 
 
 def new_id() -> str:
@@ -34,10 +34,12 @@ def safe_name(name: str) -> str:
     return f"{stem or 'file'}{dot}{suffix}"
 
 
-def for_the_page(message: str, folder: Path) -> str:
-    """A message without the names of our folders and of command-line options.
+def for_the_page(message: str, *folders: Path) -> str:
+    """A message without the names of our folders and without hints for the command line.
 
     >>> for_the_page("'/x/items/1/a.mp4' has more pixels than the limit (--max-pixels)", Path("/x/items/1"))
     "'a.mp4' has more pixels than the limit"
     """
-    return _OPTION.sub("", message.replace(f"{folder}/", ""))
+    for folder in folders:
+        message = message.replace(f"{folder}/", "")
+    return _OPTION.sub("", message)

@@ -50,8 +50,7 @@ class OnDemand:
                 future.result()
             except RestillError as error:
                 home = self._items.home(item.id)
-                message = for_the_page(str(error), self._items.source(item).parent)
-                raise RestillError(for_the_page(message, home / "result")) from error
+                raise RestillError(for_the_page(str(error), home / "source", home / "result")) from error
             finally:
                 with self._lock:
                     self._made.pop((item.id, name), None)

@@ -134,10 +134,10 @@ class Previews:
                 raise sandbox.Stopped("another preview was asked for")
             home.mkdir(parents=True)
             asked = jobs.preview(source, home / made.name, settings, task, moment, self._limits)
-            made.frames = sandbox.run(asked.work, asked.request, step, stop=made.stop).frames
+            made.frames = sandbox.run(asked.work, asked.request, step, stop=made.stop, notes=[]).frames
             made.state = "done"
         except (RestillError, OSError) as error:
-            made.message = for_the_page(for_the_page(str(error), source.parent), home)
+            made.message = for_the_page(str(error), source.parent, home)
             made.state = "failed"
 
     def _home(self, made: Preview) -> Path:

@@ -148,13 +148,13 @@ class Queue:
                     self._news.notify_all()
 
     def _run(self, item: Item) -> None:
-        home = self._items.home(item.id)
+        home, notes = self._items.home(item.id), []
         try:
             job = jobs.job(self._items, item, self._limits)
             _wait_for_release(job.dst)
             progress = _Progress(self._items, item, _done_before(job.dst, item))
             if not job.dst.exists() or journal_folder(job.dst).exists():  # otherwise it is complete already
-                sandbox.run(job.work, job.request, progress.step, stop=self._stop)
+                sandbox.run(job.work, job.request, progress.step, stop=self._stop, notes=notes)
             result = _packed(job.dst, item)
         except sandbox.Stopped:
             now = self._items.find(item.id)
@@ -162,10 +162,10 @@ class Queue:
                 self._clean(item.id)
             return
         except RestillError as error:
-            message = for_the_page(for_the_page(str(error), home / "source"), home / "result")
-            self._end(item, state="failed", message=message)
+            self._end(item, state="failed", message=for_the_page(str(error), home / "source", home / "result"))
         else:
-            self._end(item, state="done", result=result, frames_done=item.frames or progress.done)
+            notes = [for_the_page(note, home / "source", home / "result") for note in notes]
+            self._end(item, state="done", result=result, notes=notes, frames_done=item.frames or progress.done)
 
     def _end(self, item: Item, **fields: Any) -> None:
         self._items.change(item.id, only_if=("running",), fps_now=None, seconds_left=None, **fields)

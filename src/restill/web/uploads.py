@@ -77,9 +77,15 @@ class Uploads:
             with suppress(OSError, ValueError, TypeError):
                 upload = Upload(**json.loads(path.read_bytes()))
                 self._open[upload.id] = upload
+
+    def begin(self) -> None:
+        """Put in order what a crash has left."""
         for upload in list(self._open.values()):
-            if items.find(upload.item) is None:
+            if self.items.find(upload.item) is None or not self._path(upload.id).exists():
                 self.end(upload.id)
+        for item in self.items.all():
+            if item.state == "uploading" and self._count(item) == item.group_files:
+                self._on_complete(item)
 
     def create(self, length: int, metadata: dict[str, str]) -> Upload:
         """Begin an upload, and make its item if there is none yet.
@@ -163,7 +169,7 @@ class Uploads:
         item = self.items.find(upload.item)
         if item is not None:
             source = self.items.home(item.id) / "source"
-            arrived = self._arrived.get(item.id) or len(list(source.iterdir()))
+            arrived = self._arrived.get(item.id) or self._count(item)
             sync(self._path(upload.id))
             self._path(upload.id).replace(source / upload.file)
             self._arrived[item.id] = arrived + 1
@@ -171,6 +177,10 @@ class Uploads:
             if arrived + 1 == item.group_files:
                 self._on_complete(item)
         self.end(upload.id)
+
+    def _count(self, item: Item) -> int:
+        """How many files of an item have arrived."""
+        return len(list((self.items.home(item.id) / "source").iterdir()))
 
     def _free_name(self, item: Item, file: str) -> str:
         """The name, with a number in front if another file of the item has it already."""

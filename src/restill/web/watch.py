@@ -87,7 +87,7 @@ class Watch:
         source = self._items.source(item)
         settings = asked.request.settings
         job = Piece(source, path, result, part, moment, settings, jobs.STACKED, self._limits)
-        sandbox.run(piece, job)
+        sandbox.run(piece, job, notes=[])
 
     def _of_result(self, item: Item) -> list[tuple[float, int]]:
         """The start and the frames of each piece of a complete result."""
