@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -46,6 +47,15 @@ def test_a_wrong_header_is_refused(page, stranger, given):
     headers = {"Authorization": given.format(page.server.token)}
     assert stranger.get("/api/items", headers=headers).status_code == 403
     assert stranger.get("/api/items", headers={"Authorization": f"Bearer {page.server.token}"}).status_code == 200
+
+
+def test_a_token_for_once_opens_once(page, stranger):
+    address = f"/?token={page.server.app.once()}"
+    assert "set-cookie" in stranger.get(address).headers
+    assert stranger.get("/api/items").status_code == 200
+    stranger.cookies.clear()
+    assert stranger.get(address).status_code == 403
+    assert stranger.get("/?token=").status_code == 403
 
 
 def test_a_wrong_cookie_is_refused(stranger):
@@ -121,3 +131,33 @@ def test_no_path_leads_out(page, address, trick):
     assert answer.status_code in (400, 404, 405), answer.text
     assert page.server.token not in answer.text
     assert "root:" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/../../../../etc/passwd", "/static//etc/passwd", "/../token", "//token", "/static/../safety.py", "*", ""],
+)
+def test_raw_paths_lead_nowhere(page, path):
+    """As a client sends them that does not tidy paths up."""
+    sent = []
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1:8800"), (b"authorization", f"Bearer {page.server.token}".encode())],
+        "http_version": "1.1",
+        "scheme": "http",
+        "root_path": "",
+    }
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    asyncio.run(page.server.app(scope, receive, send))
+    assert sent[0]["status"] in (400, 404)
+    assert b"root:" not in b"".join(message.get("body", b"") for message in sent)

@@ -11,7 +11,7 @@ from restill.cli.options import FILES, LIMITS
 
 
 def web(
-    port: Annotated[int, typer.Option(metavar="N", help="The port; 0 takes any free one.")] = 8800,
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 takes any free one.")] = 8800,
     folder: Annotated[
         Path | None,
         typer.Option(

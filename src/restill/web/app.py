@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from restill.errors import RestillError, boundary
+from restill.errors import RestillError
 from restill.video.limits import USUAL, Limits
 from restill.web import api, uploads
 from restill.web.checking import Checks
@@ -85,7 +85,9 @@ class Server:
             previews.end()
             queue.end()
 
-        app = FastAPI(title="Restill", lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
+        app = FastAPI(
+            title="Restill", lifespan=life, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+        )
         app.include_router(uploads.router(received, options.uploads))
         made = {"previews": previews, "thumbnails": thumbnails, "watch": watch, "runs": Runs(options.runs)}
         parts = api.Parts(items, received, queue, self.events, **made, limits=options.limits)
@@ -100,12 +102,15 @@ def make_folder(folder: Path) -> Path:
     """Make the folder of a server, which only its owner can read.
 
     Raises:
-        RestillError: It cannot be made.
+        RestillError: It cannot be made, or not be written to.
     """
-    with boundary(f"the folder '{folder}'"):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         if os.name == "posix":
             folder.chmod(0o700)
+        (folder / "lock").touch()
+    except OSError as error:
+        raise RestillError(f"the folder '{folder}' cannot be used: {error.strerror}; give another --folder") from error
     return folder.resolve()
 
 

@@ -55,10 +55,16 @@ class Guard:
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app, self._token, self._port = app, token, port
+        self._once = ""
         self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
         if port == 80:
             self._hosts |= {"127.0.0.1", "localhost"}
         self._cookie = f"restill-{port}"  # browsers send cookies to all ports of a host
+
+    def once(self) -> str:
+        """A token that opens the page once: for a command line that starts a browser, which every user can read."""
+        self._once = secrets.token_urlsafe(24)
+        return self._once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -67,6 +73,8 @@ class Guard:
                 await self._app(scope, receive, send)
             return
         refusal, new = self._refusal(scope), self._opens(scope)
+        if new and refusal is None and self._given(scope) == self._once:
+            self._once = ""
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -108,8 +116,14 @@ class Guard:
         """Whether a request opens the page with the right token in its address."""
         if scope["path"] != "/" or scope["method"] != "GET":
             return False
+        given = self._given(scope)
+        once = bool(self._once) and secrets.compare_digest(given.encode(), self._once.encode())
+        return self._right(given) or once
+
+    def _given(self, scope: Scope) -> str:
+        """The token in the address of a request; empty if there is none, or several."""
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
-        return len(given) == 1 and self._right(given[0])
+        return given[0] if len(given) == 1 else ""
 
     def _knows(self, scope: Scope) -> bool:
         """Whether a request has the token, in its cookie or in its header."""

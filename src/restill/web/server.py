@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,15 +33,17 @@ def serve(options: Options, *, open_page: bool) -> None:
         open_page: Open the page in the browser.
 
     Raises:
-        RestillError: The port is taken, or the folder cannot be used.
+        RestillError: The port is taken, or a folder cannot be used.
     """
+    if options.runs is not None and not options.runs.is_dir():
+        raise RestillError(f"'{options.runs}' is not a folder; --runs is the folder that 'restill train' writes to")
     with _own(make_folder(options.folder)) as folder, _listen(options.port) as listener:
         options = replace(options, folder=folder, port=listener.getsockname()[1])
         server = Server(options)
         address = f"http://{HOST}:{options.port}/?token={server.token}"
         say(f"Restill runs at {address}\nuploads and results are in '{folder}'; Ctrl-C ends it")
-        if open_page:
-            webbrowser.open(address)
+        if open_page and _has_screen():
+            webbrowser.open(f"http://{HOST}:{options.port}/?token={server.app.once()}")
         config = uvicorn.Config(
             server.app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5
         )
@@ -58,12 +62,18 @@ class _Uvicorn(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _has_screen() -> bool:
+    """Whether a browser has a place to open, rather than in this terminal."""
+    return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
 @contextmanager
 def _listen(port: int) -> Iterator[socket.socket]:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
+            listener.listen()  # a browser that comes before the server waits
         except OSError as error:
             raise RestillError(
                 f"port {port} cannot be used ({error.strerror}); give another with --port, or 0 for any free one"

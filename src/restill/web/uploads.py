@@ -38,12 +38,20 @@ class WebLimits:
         items: Items at a time.
         group: Pictures of one folder.
         free: Bytes that stay free on the disk.
+
+    Raises:
+        RestillError: A limit is 0 or less.
     """
 
     bytes: int = 100 << 30
     items: int = 500
     group: int = 20_000
     free: int = 1 << 30
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value <= 0:
+                raise RestillError(f"the limit of {name} must be above 0, not {value}")
 
 
 @dataclass(frozen=True)
