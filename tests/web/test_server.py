@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import signal
 import socket
@@ -13,10 +14,14 @@ from pathlib import Path
 import httpx2
 import pytest
 from asking import CHUNK, SETTINGS, TUS, encoded
-from processes import ended, long_clip
+from processes import long_clip
 
+from restill import cli
+from restill.errors import RestillError
 from restill.restoring.api import restore
 from restill.video import read_frames
+from restill.web.app import Options, make_folder
+from restill.web.server import serve as serve_page
 
 
 @pytest.mark.parametrize(
@@ -28,16 +33,27 @@ from restill.video import read_frames
         (["--max-items", "0"], "the limit of items must be above 0, not 0"),
     ],
 )
-def test_wrong_options_are_one_sentence(tmp_path, words, says):
+def test_wrong_options_are_one_sentence(tmp_path, monkeypatch, capsys, words, says):
     (tmp_path / "file").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         names = {"PORT": str(taken.getsockname()[1]), "FILE": str(tmp_path / "file")}
         for name, value in names.items():
             words, says = [word.replace(name, value) for word in words], says.replace(name, value)
-        done = ended(["web", "--no-open", "--folder", str(tmp_path / "web"), *words])
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {says}")
-    assert done.stderr.count("\n") == 1
+        command = ["restill", "web", "--no-open", "--folder", str(tmp_path / "web"), *words]
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit):
+            cli.main()
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {says}")
+    assert said.count("\n") == 1
+
+
+def test_two_servers_do_not_share_a_folder(tmp_path):
+    make_folder(tmp_path / "web")
+    with (tmp_path / "web" / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RestillError, match="another restill web uses"):
+            serve_page(Options(tmp_path / "web", 0), open_page=False)
 
 
 class Process:
