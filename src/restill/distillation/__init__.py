@@ -61,6 +61,7 @@ def create_method(
     teacher_feature: FeaturePaths | None = None,
     student_feature: FeaturePaths | None = None,
     student_head: str | None = None,
+    unlabeled: bool = False,
     **options: Any,
 ) -> Method:
     """Create a method for a teacher and a student.
@@ -77,6 +78,8 @@ def create_method(
             dict from role to either. See :mod:`restill.distillation.feature_paths` for the roles.
         student_feature: The same of the student.
         student_head: Path of the module that turns the student's feature into the picture; its spec's if not given.
+        unlabeled: The batches also have unlabeled clips, whose only target is the teacher's picture. Then a method
+            without a teacher takes one too. See :mod:`restill.distillation.unlabeled`.
         options: The method's own (its ``Options``).
 
     Raises:
@@ -85,11 +88,17 @@ def create_method(
     cls: Any = name if isinstance(name, type) else method_class(name)
     checked = _check(cls, options)
     student_paths = {"student_feature": student_feature, "student_head": student_head}
-    if cls.has_teacher != (teacher is not None):
+    if cls.has_teacher != (teacher is not None) and (cls.has_teacher or not unlabeled):
         raise RestillError(f"method '{cls.name}' {'needs a' if cls.has_teacher else 'takes no'} teacher")
-    if teacher is None:
-        return cls(student, context, checked, **student_paths)
-    return cls(teacher, student, context, checked, teacher_feature, **student_paths)
+    if cls.has_teacher:
+        made = cls(teacher, student, context, checked, teacher_feature, **student_paths)
+    else:
+        made = cls(student, context, checked, **student_paths)
+    if not unlabeled:
+        return made
+    from restill.distillation.unlabeled import learn_unlabeled
+
+    return learn_unlabeled(made, teacher)
 
 
 def _check(cls: type[Method], options: dict[str, Any]) -> MethodOptions:

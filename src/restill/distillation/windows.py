@@ -11,6 +11,17 @@ from restill.errors import RestillError
 
 Batch = Mapping[str, Tensor]
 
+# The streams of a batch, (B, T, C, H, W), and the names of their windows with aligned neighbors, (B, L, K, C, H, W).
+ALIGNED = {"degraded": "windows", "unpaired": "unpaired_windows", "unlabeled": "unlabeled_windows"}
+
+
+def stream(batch: Batch, name: str) -> dict[str, Tensor]:
+    """One stream of a batch as a batch of its own: ``degraded``, and ``windows`` if its neighbors are aligned."""
+    found = {"degraded": batch[name]}
+    if ALIGNED[name] in batch:
+        found["windows"] = batch[ALIGNED[name]]
+    return found
+
 
 def centre_windows(batch: Batch, context: int, before: int, after: int) -> Tensor:
     """The windows of all centers of a clip, with the frames that one network takes.
@@ -89,10 +100,7 @@ def unpaired_windows(batch: Batch, context: int, before: int, after: int) -> Ten
             "this method learns from unpaired frames too, but the batch has none: give data.unpaired in a recipe, or "
             "batches with 'unpaired' (B, T, C, H, W)"
         )
-    clips = {"degraded": batch["unpaired"]}
-    if "unpaired_windows" in batch:
-        clips["windows"] = batch["unpaired_windows"]
-    return centre_windows(clips, context, before, after)
+    return centre_windows(stream(batch, "unpaired"), context, before, after)
 
 
 def centre_targets(batch: Batch, context: int) -> Tensor:

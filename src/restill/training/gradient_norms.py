@@ -8,8 +8,9 @@ the student's parameters only; adapters and cells are left out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -18,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from restill.distillation.freeze import frozen_statistics
-from restill.distillation.method import Losses, Method
+from restill.distillation.method import Method
 from restill.distillation.sizes import CellSize, FeatureSize, feature_sizes, sides, watch_cells
+from restill.distillation.unlabeled import loss_groups
 from restill.errors import RestillError
 from restill.training.batches import Batch
 from restill.training.checkpoint import checkpoints, load_state, read_header
@@ -184,9 +186,10 @@ def loss_gradients(
     norms: dict[str, list[float]] = defaultdict(list)
     sums: dict[str, Tensor] = {}  # (P,), P the student's parameters
     for number, batch in enumerate(batches):
+        autocast = partial(torch.autocast, batch["degraded"].device.type, torch.bfloat16, enabled=bf16)
         found: dict[str, float] = defaultdict(float)
         gradients: dict[str, Tensor] = {}
-        for parts in _groups(method, batch, step + number, bf16):
+        for parts in loss_groups(method, batch, step + number, autocast):
             for name, loss in parts.items():
                 weight = weights.get(name, 1.0)
                 gradient = _gradient(weight * loss, parameters)
@@ -214,17 +217,6 @@ def loss_gradients(
             steady=norm / single if single else None,
         )
     return compared
-
-
-def _groups(method: Method, batch: Batch, step: int, bf16: bool) -> Iterator[Losses]:
-    """The groups of losses, each computed in the run's precision."""
-    groups = method.loss_groups(batch, step)
-    while True:
-        with torch.autocast(batch["degraded"].device.type, torch.bfloat16, enabled=bf16):
-            parts = next(groups, None)
-        if parts is None:
-            return
-        yield parts
 
 
 def _gradient(loss: Tensor, parameters: list[nn.Parameter]) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from accelerate.utils import DataLoaderConfiguration
 from torch import Tensor
 
 from restill.distillation.method import Method
+from restill.distillation.unlabeled import loss_groups
 from restill.errors import RestillError
 from restill.networks.adapter import class_name
 from restill.progress import track
@@ -235,7 +236,7 @@ def _learn(
     parameters = optimizer.param_groups[0]["params"]
     losses: dict[str, float] = {}
     shares.start(step)
-    for parts in _forward(accelerator, method.loss_groups(batch, step)):  # nearly every method has one group
+    for parts in loss_groups(method, batch, step, accelerator.autocast):  # nearly every method has one group
         if first:
             check_gradients(method, parts, shares.weights(), step)
         shares.look(parts)
@@ -250,16 +251,6 @@ def _learn(
         optimizer.step()
     shares.finish()
     return losses
-
-
-def _forward(accelerator: Accelerator, groups: Iterator[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
-    """Yield the groups of losses, each computed in the run's precision."""
-    while True:
-        with accelerator.autocast():
-            parts = next(groups, None)
-        if parts is None:
-            return
-        yield parts
 
 
 def _gradients(accelerator: Accelerator, parameters: list[torch.nn.Parameter], clip: float | None) -> Tensor:
