@@ -71,8 +71,8 @@ class Job:
         found = [text for need in self.needs if isinstance(need, Job) for text in need.missing()]
         data = self.recipe.data
         folders = [("", data.dataset, data.root)]
-        if data.unpaired is not None:
-            folders.append(("unpaired", data.unpaired.dataset, data.unpaired.root))
+        further = {"unpaired": data.unpaired, "unlabeled": data.unlabeled}
+        folders += [(key, part.dataset, part.root) for key, part in further.items() if part is not None]
         found += [absent(dataset, root, key) for key, dataset, root in folders if not root.is_dir()]
         return list(dict.fromkeys(found))
 
@@ -89,8 +89,8 @@ class Plan:
         scale: The name of the scale.
         recipes: The folder of recipes.
         output: The folder for runs; each scale has its own folder in it.
-        data: Folders of data sets by name, instead of those in the recipes; "unpaired" is a folder of pictures for
-            the unpaired side of a recipe.
+        data: Folders of data sets by name, instead of those in the recipes; "unpaired" and "unlabeled" are folders
+            of pictures for the streams of these names.
         synthetic_sets: Synthetic data for missing sets; None to skip a training without its data.
     """
 
@@ -180,7 +180,7 @@ class Plan:
 
     def _use_data_folders(self, data: dict[str, Any]) -> None:
         """Replace the recipe's data folders by the user's."""
-        unpaired, before = data.get("unpaired"), data.get("root")
+        before = data.get("root")
         name = data.get("dataset", DataPart.model_fields["dataset"].default)
         if name in self.data:
             data["root"] = str(self.data[name])
@@ -188,18 +188,21 @@ class Plan:
             data["root"] = str(self.synthetic_sets.to_train_on(name, Path(data["root"])))
             if is_synthetic(Path(data["root"])):
                 data.pop("clips", None)  # the synthetic set has other names
-        if unpaired:
-            kind = unpaired.get("dataset", "clean-clips")
-            if "unpaired" in self.data:
-                unpaired["root"] = str(self.data["unpaired"])
-                unpaired["dataset"] = kind if kind in TO_TRAIN_ON else "clean-photos"
-            elif unpaired.get("root") == before:
-                unpaired["root"] = data["root"]
+        for stream in ("unpaired", "unlabeled"):
+            part = data.get(stream)
+            if not part:
+                continue
+            kind = part.get("dataset", "clean-clips")
+            if stream in self.data:
+                part["root"] = str(self.data[stream])
+                part["dataset"] = kind if kind in TO_TRAIN_ON else "clean-photos"
+            elif part.get("root") == before:
+                part["root"] = data["root"]
             elif kind != "clean-clips" and kind in self.data:
-                unpaired["root"] = str(self.data[kind])
-            if self.synthetic_sets is not None and "root" in unpaired:
-                root = self.synthetic_sets.to_train_on(unpaired["dataset"], Path(unpaired["root"]), unpaired=True)
-                unpaired["root"] = str(root)
+                part["root"] = str(self.data[kind])
+            if self.synthetic_sets is not None and "root" in part:
+                root = self.synthetic_sets.to_train_on(part.get("dataset", kind), Path(part["root"]), unpaired=True)
+                part["root"] = str(root)
 
     def _given(self, place: Path, fields: dict[str, Any], path: Path) -> Given | None:
         """Existing weights of the recipe as it is written: a file from the user, or a run of `restill train`."""
@@ -239,7 +242,9 @@ def by_name(recipes: Path) -> dict[str, Path]:
 def fingerprint(recipe: Recipe, needs: tuple[Source, ...]) -> str:
     """Hash everything that affects a run's weights: eight hexadecimal digits."""
     fields = recipe.model_dump(mode="json", exclude=set(_ASIDE))
-    for part in (fields["data"], fields["data"]["unpaired"] or {}):
+    if fields["data"]["unlabeled"] is None:
+        del fields["data"]["unlabeled"]  # so that earlier runs keep their marks
+    for part in (fields["data"], fields["data"]["unpaired"] or {}, fields["data"].get("unlabeled", {})):
         if part and is_synthetic(Path(part["root"])):
             part["synthetic"] = True
         for aside in ("root", "workers", "never", "damaged"):

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from restill.distillation.windows import ALIGNED as STREAMS
 from restill.errors import RestillError
 
 Batch = dict[str, Tensor]
 
 SIDES = ("degraded", "clean")
-FRAMES = {"degraded", "clean", "unpaired"}  # (B, T, C, H, W); without the T axis they are pictures
-ALIGNED = {"windows", "unpaired_windows"}  # (B, L, K, C, H, W)
+FRAMES = {"clean", *STREAMS}  # (B, T, C, H, W); without the T axis they are pictures
+ALIGNED = set(STREAMS.values())  # (B, L, K, C, H, W)
 SLACK = 0.25  # allowed distance outside [0, 1], since noise and resampling leave it
 FEW = 0.05  # share of the values that may be further out, for heavy noise
 FARTHEST = 2.0  # largest distance outside [0, 1] for any value
@@ -28,7 +29,8 @@ def as_batch(given: Any, context: int = 0, *, clean_context: bool = True) -> Bat
 
     Args:
         given: A mapping with ``degraded`` and ``clean``, or a pair of them; (B, T, C, H, W), or pictures (B, C, H, W);
-            float in [0, 1] or uint8. Further tensors with B rows are passed on unchanged.
+            float in [0, 1] or uint8. ``unpaired`` and ``unlabeled`` are checked too, the latter with rows of its own.
+            Further tensors with B rows are passed on unchanged.
         context: Frames at either end of a clip that are only context.
         clean_context: The method also uses the clean context frames. If not, ``clean`` may hold only the T - 2 *
             context centers.
@@ -120,11 +122,13 @@ def _check_sides(batch: Batch, context: int, clean_context: bool) -> None:
             f"a batch's {both}: the clean frames must be as large as the degraded ones, or larger by one whole number "
             "on both axes"
         )
-    for name in ALIGNED & batch.keys():
-        found, (b, t, *rest) = tuple(batch[name].shape), degraded
+    for stream, name in STREAMS.items():
+        if name not in batch:
+            continue
+        found, (b, t, *rest) = tuple(batch[name].shape), tuple(batch.get(stream, batch["degraded"]).shape)
         if (*found[:2], *found[3:]) != (b, t - 2 * context, *rest):
             raise RestillError(
-                f"a batch's '{name}' is {found} (B, L, K, C, H, W), which does not match 'degraded', {degraded} "
+                f"a batch's '{name}' is {found} (B, L, K, C, H, W), which does not match '{stream}', {(b, t, *rest)} "
                 f"(B, T, C, H, W): L must be T - 2 * {context}, the rest equal"
             )
 

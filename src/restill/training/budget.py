@@ -12,7 +12,7 @@ from restill.training.recipe_data import DataPart
 
 
 def in_steps(recipe: Recipe) -> Recipe:
-    """Convert the budget of a recipe to steps. One epoch has as many samples as the training set has frames.
+    """Convert the budget of a recipe to steps. One epoch has as many paired samples as the training set has frames.
 
     Args:
         recipe: A recipe with ``steps`` or ``epochs``.
@@ -27,7 +27,8 @@ def in_steps(recipe: Recipe) -> Recipe:
     frames = None if recipe.epochs is None else _frames(recipe.data)
     if recipe.epochs is None or frames is None:
         return recipe
-    epoch = frames / recipe.batch
+    unlabeled = recipe.data.unlabeled.rows(recipe.batch) if recipe.data.unlabeled else 0
+    epoch = frames / (recipe.batch - unlabeled)
     schedule = recipe.schedule.model_copy(
         update={"milestones": [round(epoch * milestone) for milestone in recipe.schedule.milestones]}
     )

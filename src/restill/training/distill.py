@@ -77,7 +77,9 @@ def distill(
         data: Batches, repeated until the steps are done: a ``DataLoader`` or any iterable that can be iterated more
             than once. A batch is a dict of ``degraded`` (B, T, C, H, W) and ``clean`` (B, T, C, sH, sW),
             float in [0, 1] or uint8, or a pair of both; without the T axis they are pictures. ``T`` counts the
-            frames to restore and ``context`` more at either end. Or a dict: the fields of a recipe's ``data``.
+            frames to restore and ``context`` more at either end. If the dicts also have ``unlabeled``
+            (B', T, C, H, W), the student learns the teacher's pictures of these clips, with the loss ``unlabeled``.
+            Or a dict: the fields of a recipe's ``data``.
         steps: Optimizer steps (batches).
         teacher_feature: The teacher's features to distil: a module path ("decoder.3" for a module's output,
             "head:input" for its input), a list of paths, or a dict from role to either; by default from its spec.
@@ -127,10 +129,11 @@ def distill(
         context = _context(teacher_net, student_net)
     part, again = _data(data) if isinstance(data, Mapping) else None, None
     if part is not None:
-        example = first_sample(part, plan, context)  # (1, T, C, H, W)
+        example, unlabeled = first_sample(part, plan, context), part.unlabeled is not None  # (1, T, C, H, W)
     else:
         first, again = _first(data, plan.seed)
-        example = as_batch(first, context, clean_context=False)["degraded"]  # (B, T, C, H, W)
+        checked = as_batch(first, context, clean_context=False)
+        example, unlabeled = checked["degraded"], "unlabeled" in checked  # (B, T, C, H, W)
     pictures = {"teacher": teacher_picture, "student": student_picture}
     nets = [
         None if net is None else _fitted(net, role, context, pictures[role], example)
@@ -144,6 +147,7 @@ def distill(
         teacher_feature=teacher_feature,
         student_feature=student_feature,
         student_head=student_head,
+        unlabeled=unlabeled,
         **(options or {}),
     )
     report_shared_weights(made)

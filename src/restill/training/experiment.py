@@ -102,6 +102,7 @@ def build(recipe: Recipe) -> tuple[Method, dict[str, Any]]:
         teacher_feature=recipe.teacher_feature,
         student_feature=recipe.student_feature,
         student_head=recipe.student_head,
+        unlabeled=recipe.data.unlabeled is not None,
         **recipe.options,
     )
     report_shared_weights(method)

@@ -125,8 +125,8 @@ def process_batches(accelerator: Accelerator, feed: Feed, start: int, place: Pla
         if processes > 1:
             _check_shares(rows, processes, "if it is the last of a pass, drop_last=True leaves it out")
             _check_equal(accelerator, batch)
-        own = slice(rank * rows // processes, (rank + 1) * rows // processes)
-        yield {key: value[own].to(accelerator.device) for key, value in batch.items()}
+            _check_shares(len(batch.get("unlabeled", ())), processes, "the rows of 'unlabeled'")
+        yield {key: value.chunk(processes)[rank].to(accelerator.device) for key, value in batch.items()}
 
 
 def check_same_start(accelerator: Accelerator, seed: int, parameters: list[torch.nn.Parameter]) -> None:

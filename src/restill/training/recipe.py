@@ -159,8 +159,8 @@ class Recipe(Run):
 
     @model_validator(mode="after")
     def _method_with_teacher(self) -> Recipe:
-        if self.method is None and self.teacher is not None:
-            raise ValueError("a 'teacher' is given but no 'method'")
+        if self.method is None and self.teacher is not None and self.data.unlabeled is None:
+            raise ValueError("a 'teacher' is given but no 'method' and no 'data.unlabeled'")
         return self
 
     @model_validator(mode="after")

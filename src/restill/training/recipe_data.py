@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from restill.datasets import TO_TRAIN_ON
 from restill.datasets.held_out import HELD_OUT
@@ -34,6 +35,19 @@ class WeatherPart(Weather):
     layers: Path | None = Field(
         default=None, description="folder of clips of rain on black, as `restill data harvest` makes them"
     )
+
+
+def of_clean_frames(given: Any, others: ValidationInfo) -> Any:
+    """Validate a field that is for clean frames: the data set has these, and nothing else degrades them."""
+    dataset = others.data.get("dataset")
+    if given and dataset != "clean-clips" and others.field_name == "photos":
+        raise ValueError("is for dataset clean-clips; to train on photographs alone, use dataset clean-photos")
+    if given and dataset not in TO_TRAIN_ON:
+        raise ValueError(f"is only for data sets that Restill degrades: {', '.join(TO_TRAIN_ON)}")
+    made = others.data.get("rain") is not None or others.data.get("degradation", "rain") != "rain"
+    if given and made and others.field_name == "weather":
+        raise ValueError("replaces 'rain' and 'degradation': leave these out")
+    return given
 
 
 class ClipsPart(Part):
@@ -113,6 +127,69 @@ class UnpairedPart(ClipsPart):
     )
 
 
+class RainyPart(Part):
+    """Clips that are rainy already."""
+
+    root: Path = Field(description="folder of clips, in the layout of the stream's data set")
+    clips: list[str] | None = Field(default=None, description="names of the clips to use; default: all")
+    share: float = Field(default=0.35, gt=0, lt=1, description="share of the unlabeled samples that are cut from these")
+
+
+class UnlabeledPart(UnpairedPart):
+    """Degraded clips without clean ones. The student learns the teacher's pictures of them, with any method."""
+
+    share: float = Field(default=0.25, gt=0, lt=1, description="share of the batch, in whole samples")
+    photos: PhotosPart | None = Field(default=None, description="photographs to make further clips from")
+    weather: WeatherPart | None = Field(default=None, description="rain of several kinds to let fall on clean frames")
+    rainy: RainyPart | None = Field(default=None, description="further clips, taken as they are")
+    zoom: tuple[float, float] = Field(
+        default=(1.0, 1.0), description="range of factors by which a part of the degraded frames is enlarged or shrunk"
+    )
+    teacher_flips: Literal["none", "mirror", "turns"] = Field(
+        default="none",
+        description="the teacher's picture is the mean over: none; mirror: the frames and their mirror image; turns: "
+        "both, in all four quarter turns",
+    )
+
+    @property
+    def as_they_are(self) -> bool:
+        """Whether the frames are degraded already."""
+        return self.rain is None and self.weather is None and self.degradation == "rain"
+
+    def rows(self, batch: int) -> int:
+        """The number of unlabeled samples in a batch.
+
+        Raises:
+            RestillError: The share is no sample or all of them, or cannot be split over the processes.
+        """
+        rows, processes = round(self.share * batch), int(os.environ.get("WORLD_SIZE", "1"))
+        if not 0 < rows < batch or rows % processes:
+            whole = f", and for {processes} processes a multiple of {processes}" if processes > 1 else ""
+            raise RestillError(
+                f"field 'data.unlabeled.share': {self.share:g} of a batch of {batch} is {rows} samples; it must be at "
+                f"least one and not all{whole}"
+            )
+        return rows
+
+    @field_validator("photos", "weather", "rainy")
+    @classmethod
+    def _of_clean_frames(cls, given: Any, others: ValidationInfo) -> Any:
+        return of_clean_frames(given, others)
+
+    @field_validator("zoom")
+    @classmethod
+    def _a_range(cls, given: tuple[float, float]) -> tuple[float, float]:
+        if not 0.1 <= given[0] <= given[1] <= 10:
+            raise ValueError("should be two factors from 0.1 to 10, the lower one first")
+        return given
+
+    @model_validator(mode="after")
+    def _something_falls(self) -> UnlabeledPart:
+        if self.photos and self.as_they_are:
+            raise ValueError("'photos' are dry: give 'weather' or 'rain' too, and clips that are rainy as 'rainy'")
+        return self
+
+
 class TestPart(Part):
     """A test set. Its pictures must not be used for training."""
 
@@ -175,6 +252,9 @@ class DataPart(ClipsPart):
         default="stop", description="if a picture cannot be read: stop the run, or print a line and skip its clip"
     )
     unpaired: UnpairedPart | None = Field(default=None, description="degraded clips without clean ones")
+    unlabeled: UnlabeledPart | None = Field(
+        default=None, description="degraded clips without clean ones, with the teacher's pictures as the only target"
+    )
     never: list[TestPart] = Field(
         default=[], description="further test sets whose pictures must not be used for training"
     )
@@ -186,19 +266,8 @@ class DataPart(ClipsPart):
 
     @field_validator("photos", "weather", "things")
     @classmethod
-    def _of_clean_clips(cls, given: Any, others: ValidationInfo) -> Any:
-        if given and others.data.get("dataset") != "clean-clips" and others.field_name == "photos":
-            raise ValueError("is for dataset clean-clips; to train on photographs alone, use dataset clean-photos")
-        if given and others.data.get("dataset") not in TO_TRAIN_ON:
-            raise ValueError(f"is only for data sets that Restill degrades: {', '.join(TO_TRAIN_ON)}")
-        return given
-
-    @field_validator("weather")
-    @classmethod
-    def _weather_alone(cls, given: Any, others: ValidationInfo) -> Any:
-        if given and (others.data.get("rain") is not None or others.data.get("degradation", "rain") != "rain"):
-            raise ValueError("replaces 'rain' and 'degradation': leave these out")
-        return given
+    def _of_clean_frames(cls, given: Any, others: ValidationInfo) -> Any:
+        return of_clean_frames(given, others)
 
     @field_validator("aligner")
     @classmethod

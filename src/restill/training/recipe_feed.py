@@ -10,12 +10,14 @@ import torch
 
 from restill.datasets.clips import to_float
 from restill.distillation.method import Method
-from restill.distillation.windows import centre_targets
+from restill.distillation.unlabeled import TARGET, UNLABELED
+from restill.distillation.windows import ALIGNED, centre_targets, stream
 from restill.networks.blocks.spynet import SPyNet, load_spynet, spynet_windows
 from restill.training.batches import Batch
 from restill.training.feed import Feed
 from restill.training.recipe import DataPart, Run
 from restill.training.samples import held_out_samples, loader
+from restill.training.teacher_pictures import TeacherPictures
 
 
 def feed_from(data: DataPart, run: Run, batch: int, method: Method) -> tuple[Feed, SPyNet | None]:
@@ -23,8 +25,13 @@ def feed_from(data: DataPart, run: Run, batch: int, method: Method) -> tuple[Fee
     context = method.context
     aligner = load_spynet(data.aligner) if data.align == "spynet" and data.aligner else None
 
+    teacher = TeacherPictures(method, data) if data.unlabeled else None
+
     def prepare(sample: Batch) -> Batch:
-        return _aligned(aligner, to_float(sample), context)
+        batch = _aligned(aligner, to_float(sample), context)
+        if teacher and UNLABELED in batch:
+            batch[TARGET] = teacher(stream(batch, UNLABELED))
+        return batch
 
     held_out = [prepare(sample) for sample in held_out_samples(data, run, context)]
     return Feed(
@@ -59,8 +66,10 @@ def validate(method: Method, batches: list[Batch], device: torch.device, *, teac
 
 
 def _aligned(aligner: SPyNet | None, batch: Batch, context: int) -> Batch:
-    """Add ``windows`` (B, L, K, 3, H, W) to the batch if there is an aligner."""
+    """Add the windows (B, L, K, 3, H, W) of all streams to the batch if there is an aligner."""
     if aligner is None:
         return batch
     aligner.to(batch["degraded"].device)
-    return {**batch, "windows": spynet_windows(aligner, batch["degraded"], context)}
+    return batch | {
+        name: spynet_windows(aligner, batch[stream], context) for stream, name in ALIGNED.items() if stream in batch
+    }

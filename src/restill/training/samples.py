@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from restill.progress import say, track
 from restill.training.recipe import DataPart, Run
 from restill.training.recipe_data import ClipsPart, UnpairedPart
 from restill.training.signals import ignore_signals
+from restill.training.unlabeled_samples import Mixed, UnlabeledSamples, collate
 
 # Fields of a recipe's data that do not change a sample. The stamps of the files identify the clips.
 NOT_IN_SAMPLES: Any = {
@@ -34,46 +36,59 @@ NOT_IN_SAMPLES: Any = {
     "unpaired": {"root": True},
     "photos": {"root": True, "names": True},
     "weather": {"layers": True},
+    "unlabeled": True,  # a stream with a cache of its own
 }
 
 
 def samples_of(data: DataPart, clips: list[str] | None, length: int, seed: int, context: int, plain: bool) -> Any:
-    def cut(source: Any, seed: int, crop: int, what: str) -> ClipSamples:
-        return ClipSamples(
-            source,
-            length,
-            seed,
-            crop=crop,
-            centres=data.centres,
-            context=context,
-            align="none" if data.align == "spynet" else data.align,  # the loop makes SPyNet's windows, on its device
-            scale=(1.0, 1.0) if plain else data.scale,
-            augment=data.augment and not plain,
-            turns=data.turns and not plain,
-            position="random" if plain else data.position,
-            edges=data.edges,
-            what=what,
-        )
-
-    def cached(samples: Any, *sources: Any) -> Any:
-        if data.distinct is None:
-            return samples
-        stamps = [source.pictures(clip).stamp for source in sources for clip in range(len(source.names))]
-        stamps += layers.stamps() if layers else []
-        made_by = (data.model_dump(mode="json", exclude=NOT_IN_SAMPLES), seed, context, stamps)
-        return CachedSamples(samples, data.distinct, SampleStore(made_by) if data.cache else None)
-
-    what = "held-out clips" if plain else "clips to train on"
     if plain:
-        return cut(source_of(data, clips, data.rain), seed, data.crop, what)
-    layers = FolderLayers(data.weather.layers) if data.weather and data.weather.layers else None
-    paired = cut(scenes(data, clips, layers), seed, data.crop, what)
+        source = source_of(data, clips, data.rain)
+        return cut(data, source, length, seed, data.crop, context, "held-out clips", plain=True)
+    paired = cut(data, scenes(data, clips), length, seed, data.crop, context, "clips to train on")
     if data.unpaired is None:
-        return cached(paired, paired.source)
+        return cached(data, paired, seed, context, paired.source)
     source = unpaired_source(data.unpaired)
     crop = data.crop // paired.shrinks * getattr(source, "scale", 1)  # degraded frames of one size
     # another seed, so that the same clips do not give the same crops
-    return cached(WithUnpaired(paired, cut(source, seed + 2, crop, "unpaired clips")), paired.source, source)
+    unpaired = cut(data, source, length, seed + 2, crop, context, "unpaired clips")
+    return cached(data, WithUnpaired(paired, unpaired), seed, context, paired.source, source)
+
+
+def cut(
+    data: DataPart, source: Any, length: int, seed: int, crop: int, context: int, what: str, *, plain: bool = False
+) -> ClipSamples:
+    """Samples from a source, as a recipe's ``data`` says; with ``plain``, without augmentation."""
+    return ClipSamples(
+        source,
+        length,
+        seed,
+        crop=crop,
+        centres=data.centres,
+        context=context,
+        align="none" if data.align == "spynet" else data.align,  # the loop makes SPyNet's windows, on its device
+        scale=(1.0, 1.0) if plain else data.scale,
+        augment=data.augment and not plain,
+        turns=data.turns and not plain,
+        position="random" if plain else data.position,
+        edges=data.edges,
+        what=what,
+    )
+
+
+def cached(data: DataPart, samples: Any, seed: int, context: int, *sources: Any, extra: tuple[Any, ...] = ()) -> Any:
+    """The samples with the cache that ``data`` asks for, if any; ``extra`` is what else decides them."""
+    if data.distinct is None:
+        return samples
+    layers = layers_of(data)
+    stamps = [source.pictures(clip).stamp for source in sources for clip in range(len(source.names))]
+    stamps += layers.stamps() if layers else []
+    made_by = (data.model_dump(mode="json", exclude=NOT_IN_SAMPLES), seed, context, stamps, *extra)
+    return CachedSamples(samples, data.distinct, SampleStore(made_by) if data.cache else None)
+
+
+def layers_of(data: DataPart) -> FolderLayers | None:
+    """The layers of harvested rain, if there are any."""
+    return FolderLayers(data.weather.layers) if data.weather and data.weather.layers else None
 
 
 def source_of(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: bool = False, dry: float = 0.0) -> Any:
@@ -95,13 +110,13 @@ def source_of(part: ClipsPart, clips: list[str] | None, rain: Any, *, unpaired: 
     return source
 
 
-def scenes(data: DataPart, clips: list[str] | None, layers: FolderLayers | None = None) -> Any:
+def scenes(data: DataPart, clips: list[str] | None, *, unpaired: bool = False) -> Any:
     """The source to train on: the clips, with the photographs, the weather and the things of the recipe."""
-    source = source_of(data, clips, data.rain, dry=data.dry)
+    source = source_of(data, clips, data.rain, unpaired=unpaired, dry=data.dry)
     if data.things:
         source.things = data.things
     if data.weather:
-        source.weather = data.weather.raining(layers)
+        source.weather = data.weather.raining(layers_of(data))
     if data.photos is None:
         return source
     names = data.photos.names or find_photos(data.photos.root)
@@ -115,12 +130,57 @@ def unpaired_source(part: UnpairedPart) -> Any:
     return source_of(part, part.clips, "none" if as_they_are else part.rain, unpaired=True)
 
 
-def training_clips(data: DataPart) -> list[str] | None:
+def training_clips(data: DataPart, *, unpaired: bool = False) -> list[str] | None:
     """Names of the clips to train on; None means all."""
     if not data.held_out:
         return data.clips
-    names = data.clips or list(source_of(data, None, data.rain).names)
+    names = data.clips or list(source_of(data, None, data.rain, unpaired=unpaired).names)
     return [name for name in names if name not in data.held_out]
+
+
+def unlabeled_data(data: DataPart) -> DataPart:
+    """The ``data`` of a recipe whose only clips are the unlabeled ones of this recipe."""
+    part = data.unlabeled
+    assert part is not None  # noqa: S101 - the callers have seen to it
+    own: dict[str, Any] = {name: getattr(part, name) for name in (*ClipsPart.model_fields, "photos", "weather")}
+    if part.as_they_are:
+        own |= {"scale": (1.0, 1.0)} | ({"rain": "none"} if part.dataset in TO_TRAIN_ON else {})
+    return data.model_copy(update=own | {"things": 0.0, "unpaired": None, "unlabeled": None})
+
+
+def unlabeled_sources(data: DataPart) -> list[Any]:
+    """The sources of unlabeled clips: none, one, or one and that of the rainy clips beside it."""
+    if data.unlabeled is None:
+        return []
+    own, rainy = unlabeled_data(data), data.unlabeled.rainy
+    sources = [scenes(own, training_clips(own, unpaired=True), unpaired=True)]
+    return sources + ([open_source(own.dataset, rainy.root, rainy.clips, "none")] if rainy else [])
+
+
+def with_unlabeled(data: DataPart, paired: Any, batch: int, seed: int, context: int) -> Mixed:
+    """Mix the unlabeled samples of a recipe into the paired ones."""
+    part, own = data.unlabeled, unlabeled_data(data)
+    assert part is not None  # noqa: S101 - the caller has seen to it
+    rows, size = part.rows(batch), paired[0]["degraded"].shape[-1]
+    side = math.ceil(size / min(1.0, part.zoom[0]))  # what is shrunk has to be larger before
+    sources = unlabeled_sources(data)
+    streams = [
+        cut(
+            own if source is sources[0] else own.model_copy(update={"scale": (1.0, 1.0)}),
+            source,
+            len(paired),
+            seed + 3 + place,  # other seeds, so that the same clips do not give the same crops
+            side * getattr(source, "scale", 1),
+            context,
+            "unlabeled clips",
+        )
+        for place, source in enumerate(sources)
+    ]
+    share = part.rainy.share if part.rainy else 0.0
+    samples = UnlabeledSamples(streams, [1 - share, share][: len(streams)], size, part.zoom, seed + 3)
+    if data.distinct:  # so many that they come again when the paired ones do
+        own = own.model_copy(update={"distinct": math.ceil(data.distinct * rows / (batch - rows))})
+    return Mixed(paired, cached(own, samples, seed, context, *sources, extra=(part.zoom, share, size)), batch, rows)
 
 
 def check_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = False) -> Callable[[Path], None]:
@@ -142,6 +202,7 @@ def check_test_pictures(data: DataPart, *, allow: bool = False, quiet: bool = Fa
     train = [scenes(data, training_clips(data))]
     if data.unpaired is not None:
         train.append(unpaired_source(data.unpaired))
+    train += unlabeled_sources(data)
     test = [open_paired(part.dataset, part.root, part.split, None, part.options) for part in data.never]
     if not allow:
         leaks.refuse_test_pictures(train, test, quiet=quiet)
@@ -172,6 +233,8 @@ def leave_out_damaged(data: DataPart, quiet: bool) -> DataPart:
 
 def loader(data: DataPart, run: Run, batch: int, context: int, start: int) -> DataLoader[Any]:
     dataset = samples_of(data, training_clips(data), run.steps * batch, run.seed, context, plain=False)
+    if data.unlabeled:
+        dataset = with_unlabeled(data, dataset, batch, run.seed, context)
     rest = Subset(dataset, range(start * batch, len(dataset)))
     workers = data.workers
     cv2.setNumThreads(1)  # OpenCV's threads do not survive a fork; workers would hang
@@ -182,6 +245,7 @@ def loader(data: DataPart, run: Run, batch: int, context: int, start: int) -> Da
         num_workers=workers,
         worker_init_fn=_worker if workers else None,
         prefetch_factor=4 if workers else None,
+        collate_fn=collate if data.unlabeled else None,
     )
 
 

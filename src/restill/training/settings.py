@@ -13,7 +13,8 @@ from restill.errors import RestillError
 MAY_DIFFER = {
     *("steps", "threads", "log_every", "save_every", "output", "name", "validation"),
     *("data.workers", "data.cache", "data.root", "data.aligner", "data.damaged", "data.held_out", "data.clips"),
-    *("data.never", "data.unpaired.root", "teacher.checkpoint", "student.checkpoint"),
+    *("data.never", "data.unpaired.root", "data.unlabeled.root", "data.unlabeled.rainy.root"),
+    *("teacher.checkpoint", "student.checkpoint"),
 }
 
 
