@@ -13,6 +13,7 @@ _PUBLIC = {
     "restore": "restill.restoring.api",
     "stream": "restill.runtime",
     "load_model": "restill.runtime",
+    "load": "restill.training.load",
     "train": "restill.training.experiment",
     "distill": "restill.training.distill",
     "evaluate": "restill.evaluation",
@@ -26,6 +27,7 @@ __all__ = [
     "distill",
     "evaluate",
     "export",
+    "load",
     "load_model",
     "quantize",
     "restore",
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from restill.training.distill import distill
     from restill.training.experiment import train
     from restill.training.export import export
+    from restill.training.load import load
     from restill.training.quantize import quantize
 
 

@@ -11,11 +11,23 @@ from restill.cli.options import Overwrite, Quiet
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A student.safetensors, the folder of its run, or min-median.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            help="A student.safetensors, or the folder of its run; or a .onnx file or a name of 'restill models'."
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="The .onnx file to write.")],
     name: Annotated[
         str | None, typer.Option(help="The name to store in the file; by default the name in its recipe.")
     ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="window: for Restill. stacked: all planes on one axis, for VapourSynth. See docs/interop.md.",
+        ),
+    ] = "window",
 ) -> None:
     """Write a trained student as one ONNX file, which runs without PyTorch.
 
@@ -23,7 +35,7 @@ def export(
     """
     from restill.training.export import export as run
 
-    typer.echo(f"written: {run(checkpoint, output, name=name)}")
+    typer.echo(f"written: {run(checkpoint, output, name=name, layout=layout)}")  # type: ignore[arg-type]
 
 
 def quantize(

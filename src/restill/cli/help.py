@@ -60,7 +60,8 @@ EXAMPLES = {
   restill inspect rainy.mp4 --model rill-s --model rill-m -o look/
   restill inspect rainy.mp4 --model mine.onnx --clean clean.mp4 -o look/""",
     "export": """
-  restill export runs/mine -o mine.onnx""",
+  restill export runs/mine -o mine.onnx
+  restill export rill-m -o rill-m.onnx --layout stacked      (for VapourSynth)""",
     "quantize": """
   restill quantize mine.onnx            (writes mine.int8.onnx)
   restill quantize mine.onnx --clips clean-clips/ --samples 128""",

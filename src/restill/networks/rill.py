@@ -110,6 +110,20 @@ class BalancedConv(nn.Conv2d):
         plain.load_state_dict(dict(zip(("weight", "bias"), self._plain(), strict=True)))
         return plain
 
+    def balance(self, weight: Tensor, bias: Tensor) -> None:
+        """Take the weights of the plain convolution that :meth:`merged` gives: the inverse of it.
+
+        Args:
+            weight: (O, I, 3, 3).
+            bias: (O,).
+        """
+        sharp, small = weight.tensor_split([self.of_frame], 1)  # (O, F, 3, 3), (O, I - F, 3, 3)
+        kernels = sharp.reshape(len(sharp), self.planes, -1)  # (O, planes, f f 9)
+        level = kernels.mean(2, keepdim=True)
+        frame = (level + (kernels - level) / DETAIL).view_as(sharp)
+        own = cat([frame, small / DIFFERENCE], 1), bias + GRAY * sharp.sum((1, 2, 3))
+        self.load_state_dict(dict(zip(("weight", "bias"), own, strict=True)))
+
     def _plain(self) -> tuple[Tensor, Tensor]:
         frame, small = self.weight.tensor_split([self.of_frame], 1)  # (O, F, 3, 3), (O, I - F, 3, 3)
         kernels = frame.reshape(len(frame), self.planes, -1)  # (O, planes, f f 9): all taps of one plane

@@ -81,7 +81,8 @@ class ModelInfo(BaseModel):
         macs_per_pixel: Multiply-accumulates per pixel of an input frame, biases left out.
         precision: Precision of the weights in the file: "int8" if ``restill quantize`` wrote it.
         quantized_from: The start of the SHA-256 of the file that it was quantized from; empty if it was not.
-        feed: The type of its input: "floats", "bytes" or "planes" (:mod:`restill.runtime.packing`).
+        feed: The type of its input: "floats", "bytes" or "planes" (:mod:`restill.runtime.packing`); or "stacked": the
+            planes of all frames on one axis, as VapourSynth gives them, which Restill does not run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -101,7 +102,7 @@ class ModelInfo(BaseModel):
     macs_per_pixel: float
     precision: Literal["f32", "int8"] = "f32"
     quantized_from: str = ""
-    feed: Literal["floats", "bytes", "planes"] = "floats"
+    feed: Literal["floats", "bytes", "planes", "stacked"] = "floats"
 
     @property
     def frames(self) -> int:
@@ -175,6 +176,11 @@ def read_info(path: Path) -> ModelInfo:
             f"'{path}' holds a description that this version of Restill cannot read ('{field}': {first['msg']}); "
             "export it again"
         ) from error
+    if info.feed == "stacked":
+        raise RestillError(
+            f"'{path}' was exported with the layout 'stacked', for VapourSynth; for use with Restill, export it "
+            "without --layout"
+        )
     _check_shapes(path, info, described)
     return info
 

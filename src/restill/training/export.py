@@ -27,6 +27,7 @@ from restill.networks.receptive_field import receptive_field
 from restill.runtime.info import METADATA_KEY, ModelInfo
 from restill.training.checkpoint import load_network
 from restill.training.fold import TRANSLATIONS, fold_unshuffle
+from restill.training.layout import Layout, exported, stack
 from restill.training.user_module import ModuleFacts, sizes, wrap_module
 
 OPSET = 18
@@ -45,14 +46,16 @@ def export(
     size: Sequence[int] | None = None,
     multiple: int | None = None,
     task: str = "derain",
+    layout: Layout = "window",
 ) -> Path:
     """Export a checkpoint's student, or any PyTorch module, to ONNX.
 
     Args:
-        checkpoint: A ``student.safetensors``, or the folder of a run or checkpoint that contains one; the name of a
-            network without weights, "min-median"; or a module: one of Restill's, or your own that maps pictures
-            (B, 3, H, W) or windows of frames (B, 2 * context + 1, 3, H, W), RGB in [0, 1], to pictures. The other
-            arguments except ``name`` are for modules only.
+        checkpoint: A ``student.safetensors``, or the folder of a run or checkpoint that contains one; a name of
+            ``restill models`` or a file that was exported before, to give it another name or layout; or a module: one
+            of Restill's, or your own that maps pictures (B, 3, H, W) or windows of frames
+            (B, 2 * context + 1, 3, H, W), RGB in [0, 1], to pictures. The other arguments except ``name`` and
+            ``layout`` are for modules only.
         output: The ``.onnx`` file. It contains the weights, in float32.
         name: The student's name in the file; by default the recipe's name or the file's.
         context: Frames on either side of the restored one; default 0.
@@ -62,6 +65,8 @@ def export(
         size: (height, width) in pixels, for a network that takes only one size; default: all sizes.
         multiple: Heights and widths must be multiples of this; by default it is found by trying.
         task: The module's task. ``restill quantize`` takes students for "derain".
+        layout: "window": the input is ``window`` (1, K, 3, H, W), which Restill runs. "stacked": it is ``planes``
+            (1, 3*K, H, W): R, G and B of the first frame, then of the next, as VapourSynth's ONNX filters give them.
 
     Returns:
         The file, checked by ONNX, and for a module also compared with PyTorch at two sizes.
@@ -78,23 +83,45 @@ def export(
         raise RestillError(f"the output '{output}' must end in .onnx")
     if not output.parent.is_dir():
         raise RestillError(f"the folder '{output.parent}' of the output does not exist; create it first")
+    if layout not in (layouts := get_args(Layout)):
+        raise RestillError(f"layout '{layout}' is not known; the layouts are: {', '.join(layouts)}")
     facts = ModuleFacts(context, align, picture, size, multiple, task)
     if isinstance(checkpoint, str | os.PathLike):
         if given := facts.given():
             raise RestillError(f"{given[0]}= is only for PyTorch modules; '{checkpoint}' already contains this setting")
-        network, about = _without_weights(os.fspath(checkpoint)) or load_network(Path(checkpoint))
+        model, info = _of_checkpoint(os.fspath(checkpoint), name)
     else:
         network = wrap_module(checkpoint, facts)
-        about = {"network": class_name(network), "name": output.stem, "align": align or "none"}
-    if reason := network.spec.no_export:  # type: ignore[union-attr]
-        raise RestillError(f"network '{about['network']}' is not exported to ONNX: {reason}")
-    fixed = None if size is None else (size[0], size[1])
-    info = describe(network, name or about["name"], about["network"], about["align"], fixed)
-    model = to_onnx(network, info.model_copy(update={"reach": None if fixed else _receptive_field(network)}))
-    if not isinstance(checkpoint, str | os.PathLike):
+        about = {"network": class_name(network), "name": name or output.stem, "align": align or "none"}
+        model, info = _of_network(network, about, None if size is None else (size[0], size[1]))
         check_equal(network, info, model)
+    if layout == "stacked":
+        stack(model, info)
     write(model.SerializeToString(), output)
     return output
+
+
+def _of_checkpoint(checkpoint: str, name: str | None) -> tuple[onnx.ModelProto, ModelInfo]:
+    """The model of a network without weights, an exported file or a checkpoint; and its description."""
+    found = _without_weights(checkpoint)
+    if found is None and (file := exported(checkpoint)):
+        model, info = file
+        info = info.model_copy(update={"name": name or info.name})
+        onnx.helper.set_model_props(model, {METADATA_KEY: info.model_dump_json()})
+        return model, info
+    network, about = found or load_network(Path(checkpoint))
+    return _of_network(network, {**about, "name": name or about["name"]})
+
+
+def _of_network(
+    network: nn.Module, about: dict[str, Any], size: tuple[int, int] | None = None
+) -> tuple[onnx.ModelProto, ModelInfo]:
+    """The model of a network, and its description."""
+    if reason := network.spec.no_export:  # type: ignore[union-attr]
+        raise RestillError(f"network '{about['network']}' is not exported to ONNX: {reason}")
+    info = describe(network, about["name"], about["network"], about["align"], size)
+    info = info.model_copy(update={"reach": None if size else _receptive_field(network)})
+    return to_onnx(network, info), info
 
 
 def _without_weights(name: str) -> tuple[nn.Module, dict[str, Any]] | None:

@@ -79,6 +79,20 @@ def _merge(first: onnx.NodeProto, second: onnx.NodeProto, weights: dict[str, Any
     )
 
 
+def unfold(kernel: np.ndarray, r: int) -> np.ndarray:
+    """The kernel of the convolution after an unshuffle by r, from that of the merged one.
+
+    Args:
+        kernel: (O, C, k*r, k*r).
+
+    Returns:
+        (O, C*r*r, k, k).
+    """
+    out, channels, high, wide = kernel.shape
+    parts = kernel.reshape(out, channels, high // r, r, wide // r, r).transpose(0, 1, 3, 5, 2, 4)  # (O, C, r, r, k, k)
+    return np.ascontiguousarray(parts.reshape(out, channels * r * r, high // r, wide // r))
+
+
 def _one_hot(channels: int, r: int) -> np.ndarray:
     """(C*r*r, 1, r, r): channel c*r*r + i*r + j of the result is pixel (i, j) of each block of channel c."""
     return np.tile(np.eye(r * r, dtype=np.float32).reshape(r * r, 1, r, r), (channels, 1, 1, 1))
