@@ -7,10 +7,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.restill-setup
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
-CODE := src demo tests benchmarks
+CODE := src demo tests benchmarks docs/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all faults lint clean
+.PHONY: help setup demo test test-all faults docs lint clean
 
 help:
 	@echo "make setup     create a virtual environment in $(VENV), with every version pinned"
@@ -18,6 +18,7 @@ help:
 	@echo "make test      run the linter, the type checker, and the fast tests"
 	@echo "make test-all  run the slow tests too"
 	@echo "make faults    kill dozens of jobs at random points and resume them; takes some minutes"
+	@echo "make docs      build the site of the documentation in site/; open site/index.html"
 	@echo "make lint      run ruff and pyright only"
 	@echo "make clean     remove everything that these commands made, including the environment"
 
@@ -49,6 +50,10 @@ test-all: lint
 faults: setup
 	@$(BIN)/python tests/faults/harness.py
 
+docs: setup
+	@$(PIP) -e '.[docs]'
+	@$(BIN)/python -m docs.tools
+
 clean:
-	rm -rf $(VENV) demo_out runs build dist .pytest_cache .ruff_cache .hypothesis
-	find src tests demo benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) demo_out runs build dist site .cache .pytest_cache .ruff_cache .hypothesis
+	find src tests demo benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

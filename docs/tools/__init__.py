@@ -1,0 +1,1 @@
+"""Tools that build the site of the documentation: ``python -m docs.tools``."""
