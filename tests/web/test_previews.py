@@ -120,3 +120,21 @@ def test_thumbnails(page, clip):
     for wrong in ("-1", "nan", "x", "1e99"):
         assert page.get(f"/api/items/{item_id}/thumbnail?at={wrong}").status_code == 422
     assert page.get("/api/items/nothing/thumbnail").status_code == 404
+
+
+def test_a_strip_of_the_whole_clip(page, clip):
+    item_id = page.ready(clip)
+    frames = list(read_frames(clip))
+    strip = np.asarray(Image.open(io.BytesIO(page.get(f"/api/items/{item_id}/strip?count=4").content)))
+    assert strip.shape == (48, 4 * 64, 3)
+    for picture, number in zip(np.split(strip, 4, axis=1), (8, 23, 38, 53), strict=True):
+        differences = [np.abs(picture.astype(int) - frame).mean() for frame in frames]
+        assert abs(int(np.argmin(differences)) - number) <= 1
+    for wrong in ("0", "21", "x"):
+        assert page.get(f"/api/items/{item_id}/strip?count={wrong}").status_code == 422
+
+
+def test_the_first_thumbnail_is_there_from_the_start(page, clip, monkeypatch):
+    item_id = page.ready(clip)
+    monkeypatch.setattr("restill.restoring.sandbox.run", None)
+    assert page.get(f"/api/items/{item_id}/thumbnail").headers["content-type"] == "image/jpeg"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -14,19 +13,18 @@ from pydantic import Field
 
 from restill import zoo
 from restill.errors import RestillError
-from restill.restoring import sandbox
 from restill.version import __version__
-from restill.video.limits import USUAL, Limits
-from restill.web import work
 from restill.web.events import Events
-from restill.web.items import Conflict, Item, Items, Settings, Task
-from restill.web.on_demand import OnDemand
+from restill.web.items import Conflict, Items, Settings, Task
 from restill.web.previews import Previews
 from restill.web.queue import Queue
 from restill.web.runs import Runs
+from restill.web.thumbnails import Thumbnails
 from restill.web.uploads import Uploads
 from restill.web.watch import Watch
 from restill.zoo.show import speed
+
+KEEP = {"Cache-Control": "max-age=3600"}
 
 
 class Start(Settings):
@@ -55,26 +53,9 @@ class Parts:
     queue: Queue
     events: Events
     previews: Previews
-    thumbnails: OnDemand
+    thumbnails: Thumbnails
     watch: Watch
     runs: Runs
-    limits: Limits = USUAL
-
-    def thumbnail(self, item: Item, at: float) -> Path:
-        """The small picture of the frame of an item at a time.
-
-        Raises:
-            Conflict: The item is not known yet.
-            RestillError: The frame cannot be read.
-        """
-        if item.kind is None:
-            raise Conflict(f"'{item.name}' has no picture: it is {item.state}")
-        at, source = 0.0 if item.kind == "picture" else round(at, 1), self.items.source(item)
-
-        def make(path: Path) -> None:
-            sandbox.run(work.thumbnail, work.Look(source, path, self.limits, at), notes=[])
-
-        return self.thumbnails.get(item, f"{round(at * 10):06d}.jpg", make)
 
 
 def router(parts: Parts) -> APIRouter:
@@ -151,7 +132,11 @@ def router(parts: Parts) -> APIRouter:
 
     @api.get("/items/{item_id}/thumbnail")
     def thumbnail(item_id: str, at: Annotated[float, Query(ge=0, le=1e6)] = 0.0) -> FileResponse:
-        return FileResponse(parts.thumbnail(items.get(item_id), at), headers={"Cache-Control": "max-age=3600"})
+        return FileResponse(parts.thumbnails.one(items.get(item_id), at), headers=KEEP)
+
+    @api.get("/items/{item_id}/strip")
+    def strip(item_id: str, count: Annotated[int, Query(ge=1, le=20)] = 8) -> FileResponse:
+        return FileResponse(parts.thumbnails.strip(items.get(item_id), count), headers=KEEP)
 
     @api.get("/items/{item_id}/watch")
     def watch(item_id: str) -> dict[str, Any]:

@@ -20,15 +20,14 @@ from restill.web import api, uploads
 from restill.web.checking import Checks
 from restill.web.events import Events
 from restill.web.items import Conflict, Items, Missing, TooMuch
-from restill.web.on_demand import OnDemand
 from restill.web.previews import Previews
 from restill.web.queue import Queue
 from restill.web.runs import Runs
 from restill.web.safety import Guard, read_token
+from restill.web.thumbnails import Thumbnails
 from restill.web.uploads import Uploads, WebLimits
 from restill.web.watch import Watch
 
-THUMBNAILS = 200  # of each item
 STATIC = Path(__file__).parent / "static"
 
 
@@ -68,7 +67,7 @@ class Server:
         items = Items(options.folder)
         checks, queue = Checks(items, options.limits), Queue(items, options.limits)
         previews, watch = Previews(items, options.limits), Watch(items, options.limits)
-        thumbnails = OnDemand(items, "thumbnails", THUMBNAILS)
+        thumbnails = Thumbnails(items, options.limits)
         received = Uploads(items, options.uploads, checks.add)
         self.events = Events(items)
 
@@ -80,7 +79,7 @@ class Server:
             queue.begin()
             yield
             checks.end()
-            thumbnails.end()
+            thumbnails.files.end()
             watch.files.end()
             previews.end()
             queue.end()
@@ -89,8 +88,7 @@ class Server:
             title="Restill", lifespan=life, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
         )
         app.include_router(uploads.router(received, options.uploads))
-        made = {"previews": previews, "thumbnails": thumbnails, "watch": watch, "runs": Runs(options.runs)}
-        parts = api.Parts(items, received, queue, self.events, **made, limits=options.limits)
+        parts = api.Parts(items, received, queue, self.events, previews, thumbnails, watch, Runs(options.runs))
         app.include_router(api.router(parts))
         app.mount("/static", StaticFiles(directory=STATIC))
         app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"))

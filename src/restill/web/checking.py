@@ -11,7 +11,7 @@ from pathlib import Path
 from restill.errors import RestillError
 from restill.restoring import sandbox
 from restill.video.limits import USUAL, Limits
-from restill.web import work
+from restill.web import thumbnails, work
 from restill.web.items import Item, Items
 from restill.web.names import for_the_page
 from restill.web.unpacking import unpack
@@ -49,17 +49,21 @@ class Checks:
     def _check(self, item: Item) -> None:
         home, source = self._items.home(item.id), self._items.source(item)
         answer = home / "probe.json"
+        picture = answer.with_suffix(".jpg")
         try:
             if source.suffix.lower() == ".zip":
                 item, source = self._unpacked(item), home / "source"
             sandbox.run(work.probe, work.Look(source, answer, self._limits), notes=[])
             found = json.loads(answer.read_bytes())
+            (home / thumbnails.FOLDER).mkdir(exist_ok=True)
+            picture.replace(home / thumbnails.FOLDER / thumbnails.FIRST)
         except (RestillError, OSError) as error:  # OSError: the item was deleted meanwhile
             self._items.change(item.id, state="failed", message=for_the_page(str(error), home / "source", home))
             return
         finally:
             with suppress(OSError):
                 answer.unlink(missing_ok=True)
+                picture.unlink(missing_ok=True)
         if found.pop("photographs"):
             self._split(item)
         else:

@@ -29,39 +29,59 @@ THUMBNAIL = 480  # pixels of its longer side
 
 @dataclass(frozen=True)
 class Look:
-    """A source to look at, and the file for what is found."""
+    """A source to look at.
+
+    Attributes:
+        src: The source.
+        dst: The file for what is found.
+        limits: The limits for the source.
+        times: The times of the frames to draw, in seconds from the first.
+        side: Pixels of the longer side of a small picture.
+    """
 
     src: Path
     dst: Path
     limits: Limits = USUAL
-    at: float = 0.0
+    times: tuple[float, ...] = ()
+    side: int = THUMBNAIL
 
 
 def probe(look: Look, tick: Tick) -> Summary:
-    """Describe a source: ``dst`` gets the fields of an item, and whether its pictures are unrelated photographs."""
+    """Describe a source, and draw its first frame small.
+
+    ``dst`` gets the fields of an item, and whether its pictures are unrelated photographs. The picture is a JPEG of the
+    same name.
+    """
     with closing(open_source(look.src, limits=look.limits)) as source:
         decide(source, None, to_folder=True)
         look.dst.write_text(json.dumps(_described(source)))
+        write_picture(look.dst.with_suffix(".jpg"), _small(source, 0.0, look.side))
     return Summary(look.dst, 1, 0.0)
 
 
-def thumbnail(look: Look, tick: Tick) -> Summary:
-    """Write a small JPEG of the frame at a time; of the last one if there is none later."""
+def thumbnails(look: Look, tick: Tick) -> Summary:
+    """Write one JPEG of the frames at some times, small and side by side; of the last frame for a time after it."""
     with closing(open_source(look.src, limits=look.limits)) as source:
-        assert not isinstance(source, MomentSource)  # noqa: S101
-        time = getattr(source, "start", 0) + round(look.at / source.info.time_base)
-        found: np.ndarray | None = None
-        for frame, ticket in source.frames_from(time):
-            assert isinstance(frame, np.ndarray)  # noqa: S101
-            found = frame
-            if ticket.pts >= time:
-                break
-        assert found is not None  # noqa: S101
-        height, width = found.shape[:2]
-        scale = min(1.0, THUMBNAIL / max(height, width))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        write_picture(look.dst, to_8_bits(cv2.resize(found, size, interpolation=cv2.INTER_AREA)))
-    return Summary(look.dst, 1, 0.0)
+        pictures = [_small(source, time, look.side) for time in look.times]
+        write_picture(look.dst, np.concatenate(pictures, axis=1))
+    return Summary(look.dst, len(pictures), 0.0)
+
+
+def _small(source: Source, seconds: float, side: int) -> np.ndarray:
+    """The frame at a time as (h, w, 3) uint8, ``side`` pixels at most."""
+    assert not isinstance(source, MomentSource)  # noqa: S101
+    time = getattr(source, "start", 0) + round(seconds / source.info.time_base)
+    found: np.ndarray | None = None
+    for frame, ticket in source.frames_from(time):
+        assert isinstance(frame, np.ndarray)  # noqa: S101
+        found = frame
+        if ticket.pts >= time:
+            break
+    assert found is not None  # noqa: S101
+    height, width = found.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return to_8_bits(cv2.resize(found, size, interpolation=cv2.INTER_AREA))
 
 
 def _described(source: Source) -> dict[str, Any]:
