@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,17 @@ def test_the_recipe_says_where_to_look(clips, tmp_path):
         train(distilled(clips, tmp_path, student_feature="bdy.0"), quiet=True)
     paths = {"teacher_feature": "body.0", "student_feature": ["body.0"], "student_head": None}
     assert train(distilled(clips, tmp_path, name="paths", steps=1, **paths), quiet=True).steps == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_run_learns_the_same(clips, tmp_path):
+    plain, compiled = (
+        train(recipe(clips, tmp_path, name=f"compile-{choice}", compile=choice), quiet=True) for choice in (False, True)
+    )
+    assert compiled.losses == pytest.approx(plain.losses, rel=1e-3)
+    a, b = (load_file(run.folder / "student.safetensors") for run in (plain, compiled))
+    assert a.keys() == b.keys()
 
 
 def test_runs_of_one_process_may_differ_in_precision(clips, tmp_path):

@@ -38,6 +38,7 @@ from restill.training.checkpoint import (
 from restill.training.contract import advice, check_gradients, check_pictures, check_weights, clear_errors
 from restill.training.feed import Feed, Place, check_same_start, process_batches
 from restill.training.gradient_shares import TASK, GradientShares
+from restill.training.prepare import prepare_networks
 from restill.training.process import seed_all, usable_cpus
 from restill.training.recipe import Run
 from restill.training.run_log import RunLog
@@ -91,6 +92,7 @@ def fit(
     """
     accelerator = start_processes(run)
     method.to(accelerator.device).train()  # networks from checkpoints are in eval mode
+    prepare_networks(method, run)
     parameters = [p for p in method.parameters() if p.requires_grad]
     check_same_start(accelerator, run.seed, parameters)
     optimizer = _optimizer(run, parameters)

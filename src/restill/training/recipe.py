@@ -92,6 +92,15 @@ class Run(Part):
     schedule: SchedulePart = SchedulePart()
     validation: ValidationPart = ValidationPart()
     precision: Literal["fp32", "bf16"] = "fp32"
+    rounding_noise: bool = Field(
+        default=False,
+        description="add noise of the size of 8-bit rounding to the student's features, so that it loses less in int8",
+    )
+    compile: bool = Field(
+        default=False,
+        description="compile the networks with torch.compile, which needs a C++ compiler on a CPU; the first steps are "
+        "slower, the others faster",
+    )
     threads: int | None = Field(
         default=None,
         ge=1,
