@@ -19,7 +19,7 @@ import numpy as np
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PATIENCE = 120_000  # ms; machines that run many tests at a time are slow
+PATIENCE = 300_000  # ms; machines that run many tests at a time are slow
 
 
 @contextmanager

@@ -82,8 +82,8 @@ export class Stage extends EventTarget {
       const { at, seconds } = this.kept();
       this.form.show(row.kind);
       this.moment.show(row.id, this.clip() ? row.duration || 0 : 0, at, seconds);
-      this.still();
       if (this.store.mine.delete(row.id) && row.state === "ready") this.ask();
+      this.still();
     }
     if (!other && before.state !== row.state) {
       if (row.state === "running") this.opened.delete(row.id);
@@ -128,6 +128,7 @@ export class Stage extends EventTarget {
       preview.told = true;
       this.wrong(preview.message);
     }
+    if (prepares && preview?.state !== "running") this.moment.fill(); // not beside a preview, which it would slow
     if (this.fits(preview) && this.source !== preview && (prepares || !this.pieces())) this.play(preview);
   }
 
@@ -188,8 +189,9 @@ export class Stage extends EventTarget {
     const preview = this.previews.get(row.id);
     if (this.fits(preview)) return this.update();
     this.player.clear();
-    this.source = `still ${this.question().at}`;
-    this.picture(api.thumbnail(row.id, this.question().at), false);
+    const middle = this.clip() ? this.moment.at + this.moment.seconds / 2 : 0;
+    this.source = `still ${middle}`;
+    this.picture(api.thumbnail(row.id, middle), false);
   }
 
   /** Look for pieces of a job that are finished. */
