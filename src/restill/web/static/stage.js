@@ -57,7 +57,8 @@ export class Stage extends EventTarget {
       this.update();
     });
     this.job.addEventListener("error", (event) => this.wrong(event.message));
-    this.player.addEventListener("broken", () => this.wrong("The browser cannot play this moment."));
+    this.player.addEventListener("broken", (event) => this.broken(event.url));
+    for (const name of ["state", "frame"]) this.player.addEventListener(name, () => this.wait());
     setInterval(() => this.watch(), WATCH);
   }
 
@@ -113,9 +114,10 @@ export class Stage extends EventTarget {
     const prepares = row.width && (BEFORE_JOB.includes(row.state) || open);
     text(this.facts, facts(row));
     this.trying.hidden = this.form.element.hidden = !prepares;
-    this.busy.hidden = row.width && preview?.state !== "running";
+    this.tries = preview?.state === "running";
     const part = preview?.fps && preview.frames ? percent(Math.min(1, preview.frames / (preview.fps * preview.seconds))) : "";
-    text(this.doing, row.width ? `${this.words.busy} ${part}` : `${stateWords(row)} …`);
+    this.does = row.width ? `${this.words.busy} ${part}` : `${stateWords(row)} …`;
+    this.wait();
     this.try.disabled = preview?.state === "running";
     this.try.classList.toggle("stale", preview?.state === "done" && preview.asked !== JSON.stringify(this.question()));
     this.job.show({ ...row, open }, this.ready);
@@ -130,6 +132,21 @@ export class Stage extends EventTarget {
     }
     if (prepares && preview?.state !== "running") this.moment.fill(); // not beside a preview, which it would slow
     if (this.fits(preview) && this.source !== preview && (prepares || !this.pieces())) this.play(preview);
+  }
+
+  /** Say what the picture waits for. */
+  wait() {
+    const { row, tries, player } = this;
+    this.busy.hidden = Boolean(row?.width) && !tries && !player.waiting;
+    if (!this.busy.hidden) text(this.doing, tries || !row?.width ? this.does : "Getting these seconds …");
+  }
+
+  /** A piece cannot be played: at first the list may be old, and is read again. */
+  broken(url) {
+    if (!this.pieces() || this.broke === url) return this.wrong("The browser cannot play these seconds.");
+    this.broke = url;
+    this.player.clear();
+    this.source = null;
   }
 
   pieces() {
@@ -197,7 +214,7 @@ export class Stage extends EventTarget {
   /** Look for pieces of a job that are finished. */
   async watch() {
     const { row } = this;
-    if (!row || row.local || !HAS_PIECES.includes(row.state) || document.hidden || !this.element.isConnected) return;
+    if (!row || row.local || !HAS_PIECES.includes(row.state) || document.hidden || !this.element.offsetParent) return;
     if (row.state !== "running" && this.pieces() && this.seen === row.state) return;
     const { pieces } = await api.watch(row.id).catch(() => ({ pieces: [] }));
     if (row.id !== this.row.id || !pieces.length || this.opened.has(row.id)) return;
@@ -205,6 +222,7 @@ export class Stage extends EventTarget {
     if (first) this.player.clear();
     this.source = "pieces";
     this.seen = row.state;
+    if (!this.clip()) return this.picture(pieces[0].url, true);
     this.controls.timing(row.fps, pieces[0].start);
     this.player.set(pieces, row.state === "done");
     if (first) this.controls.autoplay();
