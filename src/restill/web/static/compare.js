@@ -78,7 +78,7 @@ export class Compare {
     const place = zoom.place();
     const at = Math.round(canvas.width * divider.share);
     context.imageSmoothingEnabled = (place.width * dense) / this.after.width < SHARP;
-    context.imageSmoothingQuality = "high";
+    context.imageSmoothingQuality = "medium";
     const draw = (side, from, to) => {
       if (to <= from) return;
       context.save();

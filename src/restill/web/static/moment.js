@@ -34,18 +34,26 @@ export class Moment extends EventTarget {
 
   /** Show a clip: its id, its duration in seconds, and where the window was left. */
   show(id, duration, at, wanted) {
-    if (this.id !== id) {
-      this.id = id;
-      const times = Array.from({ length: PICTURES }, (_, index) => ((index + 0.5) * duration) / PICTURES);
-      put(this.pictures, times.map((time) => h("img", { src: api.thumbnail(id, time), alt: "", draggable: "false" })));
-    }
-    Object.assign(this, { duration, wanted });
+    if (this.id !== id) put(this.pictures, Array.from({ length: PICTURES }, () => h("img", { alt: "", draggable: "false" })));
+    Object.assign(this, { id, duration, wanted });
     const fitting = LENGTHS.filter((length, index) => length < duration || index === 0);
     put(this.length, fitting.map((length) => h("option", { value: length }, `${length} s`)));
     if (duration <= LENGTHS.at(-1)) this.length.append(h("option", { value: 10 }, "all of it"));
     this.length.value = String(wanted < duration && fitting.includes(wanted) ? wanted : 10);
     this.element.hidden = duration <= 1;
     this.move(at);
+  }
+
+  /** Fill the strip, one picture after the other: each costs the server a process. */
+  async fill() {
+    const { id, duration } = this;
+    if (this.filling === id || this.element.hidden) return;
+    this.filling = id;
+    for (const [index, image] of [...this.pictures.children].entries()) {
+      if (id !== this.id) return;
+      image.src = api.thumbnail(id, ((index + 0.5) * duration) / PICTURES);
+      await image.decode().catch(() => null);
+    }
   }
 
   move(at) {

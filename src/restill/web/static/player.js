@@ -21,19 +21,29 @@ export class Player extends EventTarget {
     this.shown = null; // a copy of the frame that is shown, both halves
   }
 
+  /** Whether the piece that is to be shown is not here yet. */
+  get waiting() {
+    return Boolean(this.current && this.current.readyState < 2);
+  }
+
   /**
-   * Show pieces, {url, frames} each, in order. Pieces that were there before go on playing.
+   * Show pieces, {url, frames} each, in order. Pieces that were there before go on playing; others begin where those
+   * before them were.
    *
    * @param {boolean} whole Whether no more pieces will come.
    */
   set(pieces, whole) {
     const same = this.pieces.every((piece, index) => piece.url === pieces[index]?.url);
+    const { frame, playing } = this;
     if (!same) this.clear();
     let first = 0;
     this.pieces = pieces.map(({ url, frames }) => ({ url, frames, first: (first += frames) - frames }));
     this.total = first;
     this.whole = whole;
-    if (this.total && !this.current) this.seek(0);
+    if (this.total && !this.current) {
+      this.seek(frame);
+      if (playing) this.play();
+    }
     this.dispatchEvent(new Event("state"));
   }
 
@@ -148,7 +158,9 @@ export class Player extends EventTarget {
     Object.assign(video, { muted: true, playsInline: true, preload: "auto", src: piece.url });
     for (const name of ["seeked", "loadeddata"]) video.addEventListener(name, () => this.take(video));
     video.addEventListener("ended", () => this.ended(video));
-    video.addEventListener("error", () => video === this.current && this.dispatchEvent(new Event("broken")));
+    video.addEventListener("error", () => {
+      if (video === this.current) this.dispatchEvent(Object.assign(new Event("broken"), { url: piece.url }));
+    });
     this.videos.set(piece.url, video);
     return video;
   }

@@ -8,7 +8,7 @@ const POLL = 300; // ms
 export class Previews extends EventTarget {
   constructor() {
     super();
-    this.newest = new Map(); // item's id -> {state, message, frames, fps, video, asked}
+    this.newest = new Map(); // item's id -> {state, message, frames, fps, video, image, asked}
   }
 
   get(id) {
@@ -17,19 +17,20 @@ export class Previews extends EventTarget {
 
   /** Ask for a moment; a newer question replaces an older one. */
   async ask(id, moment) {
-    const kept = { state: "running", asked: JSON.stringify(moment), at: moment.at };
+    const kept = { state: "running", asked: JSON.stringify(moment), at: moment.at, seconds: moment.seconds };
     this.newest.set(id, kept);
     this.changed();
     try {
       const { id: preview } = await api.preview(id, moment);
       while (this.newest.get(id) === kept && kept.state === "running") {
         Object.assign(kept, await api.previewState(preview));
+        this.changed();
         if (kept.state === "running") await new Promise((done) => setTimeout(done, POLL));
       }
     } catch (error) {
       Object.assign(kept, { state: "failed", message: error.message });
+      this.changed();
     }
-    if (this.newest.get(id) === kept) this.changed();
   }
 
   changed() {

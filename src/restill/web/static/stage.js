@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { Compare } from "./compare.js";
 import { Controls } from "./controls.js";
 import { announce, h, put, text } from "./dom.js";
-import { facts } from "./format.js";
+import { facts, percent } from "./format.js";
 import { Job, sentence } from "./job.js";
 import { Moment } from "./moment.js";
 import { Player } from "./player.js";
@@ -20,7 +20,8 @@ export class Stage extends EventTarget {
   constructor(words, store, form) {
     super();
     Object.assign(this, { words, store, form, row: null, wanted: 0 });
-    this.memory = new Map(); // id -> {at, seconds, open}
+    this.memory = new Map(); // id -> {at, seconds}: where the window was left
+    this.opened = new Set(); // ids of finished files that are to be done again
     this.player = new Player();
     this.compare = new Compare();
     this.compare.name(...words.sides);
@@ -52,20 +53,22 @@ export class Stage extends EventTarget {
     this.job.addEventListener("again", () => (this.row.local ? this.store.again(this.row) : this.start([this.row])));
     this.job.addEventListener("startAll", () => this.dispatchEvent(new Event("startAll")));
     this.job.addEventListener("change", () => {
-      this.kept().open = true;
+      this.opened.add(this.row.id);
       this.update();
     });
     this.job.addEventListener("error", (event) => this.wrong(event.message));
-    this.player.addEventListener("broken", () => this.wrong("The browser cannot play this moment."));
+    this.player.addEventListener("broken", (event) => this.broken(event.url));
+    for (const name of ["state", "frame"]) this.player.addEventListener(name, () => this.wait());
     setInterval(() => this.watch(), WATCH);
   }
 
-  /** What this page remembers of the chosen file. */
-  kept(row = this.row) {
+  /** Where the window of the chosen file was left; at first in the middle. */
+  kept() {
+    const { row } = this;
     if (!this.memory.has(row.id)) {
       const pixels = (row.width || 0) * (row.height || 0);
       const seconds = pixels > 1.5e6 ? 1 : pixels > 6e5 ? 2 : 3; // what a plain computer cleans in some seconds
-      this.memory.set(row.id, { seconds, at: Math.max(0, ((row.duration || 0) - seconds) / 2), open: false });
+      this.memory.set(row.id, { seconds, at: Math.max(0, ((row.duration || 0) - seconds) / 2) });
     }
     return this.memory.get(row.id);
   }
@@ -80,11 +83,11 @@ export class Stage extends EventTarget {
       const { at, seconds } = this.kept();
       this.form.show(row.kind);
       this.moment.show(row.id, this.clip() ? row.duration || 0 : 0, at, seconds);
-      this.still();
       if (this.store.mine.delete(row.id) && row.state === "ready") this.ask();
+      this.still();
     }
     if (!other && before.state !== row.state) {
-      if (row.state === "running") this.kept().open = false;
+      if (row.state === "running") this.opened.delete(row.id);
       this.watch();
     }
     this.update();
@@ -107,15 +110,18 @@ export class Stage extends EventTarget {
     const { row } = this;
     if (!row) return;
     const preview = this.previews.get(row.id);
-    const prepares = row.width && (BEFORE_JOB.includes(row.state) || (row.state === "done" && this.kept().open));
+    const open = row.state === "done" && this.opened.has(row.id);
+    const prepares = row.width && (BEFORE_JOB.includes(row.state) || open);
     text(this.facts, facts(row));
     this.trying.hidden = this.form.element.hidden = !prepares;
-    this.busy.hidden = row.width && preview?.state !== "running";
-    text(this.doing, row.width ? this.words.busy : `${stateWords(row)} …`);
+    this.tries = preview?.state === "running";
+    const part = preview?.fps && preview.frames ? percent(Math.min(1, preview.frames / (preview.fps * preview.seconds))) : "";
+    this.does = row.width ? `${this.words.busy} ${part}` : `${stateWords(row)} …`;
+    this.wait();
     this.try.disabled = preview?.state === "running";
     this.try.classList.toggle("stale", preview?.state === "done" && preview.asked !== JSON.stringify(this.question()));
-    this.job.show({ ...row, open: this.kept().open }, this.ready);
-    this.screen.hidden = row.state === "failed" && !row.width;
+    this.job.show({ ...row, open }, this.ready);
+    this.screen.hidden = !row.width && (row.state === "failed" || (row.state === "uploading" && !row.local));
     this.screen.classList.toggle("void", !row.width);
     this.deck.hidden = !row.width;
     this.side.hidden = row.state === "failed" && !row.width && !row.local;
@@ -124,21 +130,56 @@ export class Stage extends EventTarget {
       preview.told = true;
       this.wrong(preview.message);
     }
-    if (preview?.state === "done" && this.source !== preview.video && (prepares || !this.pieces())) this.play(preview);
+    if (prepares && preview?.state !== "running") this.moment.fill(); // not beside a preview, which it would slow
+    if (this.fits(preview) && this.source !== preview && (prepares || !this.pieces())) this.play(preview);
+  }
+
+  /** Say what the picture waits for. */
+  wait() {
+    const { row, tries, player } = this;
+    this.busy.hidden = Boolean(row?.width) && !tries && !player.waiting;
+    if (!this.busy.hidden) text(this.doing, tries || !row?.width ? this.does : "Getting these seconds …");
+  }
+
+  /** A piece cannot be played: at first the list may be old, and is read again. */
+  broken(url) {
+    if (!this.pieces() || this.broke === url) return this.wrong("The browser cannot play these seconds.");
+    this.broke = url;
+    this.player.clear();
+    this.source = null;
   }
 
   pieces() {
     return this.source === "pieces";
   }
 
+  /** Whether a preview is of the moment that is chosen now. */
+  fits(preview) {
+    return preview?.state === "done" && preview.at === this.question().at;
+  }
+
   play(preview) {
-    this.source = preview.video;
-    this.controls.timing(preview.fps || this.row.fps, this.clip() ? preview.at : 0);
+    this.source = preview;
     this.player.clear();
-    this.player.set([{ url: preview.video, frames: preview.frames }], true);
-    this.controls.autoplay();
     if (!preview.told) announce(this.words.tried);
     preview.told = true;
+    if (preview.image) return this.picture(preview.image, true);
+    this.controls.timing(preview.fps || this.row.fps, this.clip() ? preview.at : 0);
+    this.player.set([{ url: preview.video, frames: preview.frames }], true);
+    this.controls.autoplay();
+  }
+
+  /** Show one picture, or one with the picture before above the picture after. */
+  async picture(url, stacked) {
+    const { row, source } = this;
+    const image = new Image();
+    image.src = url;
+    await image.decode().catch(() => null);
+    if (row.id !== this.row.id || source !== this.source || !image.naturalWidth) return;
+    const [width, height] = [image.naturalWidth, image.naturalHeight / (stacked ? 2 : 1)];
+    const part = (y) => ({ image, x: 0, y, width, height });
+    this.compare.show(stacked ? part(0) : null, part(stacked ? height : 0));
+    this.controls.update();
   }
 
   question() {
@@ -159,33 +200,29 @@ export class Stage extends EventTarget {
   }
 
   /** Show the picture at the moment, unless that moment was tried. */
-  async still() {
+  still() {
     const { row } = this;
     if (!row?.width || this.pieces()) return;
     const preview = this.previews.get(row.id);
-    if (preview?.state === "done" && preview.at === this.question().at) return this.update();
-    const image = new Image();
-    image.src = api.thumbnail(row.id, this.question().at);
-    await image.decode().catch(() => null);
-    if (row.id !== this.row.id || !image.naturalWidth || this.pieces()) return;
+    if (this.fits(preview)) return this.update();
     this.player.clear();
-    this.source = "still";
-    const side = { image, x: 0, y: 0, width: image.naturalWidth, height: image.naturalHeight };
-    this.compare.show(null, side);
-    this.controls.update();
+    const middle = this.clip() ? this.moment.at + this.moment.seconds / 2 : 0;
+    this.source = `still ${middle}`;
+    this.picture(api.thumbnail(row.id, middle), false);
   }
 
   /** Look for pieces of a job that are finished. */
   async watch() {
     const { row } = this;
-    if (!row || row.local || !HAS_PIECES.includes(row.state) || document.hidden || !this.element.isConnected) return;
+    if (!row || row.local || !HAS_PIECES.includes(row.state) || document.hidden || !this.element.offsetParent) return;
     if (row.state !== "running" && this.pieces() && this.seen === row.state) return;
     const { pieces } = await api.watch(row.id).catch(() => ({ pieces: [] }));
-    if (row.id !== this.row.id || !pieces.length || this.kept().open) return;
+    if (row.id !== this.row.id || !pieces.length || this.opened.has(row.id)) return;
     const first = !this.pieces();
     if (first) this.player.clear();
     this.source = "pieces";
     this.seen = row.state;
+    if (!this.clip()) return this.picture(pieces[0].url, true);
     this.controls.timing(row.fps, pieces[0].start);
     this.player.set(pieces, row.state === "done");
     if (first) this.controls.autoplay();

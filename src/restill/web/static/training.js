@@ -81,18 +81,21 @@ export class Training {
     const other = this.run?.name !== name;
     this.run = { name, ...run };
     text(this.title, name);
-    text(this.line, `Step ${run.steps.toLocaleString("en")} of ${run.of.toLocaleString("en")} · ${state}`);
-    this.bar.value = run.of ? run.steps / run.of : 0;
+    text(this.line, [`Step ${number(run.steps)}${run.of ? ` of ${number(run.of)}` : ""}`, state].join(" · "));
+    this.bar.hidden = !run.of;
+    this.bar.value = run.of ? Math.min(1, run.steps / run.of) : 0;
     const level = run.teacher_psnr === null ? null : { value: run.teacher_psnr, name: "teacher" };
-    const psnr = run.validation.length && chart("PSNR on held-out clips", run.validation, { unit: "dB", level });
+    const psnr = run.validation.length > 0 && chart("PSNR on held-out clips", run.validation, { unit: "dB", level });
     const parts = Object.entries(run.losses);
     const losses = parts.filter(([loss]) => loss !== "total" || parts.length > 2).map(([loss, points]) => chart(loss, points));
     put(this.charts, psnr, losses);
     this.samples.hidden = !run.samples.length;
-    const steps = run.samples.map((sample, index) => `${index + 1}: step ${sample.step.toLocaleString("en")}`);
+    const steps = run.samples.map(({ step, sample }) => `Sample ${sample} at step ${number(step)}`);
     if (!other && this.step.children.length === steps.length) return;
+    const newest = other || Number(this.step.value) === this.step.children.length - 1;
+    const chosen = newest ? steps.length - 1 : this.step.value;
     put(this.step, steps.map((label, index) => h("option", { value: index }, label)));
-    this.step.value = String(steps.length - 1);
+    this.step.value = String(chosen);
     if (steps.length) this.draw();
   }
 
@@ -107,6 +110,8 @@ export class Training {
     this.compare.show(...images.map((image) => ({ image, x: 0, y: 0, width: image.naturalWidth, height: image.naturalHeight })));
   }
 }
+
+const number = (value) => value.toLocaleString("en");
 
 async function loaded(url) {
   const image = new Image();
