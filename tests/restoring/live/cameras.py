@@ -55,7 +55,9 @@ def footage(
     recorder, parts = _Recorder(), []
     options = {"flush_packets": "1", "mpegts_copyts": "1"}
     with av.open(recorder, "w", format="mpegts", container_options=options) as output:
-        video = output.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "tune": "zerolatency", "g": "15"})
+        video = output.add_stream(
+            "libx264", rate=fps, options={"preset": "ultrafast", "tune": "zerolatency", "g": "15"}
+        )
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.time_base = video.codec_context.time_base = Fraction(1, 90000)
         audio = output.add_stream(sound, rate=48000, layout="mono") if sound else None

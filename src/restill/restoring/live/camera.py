@@ -15,13 +15,12 @@ from restill.errors import RestillError
 from restill.planes import Frame
 from restill.progress import say
 from restill.restoring.live.addresses import shown
-from restill.restoring.live.connection import Connection, Template
+from restill.restoring.live.connection import Connection, Template, reason_of
 from restill.restoring.live.counters import Counters
 from restill.restoring.live.frames import Maker, Picture, Ticket
 from restill.restoring.live.newest import Newest
 from restill.restoring.live.times import Times
 from restill.video.decode import read_packets
-from restill.video.opening import reason
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds before connecting again; doubled each time
 GAP = 1.0  # seconds without frames after which neighbors have nothing in common
@@ -117,9 +116,9 @@ class Camera(threading.Thread):
             seen = self._number
             try:
                 with closing(Connection(self._address, real_time=self._real_time)) as connection:
-                    self._play(connection, came_back=away)
+                    self._play(connection, came_back=away and self.picture is not None)
             except (RestillError, FFmpegError, OSError, _Gone) as error:
-                why = str(error) if isinstance(error, RestillError) else shown(reason(error))
+                why = str(error) if isinstance(error, RestillError) else reason_of(error)
                 if isinstance(error, _Gone) and self._real_time:
                     return
                 if self._real_time or not (self.picture or self._patient):
@@ -163,10 +162,9 @@ class Camera(threading.Thread):
 
     def _decode(self, connection: Connection, packet: av.Packet) -> list[av.VideoFrame]:
         """The frames of a packet; none while the packets come too late."""
+        if self._feed is None:
+            self._may_begin(connection)
         now = time.monotonic()
-        if self._next_feed and not self._feed:
-            self._feed, paced, self._times = self._next_feed, self._times.paced, Times(now)
-            self._times.paced = paced
         stamp = packet.dts if packet.dts is not None else packet.pts
         if packet.size and not (connection.timed and stamp is None):
             self._seconds = float(stamp * packet.time_base) if connection.timed and stamp is not None else now
@@ -180,6 +178,14 @@ class Camera(threading.Thread):
             return connection.stream.decode(packet)
         except FFmpegError:
             return []  # a damaged packet; the next key frame mends the picture
+
+    def _may_begin(self, connection: Connection) -> None:
+        """Begin to pass frames on, if the main thread is ready; a recording waits for it."""
+        while self._real_time and self.picture and not (self._next_feed or self._halt.is_set()):
+            self._halt.wait(0.01)
+        if self._next_feed:
+            self._feed, self._times = self._next_feed, Times(time.monotonic())
+            self._times.paced = connection.paced
 
     def _is_skipped(self, packet: av.Packet, late: float, now: float) -> bool:
         """Whether to leave out a packet, because frames come faster than they can be decoded."""

@@ -98,10 +98,11 @@ def _open(address: str, name: str | Path) -> InputContainer:
     try:
         return av.open(address, format=device, options=options, timeout=(SILENCE, SILENCE), metadata_errors="replace")
     except (FFmpegError, OSError, ValueError) as error:
-        raise RestillError(f"'{name}' cannot be opened: {_why(error)}") from error
+        raise RestillError(f"'{name}' cannot be opened: {reason_of(error)}") from error
 
 
-def _why(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
+    """Why a camera cannot be read, without passwords."""
     if isinstance(error, av.error.ExitError):
         return f"nothing came in {SILENCE:.0f} seconds"
     if isinstance(error, av.error.ProtocolNotFoundError):

@@ -62,7 +62,7 @@ class Page:
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self.address = f"http://{HOST}:{self.port}/?token={self.token}"
-        threading.Thread(target=self._server.serve_forever, name="restill-page", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), name="restill-page", daemon=True).start()
         say(f"the picture is on {self.address}")
 
     def write(self, frame: Frame, seconds: float) -> bool:

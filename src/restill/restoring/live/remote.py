@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import IO
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer, OutputContainer
 
 from restill.errors import OutputClosed, RestillError, boundary
@@ -130,13 +131,17 @@ def _child(address: str) -> None:
     with open(0, "rb", buffering=0, closefd=False) as pipe, av.open(pipe, format="nut", options=fast) as source:
         _alarm(PATIENCE)
         output, sound = _opened(address, source)
+        # MPEG-TS has no place for the encoder's header but the pictures themselves
+        headed = BitStreamFilterContext("dump_extra=freq=keyframe", source.streams.video[0])
         for packet in source.demux():
-            if packet.dts is None:
+            if not packet.size:
                 continue
             _alarm(PATIENCE)
             if packet.stream.type == "video":
-                packet.stream = output.streams.video[0]
-                output.mux_one(packet)
+                packet.dts = packet.pts  # nothing is reordered
+                for one in headed.filter(packet) if "mpegts" in output.format.name else (packet,):
+                    one.stream = output.streams.video[0]
+                    output.mux_one(one)
             elif sound is not None:
                 for one in sound.take(packet):
                     output.mux_one(one)

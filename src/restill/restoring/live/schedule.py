@@ -13,15 +13,14 @@ from restill.restoring.live.frames import Ticket, without_vectors
 from restill.restoring.live.newest import Newest
 from restill.runtime import ModelInfo
 
-AHEAD = 1  # frames that may wait; with more, the machine is too slow
+AHEAD = 2  # frames beside those of a window that may wait; with more, the machine is too slow
 
 
 class Schedule:
     """Feeds a model from a queue, and keeps the ticket of each frame.
 
     Frames that are not restored are still neighbors of others, so neighbors are as near in time as the camera sends
-    them. If more frames wait, some are left out: first as many as one window has neighbors before its center between
-    two that are restored, then all but the newest window.
+    them. If frames pile up, all but those of the newest window are dropped, and its center is restored next.
 
     Args:
         inbox: The queue.
@@ -42,7 +41,8 @@ class Schedule:
         stopped: Callable[[], bool],
     ) -> None:
         self._inbox, self._counters, self._bound, self._stopped = inbox, counters, bound, stopped
-        self._window, self._before, self._passed = model.frames, model.frames_before, 0
+        self._neighbors = model.frames - 1
+        self._passed = 0  # frames to pass over, because their windows have a gap
         self._step, self._next = 1 / fps if fps else 0.0, 0.0
         self._waiting: deque[Ticket] = deque()  # of frames that are not decided
         self._taken: deque[Ticket] = deque()  # of frames that are being restored
@@ -58,10 +58,11 @@ class Schedule:
         It ends with a pause, so that the last frames before it do not wait for their neighbors.
         """
         before: Ticket | None = None
-        until = 0.0
+        self._passed, until = 0, 0.0
         while not self._stopped():
-            if len(self._inbox) > self._window + AHEAD:
-                self._counters.add("dropped", self._inbox.keep(self._window))
+            if not self._passed and len(self._inbox) > self._neighbors + AHEAD:
+                self._counters.add("dropped", self._inbox.keep(self._neighbors + 1))
+                self._passed = self._neighbors
             item = self._inbox.get()
             if item is None:
                 yield None
@@ -83,15 +84,13 @@ class Schedule:
     def wanted(self, frame: Frame) -> bool:
         """Whether to restore the next frame; its neighbors are there."""
         ticket = self._waiting.popleft()
+        passed, self._passed = self._passed > 0, max(0, self._passed - 1)
         if ticket.time < self._next - self._step / 4:
             self._counters.add("left_out")
             return False
-        slow = len(self._inbox) > AHEAD and self._passed < self._before
-        if slow or time.monotonic() - ticket.due > self._bound:
-            self._passed += 1
+        if passed or time.monotonic() - ticket.due > self._bound:
             self._counters.add("dropped")
             return False
-        self._passed = 0
         self._next = max(self._next + self._step, ticket.time) if self._step else 0.0
         self._taken.append(ticket)
         return True
