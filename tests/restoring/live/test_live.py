@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import Callable
@@ -105,7 +104,7 @@ def test_sound_is_passed_on_in_step(start: Callable, tmp_path: Path, codec: str,
     camera.vanish()
     with av.open(str(tmp_path / f"out{suffix}")) as container:
         assert container.streams.audio[0].codec_context.name.startswith(kept)
-        ends = {kind: 0.0 for kind in ("audio", "video")}
+        ends = dict.fromkeys(("audio", "video"), 0.0)
         for packet in container.demux():
             if packet.pts is not None:
                 ends[packet.stream.type] = float(packet.pts * packet.time_base)
@@ -206,7 +205,8 @@ def test_a_file_cannot_lead_to_the_network(tmp_path: Path, name: str) -> None:
     camera = Camera(footage())
     text = {
         "clip.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{camera.address}\n#EXT-X-ENDLIST\n",
-        "clip.sdp": f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {camera.port} RTP/AVP 33\n",
+        "clip.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+        f"m=video {camera.port} RTP/AVP 33\n",
         "clip.ffconcat": f"ffconcat version 1.0\nfile {camera.address}\n",
     }[name]
     (tmp_path / name).write_text(text)
@@ -237,7 +237,7 @@ def test_a_playlist_of_a_server_cannot_lead_to_a_file(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_address[1]}/live.m3u8"
-        with pytest.raises(RestillError, match="live.m3u8"):
+        with pytest.raises(RestillError, match=r"live\.m3u8"):
             live(Live(address, str(tmp_path / "out.mkv")))
         server.shutdown()
     assert not (tmp_path / "out.mkv").exists()

@@ -183,5 +183,5 @@ def test_the_delay_leaves_time_for_the_frames_that_a_model_needs() -> None:
     assert settings.bound(Fraction(25), 1) == 1.0
     assert settings.bound(Fraction(1), 1) == 3.0
     assert replace(settings, delay=0.3).bound(Fraction(25), 1) == 0.3
-    with pytest.raises(RestillError, match="looks 1.00 s ahead"):
+    with pytest.raises(RestillError, match=r"looks 1\.00 s ahead"):
         replace(settings, delay=0.3).bound(Fraction(1), 1)
