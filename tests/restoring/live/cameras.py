@@ -134,6 +134,13 @@ class Camera:
                 self.sent += 1
 
 
+def free_port() -> int:
+    """A port that nobody uses."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     """Wait for a condition; fail if it takes too long."""
     end = time.monotonic() + seconds

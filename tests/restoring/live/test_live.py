@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -10,8 +11,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from cameras import HEIGHT, WIDTH, Camera, footage, scene, until
+from cameras import HEIGHT, WIDTH, Camera, footage, free_port, scene, until
 from doubles import model
+from rtsp_camera import RtspCamera
 
 from restill.errors import RestillError
 from restill.restoring.live.run import live
@@ -259,3 +261,37 @@ def test_it_waits_for_the_camera_if_asked(start: Callable, camera: Camera, tmp_p
     camera.appear()
     run.wait_for("frames_out", 3)
     assert run.stop().reconnects == 0
+
+
+def test_an_rtsp_camera_that_ends_and_comes_back(start: Callable, tmp_path: Path) -> None:
+    with RtspCamera(footage(60)) as camera:  # it ends after two seconds
+        run = start(camera.address, str(tmp_path / "out.mkv"))
+        run.wait_for("reconnects", 1)
+        run.wait_for("frames_out", int(run.number("frames_out")) + 3)
+        summary = run.stop()
+        camera.shutdown()
+    assert camera.asked[:4] == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]
+    assert is_whole(summary)
+    times, frames = pictures(tmp_path / "out.mkv")
+    assert len(frames) == summary.frames_out
+    assert np.diff(times).min() > 0
+
+
+def test_a_camera_that_sends_datagrams(start: Callable, tmp_path: Path) -> None:
+    port, over = free_port(), threading.Event()
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            for part in footage(600):
+                for at in range(0, len(part), 1316):
+                    one.sendto(part[at : at + 1316], ("127.0.0.1", port))
+                if over.wait(1 / 30):
+                    return
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    run = start(f"udp://127.0.0.1:{port}", str(tmp_path / "out.mkv"))
+    run.wait_for("frames_out", 10)
+    over.set()
+    thread.join()
+    assert is_whole(run.stop())

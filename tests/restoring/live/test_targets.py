@@ -19,19 +19,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from cameras import HEIGHT, WIDTH, Camera, footage, scene, until
+from cameras import HEIGHT, WIDTH, Camera, footage, free_port, scene, until
 
 from restill import zoo
 from restill.errors import RestillError
 from restill.planes import planes_of
 from restill.restoring.live.targets import Muxed, Written
 from restill.video.color import FULL, LIMITED, ColorTags
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Receiver:
