@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -185,3 +187,13 @@ def test_the_delay_leaves_time_for_the_frames_that_a_model_needs() -> None:
     assert replace(settings, delay=0.3).bound(Fraction(25), 1) == 0.3
     with pytest.raises(RestillError, match=r"looks 1\.00 s ahead"):
         replace(settings, delay=0.3).bound(Fraction(1), 1)
+
+
+def test_the_recipes_in_the_docs_are_yaml() -> None:
+    yaml = pytest.importorskip("yaml")
+    page = (Path(__file__).resolve().parents[3] / "docs" / "live.md").read_text(encoding="utf-8")
+    recipes = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.S)]
+    streams = {name for recipe in recipes for name in (recipe.get("go2rtc") or recipe)["streams"]}
+    assert streams == {"yard", "yard_dry"}
+    inputs = recipes[0]["cameras"]["yard"]["ffmpeg"]["inputs"]
+    assert {one["path"].rpartition("/")[2] for one in inputs} == streams

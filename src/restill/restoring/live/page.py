@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Referrer-Policy", "no-referrer")
         self.send_header("X-Content-Type-Options", "nosniff")
         own = f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; frame-ancestors 'none'"
-        self.send_header("Content-Security-Policy", f"default-src 'self'; {own}")
+        self.send_header("Content-Security-Policy", f"default-src 'self'; img-src 'self' data:; {own}")
         self.end_headers()
 
     def _pictures(self) -> None:

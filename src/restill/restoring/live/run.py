@@ -30,7 +30,7 @@ from restill.runtime.model import MAX_PIXELS, default_threads
 from restill.video.info import DEFAULT_FPS
 
 INBOX = 8  # decoded frames that wait; each holds a picture
-CLOSING = 5.0  # seconds that the target may take to end
+CLOSING = 10.0  # seconds that the target may take to end
 
 
 def live(settings: Live, stop: threading.Event | None = None, counters: Counters | None = None) -> Summary:
