@@ -41,7 +41,7 @@ class _Recorder(io.RawIOBase):
 
 @cache
 def footage(
-    frames: int = 60, fps: int = 30, *, sound: str = "", width: int = WIDTH, height: int = HEIGHT, start: int = 0
+    frames: int = 600, fps: int = 30, *, sound: str = "", width: int = WIDTH, height: int = HEIGHT, start: int = 0
 ) -> tuple[bytes, ...]:
     """MPEG-TS of a clip, cut into what belongs to each frame.
 
@@ -141,7 +141,7 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for a condition; fail if it takes too long."""
     end = time.monotonic() + seconds
     while not condition():

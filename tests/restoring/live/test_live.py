@@ -85,7 +85,7 @@ def test_a_camera_that_comes_back_in_another_size(start: Callable, camera: Camer
 
 def test_a_clock_that_wraps_does_not_show(start: Callable, camera: Camera, tmp_path: Path) -> None:
     """MPEG-TS counts 33 bits of 1/90000 s, which is 26.5 hours."""
-    camera.parts = footage(120, start=2**33 - 120_000)
+    camera.parts = footage(start=2**33 - 120_000)
     run = start(camera.address, str(tmp_path / "out.mkv"))
     run.wait_for("frames_out", 45)
     run.stop()
@@ -148,7 +148,7 @@ def test_a_slow_machine_drops_frames_and_keeps_the_delay(
         return compute(window)
 
     slow._whole = take_long
-    camera.parts = footage(240)
+    camera.parts = footage()
     monkeypatch.setattr("restill.restoring.live.run.load_model", lambda *_, **__: slow)
     run = start(camera.address, str(tmp_path / "out.mkv"), delay=20.0)
     run.wait_for("frames_out", 12)
@@ -180,7 +180,7 @@ def test_a_camera_that_pauses_leaves_no_frame_waiting(
 ) -> None:
     """The last frame before a pause has no frame after it; it is written within the delay all the same."""
     monkeypatch.setattr("restill.restoring.live.connection.SILENCE", 60.0)
-    camera = Camera((*footage(), *([b""] * 300)))  # it stays connected, and sends nothing
+    camera = Camera((*footage(60), *([b""] * 900)))  # it stays connected, and sends nothing
     run = start(camera.address, str(tmp_path / "out.mkv"), delay=2.0)
     run.wait_for("frames_in", 5)
     until(lambda: camera.sent > 60 and run.number("frames_in") == run.number("frames_out") + run.number("dropped"))
@@ -282,7 +282,7 @@ def test_a_camera_that_sends_datagrams(start: Callable, tmp_path: Path) -> None:
 
     def send() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-            for part in footage(600):
+            for part in footage():
                 for at in range(0, len(part), 1316):
                     one.sendto(part[at : at + 1316], ("127.0.0.1", port))
                 if over.wait(1 / 30):
