@@ -12,9 +12,10 @@ detector the background.
   knows in which of them something moved besides the rain. ``--turn`` is for clips that lie on their side: they are
   turned clockwise.
 - ``--clean``: clips without rain, on which rain is rendered (seed 1, without mist, which no student removes) and
-  compressed (H.264, crf 23). The same clip without rain, compressed as well, is the truth. "False" is the share of its frames without motion in which motion is
-  found. "Found" is the share of its moving parts of at least 0.3 % of the frame (a person, a car) of which a quarter is
-  found; specks are opened away for that (3x3). Clips of less than 120 frames are played forth and back.
+  compressed (H.264, crf 23). The same clip without rain, compressed as well, is the truth. "False" is the share of its
+  frames without motion in which motion is found. "Found" is the share of its moving parts of at least 0.3 % of the
+  frame (a person, a car) of which a quarter is found; specks are opened away for that (3x3). Clips of less than 120
+  frames are played forth and back.
 """
 
 from __future__ import annotations

@@ -213,8 +213,9 @@ class Camera(threading.Thread):
         if self._feed is None:
             return
         maker, inbox = self._feed
-        timed = connection.timed and frame.pts is not None and frame.time_base
-        seconds = float(frame.pts * frame.time_base) if timed else self._seconds
+        seconds = self._seconds
+        if connection.timed and frame.pts is not None and frame.time_base is not None:
+            seconds = float(frame.pts * frame.time_base)
         begins = self._begins or abs(seconds - self._latest) > GAP
         self._begins, self._latest = False, seconds
         ready = maker(frame, vectors=not (begins or connection.stream.codec_context.has_b_frames))

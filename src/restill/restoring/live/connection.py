@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import ExitError, FFmpegError, ProtocolNotFoundError
 from av.video.stream import VideoStream
 
 from restill.alignment.search import export_vectors
@@ -103,9 +103,9 @@ def _open(address: str, name: str | Path) -> InputContainer:
 
 def reason_of(error: BaseException) -> str:
     """Why a camera cannot be read, without passwords."""
-    if isinstance(error, av.error.ExitError):
+    if isinstance(error, ExitError):
         return f"nothing came in {SILENCE:.0f} seconds"
-    if isinstance(error, av.error.ProtocolNotFoundError):
+    if isinstance(error, ProtocolNotFoundError):
         return "this FFmpeg does not know the protocol; use another one, such as rtsp or rtmp"
     return shown(reason(error))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from restill.progress import count
 
+NUMBERS = ("frames_in", "frames_out", "left_out", "dropped", "reconnects", "target_reconnects")
 _MS = 60_000  # the longest delay that is told apart, milliseconds
 
 
@@ -77,9 +78,7 @@ class Counters:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._began = self._shown = time.monotonic()
-        self._numbers = dict.fromkeys(
-            ("frames_in", "frames_out", "left_out", "dropped", "reconnects", "target_reconnects"), 0
-        )
+        self._numbers: dict[str, int] = dict.fromkeys(NUMBERS, 0)
         self._before = dict(self._numbers)
         self._delays, self._recent, self._last = Delays(), Delays(), 0.0
 

@@ -68,9 +68,9 @@ class Page:
     def write(self, frame: Frame, seconds: float) -> bool:
         """Show a frame; it is encoded only if somebody looks."""
         if self.viewers or not self.jpeg:
-            coded = self._converter.from_planes(frame) if isinstance(frame, Planes) else None
-            rgb = frame if coded is None else self._converter.to_rgb(coded)
-            jpeg = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+            if isinstance(frame, Planes):
+                frame = self._converter.to_rgb(self._converter.from_planes(frame))
+            jpeg = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
             with self.changed:
                 self.jpeg, self.number = jpeg, self.number + 1
                 self.changed.notify_all()

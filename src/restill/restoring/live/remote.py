@@ -128,7 +128,7 @@ def _alarm(seconds: int) -> None:
 def _child(address: str) -> None:
     """Copy packets from standard input to an address."""
     fast = {"probesize": "32", "analyzeduration": "0"}
-    with open(0, "rb", buffering=0, closefd=False) as pipe, av.open(pipe, format="nut", options=fast) as source:
+    with open(0, "rb", buffering=0, closefd=False) as pipe, av.open(pipe, "r", format="nut", options=fast) as source:
         _alarm(PATIENCE)
         output, sound = _opened(address, source)
         # MPEG-TS has no place for the encoder's header but the pictures themselves

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from restill.planes import Frame
 from restill.restoring.live.camera import Item
@@ -52,8 +53,8 @@ class Schedule:
         """Whether no frames will come."""
         return self._inbox.ended or self._stopped()
 
-    def context(self) -> Iterator[Frame | None]:
-        """The frames that belong together; None where the next one is not there yet.
+    def context(self) -> Iterator[Any]:
+        """The frames that belong together, all of one kind; None where the next one is not there yet.
 
         It ends with a pause, so that the last frames before it do not wait for their neighbors.
         """

@@ -136,7 +136,7 @@ class Muxed:
         self._last = -1
         self._sound: CopiedStream | None = None
         self._converter = Converter(written.color, written.height, deep=False)
-        given = written.sound
+        given, way = written.sound, None
         for way in (None,) if given is None else ways(format_name, given.name, given.header):
             try:
                 self._open(way)
