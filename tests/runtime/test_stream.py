@@ -71,6 +71,36 @@ def test_several_workers_read_as_many_frames_ahead_and_no_more(tiny_model):
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("restill-worker")]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_frames_that_are_not_wanted_are_neighbors_only(tiny_model, workers):
+    model, frames = load_model(tiny_model(1, 1, align="dis"), threads=2, workers=workers), clip(7, 32, 32)
+    asked = []
+
+    def wanted(frame: np.ndarray) -> bool:
+        asked.append(next(t for t, one in enumerate(frames) if one is frame))
+        return len(asked) % 3 == 0
+
+    some = list(stream(model, frames, wanted=wanted))
+    assert asked == list(range(7))
+    every = list(stream(model, frames))
+    assert all(np.array_equal(a, b) for a, b in zip(some, [every[2], every[5]], strict=True))
+
+
+def test_frames_in_hand_are_returned_while_the_next_is_not_there(tiny_model):
+    model, frames, read = load_model(tiny_model(1, 1), threads=2, workers=2), clip(3, 32, 32), []
+
+    def slow():
+        for frame in frames:
+            read.append(frame)
+            yield frame
+            yield None
+
+    streamed = stream(model, slow())
+    first = next(streamed)
+    assert len(read) == 2  # the frame and its neighbor, no more
+    assert all(np.array_equal(a, b) for a, b in zip([first, *streamed], stream(model, frames), strict=True))
+
+
 def test_what_goes_wrong_in_a_lane_is_raised(tiny_model):
     info = load_model(tiny_model(0, 0), threads=1).info
 

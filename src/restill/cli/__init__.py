@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from restill.cli import bench, data, ending, files, judging, restoring, training
+from restill.cli import bench, data, ending, files, judging, live, restoring, training
 from restill.cli.help import PlainCommand, PlainGroup, epilog
 from restill.cli.web import web
 from restill.errors import OutputClosed, RestillError, boundary
@@ -46,6 +46,7 @@ def _root(
 for _command in (
     restoring.derain,
     restoring.restore,
+    live.live,
     restoring.jobs,
     restoring.models,
     web,

@@ -22,6 +22,11 @@ EXAMPLES = {
     "restore": """
   restill restore clip.mp4 -o out.mp4 --model mine.onnx
   restill restore frames/ -o out.mkv --fps 30 --model rill-s""",
+    "live": """
+  restill live rtsp://camera/stream --to page
+  restill live rtsp://camera/stream --to rtsp://127.0.0.1:8554/dry --size 720 --fps 10
+  restill live rtsp://camera/stream --to - | ffplay -
+  restill live rainy.mp4 --to page --real-time""",
     "jobs": """
   restill jobs                          (unfinished jobs in this folder and below)
   restill jobs clean/ --clear           (deletes what they have kept)""",

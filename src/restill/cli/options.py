@@ -51,7 +51,79 @@ Threads = Annotated[
 
 
 @dataclass(frozen=True)
-class RestoringOptions:
+class ModelOptions:
+    """The options about the model that ``derain``, ``restore`` and ``live`` share."""
+
+    rotate: Annotated[
+        int,
+        typer.Option(
+            metavar="DEGREES",
+            help="Turn the frames clockwise by 90, 180 or 270, if the camera was mounted sideways: rain must fall down "
+            "in them. The result is turned as well.",
+            rich_help_panel=QUALITY,
+        ),
+    ] = 0
+    aligner: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How motion is found: source (the motion vectors of the input), search (by the x264 encoder), dis "
+            "(optical flow), or auto: source where its vectors are right, else dis.",
+            rich_help_panel=QUALITY,
+        ),
+    ] = "auto"
+    strength: Annotated[
+        float,
+        typer.Option(
+            metavar="N",
+            help="How much is taken away: less with 0 (nothing) to 1, more up to 2 (all that is brighter than both "
+            "neighbors; details too).",
+            rich_help_panel=QUALITY,
+        ),
+    ] = 1.0
+    guard: Annotated[
+        bool,
+        typer.Option(
+            "--guard/--no-guard",
+            help="Keep burnt-in text, such as a time stamp, unchanged.",
+            rich_help_panel=QUALITY,
+        ),
+    ] = True
+    backend: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The library that runs the network: onnxruntime, openvino or auto. auto measures which is faster on "
+            "this machine; for short clips it takes the one that usually is.",
+            rich_help_panel=SPEED,
+        ),
+    ] = "auto"
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="f32, bf16, int8 or auto. auto takes the fastest that keeps the quality of the model.",
+            rich_help_panel=SPEED,
+        ),
+    ] = None
+    threads: Threads = None
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Cut frames into tiles of this side to use less memory; 0 never cuts. By default only large frames "
+            "are cut.",
+            rich_help_panel=SPEED,
+        ),
+    ] = None
+
+    def of_model(self) -> dict[str, Any]:
+        """The values of these options by name."""
+        return {field.name: getattr(self, field.name) for field in fields(ModelOptions)}
+
+
+@dataclass(frozen=True)
+class RestoringOptions(ModelOptions):
     """The options that ``derain`` and ``restore`` share."""
 
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.", rich_help_panel=FILES)] = (
@@ -126,41 +198,6 @@ class RestoringOptions:
             rich_help_panel=QUALITY,
         ),
     ] = None
-    rotate: Annotated[
-        int,
-        typer.Option(
-            metavar="DEGREES",
-            help="Turn the frames clockwise by 90, 180 or 270, if the camera was mounted sideways: rain must fall down "
-            "in them. OUT is turned as well.",
-            rich_help_panel=QUALITY,
-        ),
-    ] = 0
-    aligner: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="How motion is found: source (the motion vectors of IN), search (by the x264 encoder), dis (optical "
-            "flow), or auto: source where its vectors are right, else dis.",
-            rich_help_panel=QUALITY,
-        ),
-    ] = "auto"
-    strength: Annotated[
-        float,
-        typer.Option(
-            metavar="N",
-            help="How much is taken away: less with 0 (nothing) to 1, more up to 2 (all that is brighter than both "
-            "neighbors; details too).",
-            rich_help_panel=QUALITY,
-        ),
-    ] = 1.0
-    guard: Annotated[
-        bool,
-        typer.Option(
-            "--guard/--no-guard",
-            help="Keep burnt-in text, such as a time stamp, unchanged.",
-            rich_help_panel=QUALITY,
-        ),
-    ] = True
     preset: Annotated[
         str,
         typer.Option(
@@ -169,33 +206,6 @@ class RestoringOptions:
             rich_help_panel=SPEED,
         ),
     ] = "superfast"
-    backend: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="The library that runs the network: onnxruntime, openvino or auto. auto measures which is faster on "
-            "this machine; for short clips it takes the one that usually is.",
-            rich_help_panel=SPEED,
-        ),
-    ] = "auto"
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="f32, bf16, int8 or auto. auto takes the fastest that keeps the quality of the model.",
-            rich_help_panel=SPEED,
-        ),
-    ] = None
-    threads: Threads = None
-    tile: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PIXELS",
-            help="Cut frames into tiles of this side to use less memory; 0 never cuts. By default only large frames "
-            "are cut.",
-            rich_help_panel=SPEED,
-        ),
-    ] = None
     max_pixels: Annotated[
         int,
         typer.Option(metavar="N", help="Refuse frames with more pixels; 0 is no limit.", rich_help_panel=LIMITS),
@@ -239,22 +249,9 @@ class RestoringOptions:
         """The other arguments of :func:`restill.restore`, by name."""
         from restill.video.moment import parse_moment
 
-        names = (
-            "alone",
-            "compare",
-            "overwrite",
-            "backend",
-            "precision",
-            "threads",
-            "tile",
-            "rotate",
-            "aligner",
-            "strength",
-            "guard",
-        )
-        names += ("untrusted", "quiet")
+        names = ("alone", "compare", "overwrite", "untrusted", "quiet")
         moment = None if self.preview is None else parse_moment(self.preview)
-        return {"preview": moment, **{name: getattr(self, name) for name in names}}
+        return {"preview": moment, **{name: getattr(self, name) for name in names}, **self.of_model()}
 
 
 def takes(group: type) -> Callable[[Callable[..., None]], Callable[..., None]]:

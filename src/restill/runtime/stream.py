@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from threading import local
 
 import cv2
@@ -62,13 +63,14 @@ class Entry:
 
 def stream(
     model: str | os.PathLike[str] | Model,
-    frames: Iterable[F],
+    frames: Iterable[F | None],
     *,
     output: type[np.generic] | None = None,
     guard: bool = True,
     aligner: str = "auto",
     strength: float = 1.0,
     clock: Clock = NO_CLOCK,
+    wanted: Callable[[F], bool] | None = None,
 ) -> Iterator[F]:
     """Restore a clip of any length, frame by frame.
 
@@ -76,7 +78,8 @@ def stream(
         model: A name of ``restill models``, the path of an exported ``.onnx``, or a loaded :class:`Model`.
         frames: (H, W, 3) RGB, all of one size and type: uint8, uint16 (white is 65535) or float32 in [0, 1]; or, for a
             model that :meth:`Model.takes_planes` of this size, :class:`restill.planes.Planes`. Do not overwrite the
-            memory of a frame until its neighbors are restored.
+            memory of a frame until its neighbors are restored. None says that the next frame is not there yet: the
+            frames that workers have in hand are returned first.
         output: Type of the restored frames, one of the same three; by default that of the frames.
         guard: Keep burnt-in text and marks unchanged (:mod:`restill.runtime.guard`). It works for models that remove
             rain, keep the size and take more than one frame; False gives the output of the network.
@@ -85,6 +88,8 @@ def stream(
             neighbors (:mod:`restill.runtime.strength`).
         clock: Measures the stages "align", "pack" (into the network's input), "network" and "unpack"; only for a model
             with one worker.
+        wanted: Called with each frame, in order, once its neighbors are there; if it gives False, the frame is left out
+            of the result, and is only a neighbor of others.
 
     Returns:
         One (scale*H, scale*W, 3) frame of that type for each frame, or planes for planes, in order. The first is
@@ -98,23 +103,26 @@ def stream(
     check_strength(strength)
     model = model if isinstance(model, Model) else load_model(model)
     check_strength(strength, model.info)
-    return _stream(model, frames, output, guard, aligner, strength, clock)  # type: ignore[return-value] - the kind is kept
+    return _stream(model, frames, output, guard, aligner, strength, clock, wanted)  # type: ignore[return-value,arg-type] - the kind is kept
 
 
 def _stream(
     model: Model,
-    frames: Iterable[Frame],
+    frames: Iterable[Frame | None],
     output: type[np.generic] | None,
     guard: bool,
     aligner: str,
     strength: float,
     clock: Clock,
+    wanted: Callable[[Frame], bool] | None,
 ) -> Iterator[Frame]:
     info = model.info
     entries = _entries(frames, model, aligner, clock, guard=guard and guards(info))
     windows = _windows(entries, info.frames_before, info.frames_after)
+    if wanted is not None:
+        windows = (w for w in windows if w is None or wanted(w[info.frames_before].frame))
     if model.workers == 1:
-        yield from map(_Worker(model, output, guard, strength, clock), windows)
+        yield from map(_Worker(model, output, guard, strength, clock), filter(None, windows))
         return
     own = local()
 
@@ -124,12 +132,11 @@ def _stream(
     with ThreadPoolExecutor(model.workers, "restill-worker", begin) as pool:
         waiting: deque[Future[Frame]] = deque()
         try:
-            for entries in windows:
-                waiting.append(pool.submit(lambda entries=entries: own.worker(entries)))
-                if len(waiting) > model.workers:
+            for entries in chain(windows, [None]):
+                if entries is not None:
+                    waiting.append(pool.submit(lambda entries=entries: own.worker(entries)))
+                while len(waiting) > (0 if entries is None else model.workers):
                     yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
@@ -186,13 +193,18 @@ def _aligned(entries: Sequence[Entry], middle: int) -> list[np.ndarray]:
     return align_window([entry.aligned for entry in entries], fields, middle, lambda t: entries[t].halves)
 
 
-def _entries(frames: Iterable[Frame], model: Model, aligner: str, clock: Clock, *, guard: bool) -> Iterator[Entry]:
-    """Each frame, checked, with its planes and its motion."""
+def _entries(
+    frames: Iterable[Frame | None], model: Model, aligner: str, clock: Clock, *, guard: bool
+) -> Iterator[Entry | None]:
+    """Each frame, checked, with its planes and its motion; None for None."""
     like = before = None
     info, align = model.info, None
     if info.align != "none" and info.frames > 1:
         align = Aligner(aligner)
     for index, frame in enumerate(frames):
+        if frame is None:
+            yield None
+            continue
         like = like or _kind(frame)
         _check(frame, index, like)
         planes = None
@@ -248,10 +260,13 @@ def _whole_bytes(frame: np.ndarray, info: ModelInfo) -> np.ndarray:
     return cv2.copyMakeBorder(frame, 0, below, 0, right, cv2.BORDER_REPLICATE) if below or right else frame
 
 
-def _windows(entries: Iterable[Entry], before: int, after: int) -> Iterator[list[Entry]]:
-    """The K = before + 1 + after entries around each entry; at an end, the last entry is repeated."""
+def _windows(entries: Iterable[Entry | None], before: int, after: int) -> Iterator[list[Entry] | None]:
+    """The K = before + 1 + after entries around each entry, None for None; at an end, the last entry is repeated."""
     ring: deque[Entry] = deque(maxlen=before + 1 + after)
     for entry in entries:
+        if entry is None:
+            yield None
+            continue
         ring.extend([entry] if ring else [entry] * (before + 1))
         if len(ring) == ring.maxlen:
             yield list(ring)
@@ -269,15 +284,13 @@ def whole_clip(
     Args:
         model: A loaded model.
         frames: The whole clip.
-        guard: As in :func:`stream`.
-        aligner: As in :func:`stream`.
-        strength: As in :func:`stream`.
+        guard, aligner, strength: As in :func:`stream`.
 
     Returns:
         The restored frames, as many.
     """
     info = model.info
-    entries = list(_entries(frames, model, aligner, NO_CLOCK, guard=guard and guards(info)))
+    entries = list(filter(None, _entries(frames, model, aligner, NO_CLOCK, guard=guard and guards(info))))
     restored = []
     for t in range(len(entries)):
         around = range(t - info.frames_before, t + info.frames_after + 1)

@@ -41,7 +41,7 @@ class Limits:
         if self.bytes is not None and path.is_file() and (size := path.stat().st_size) > self.bytes:
             raise RestillError(f"'{path}' has {size:,} bytes, more than the limit of {self.bytes:,} (--max-bytes)")
 
-    def check_size(self, path: Path, width: int, height: int) -> None:
+    def check_size(self, path: Path | str, width: int, height: int) -> None:
         """Refuse frames with too many pixels.
 
         Raises:
@@ -52,7 +52,7 @@ class Limits:
                 f"'{path}' has frames of {width}x{height}, more than the limit of {self.pixels:,} pixels (--max-pixels)"
             )
 
-    def check_length(self, path: Path, frames: int | None, seconds: float | None) -> None:
+    def check_length(self, path: Path | str, frames: int | None, seconds: float | None) -> None:
         """Refuse too many frames or seconds. None means unknown.
 
         Raises:

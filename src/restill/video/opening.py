@@ -18,7 +18,7 @@ from restill.video.limits import USUAL, Limits
 from restill.video.pipe_names import is_pipe
 
 # Containers that hold their own content: no playlists, generated sources or network protocols.
-_CONTAINERS = (
+CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,gif,flv,asf,ogg,nut,mxf,ivf,h264,hevc,av1,obu,m4v,"
     "yuv4mpegpipe,dv,wtv,rm,swf,apng,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,mjpeg,vc1,dirac,avs,ivr,nsv,wav,mp3,"
     "aac,flac,tty"
@@ -37,7 +37,7 @@ def open_video(path: Path, limits: Limits = USUAL) -> InputContainer:
     limit: Any = _decoder_limit(limits)
 
     def opened(stream_options: Any = None, **more: str) -> InputContainer:
-        options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS, **more}
+        options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, **more}
         return av.open(f"file:{path}", options=options, stream_options=stream_options, metadata_errors="replace")
 
     try:
@@ -63,7 +63,7 @@ def _opened_file(opened: Callable[..., InputContainer], limit: dict[str, str]) -
     return opened([limit] * _STREAMS, **_FURTHER)
 
 
-def first_stream(path: Path, container: InputContainer) -> VideoStream:
+def first_stream(path: Path | str, container: InputContainer) -> VideoStream:
     """Choose the video stream to restore: the largest, then the one marked as default, then the first.
 
     Covers and thumbnails are never chosen. Still pictures are chosen only if there is nothing else.
@@ -85,7 +85,7 @@ def _weight(stream: VideoStream) -> tuple[bool, int, bool]:
     return stream.frames != 1, context.width * context.height, bool(stream.disposition & Disposition.default)
 
 
-def check_header(path: Path, container: InputContainer, stream: VideoStream, limits: Limits) -> None:
+def check_header(path: Path | str, container: InputContainer, stream: VideoStream, limits: Limits) -> None:
     """Check the header of a file against the limits before any frame is decoded.
 
     Raises:

@@ -121,7 +121,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         coded_height=height,
         frames=stream.frames or None,
         duration=duration_of(container, stream),
-        fps=_rate(stream),
+        fps=rate_of(stream),
         time_base=stream.time_base or Fraction(1, 1000),
         codec=context.name,
         codec_family=context.codec.canonical_name,
@@ -133,14 +133,14 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, frame: 
         matrix=matrix,
         orientation=turned,
         sample_aspect=stream.sample_aspect_ratio or None,
-        color=_color_tags(frame),
+        color=color_tags(frame),
         streams=others,
         chapters=list(container.chapters()),
         metadata=dict(container.metadata),
     )
 
 
-def _rate(stream: VideoStream) -> Fraction | None:
+def rate_of(stream: VideoStream) -> Fraction | None:
     """Average frames per second. Some demuxers, such as that of raw DV, report the time base instead."""
     average, guessed = stream.average_rate, stream.guessed_rate
     return guessed if guessed and (not average or average > 2 * guessed) else average
@@ -167,7 +167,8 @@ def _lost(frame: av.VideoFrame, stream: VideoStream) -> tuple[str, ...]:
     return tuple(sentence for sentence, applies in sentences.items() if applies)
 
 
-def _color_tags(frame: av.VideoFrame) -> ColorTags:
+def color_tags(frame: av.VideoFrame) -> ColorTags:
+    """The color tags of a frame."""
     full = frame.format.name.startswith("yuvj")
     return ColorTags(
         matrix=int(frame.colorspace),
