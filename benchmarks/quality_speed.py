@@ -17,7 +17,7 @@ from html import escape
 from pathlib import Path
 
 from restill import zoo
-from restill.tables.svg import svg, ticks
+from restill.html.svg import svg, ticks
 
 # S2VD: its authors' weights, all 168 frames, RGB, measured before this project. Student #1: printed by its paper after
 # distillation under protocol cstd (161 frames). PReNet: its authors' weights for Rain100L, every 8th frame, RGB,

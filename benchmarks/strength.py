@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 
 from restill.evaluation.static_clips import MASKS, static_background
+from restill.html.svg import svg, ticks
 from restill.runtime import Model, load_model, stream
-from restill.tables.svg import svg, ticks
 from restill.video import read_frames
 from restill.video.pictures import to_8_bits
 

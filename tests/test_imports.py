@@ -21,7 +21,7 @@ LEVELS = (
     {"restoring", "training", "evaluation"},
     {"runtime", "distillation", "datasets"},
     {"networks", "losses", "degradations", "video", "zoo"},
-    {"errors", "progress", "registry", "clock", "alignment", "planes", "version", "busy"},
+    {"errors", "progress", "registry", "clock", "alignment", "planes", "version", "busy", "html"},
 )
 # Restoring needs only the base install. These packages must not import the heavy extras, even inside a function.
 LIGHT = (
@@ -39,6 +39,7 @@ LIGHT = (
     "planes",
     "errors",
     "progress",
+    "html",
     "degradations",
 )
 TRAIN_EXTRA = {"torch", "yaml", "safetensors", "accelerate", "skimage", "onnx", "onnxscript", "tensorboard"}

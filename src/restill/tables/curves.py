@@ -7,8 +7,8 @@ import statistics
 from html import escape
 from pathlib import Path
 
+from restill.html.svg import svg, ticks
 from restill.tables.result import TableResult
-from restill.tables.svg import svg, ticks
 
 VALUE = "validation_psnr_rgb_crops"
 LEFT, TOP, WIDTH, HEIGHT, LINE = 60, 40, 460, 300, 18  # pixels

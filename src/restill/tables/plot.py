@@ -6,9 +6,9 @@ import math
 import statistics
 from html import escape
 
+from restill.html.svg import svg, ticks
 from restill.tables.numbers import NAMES
 from restill.tables.result import TableResult
-from restill.tables.svg import svg, ticks
 
 LEFT, WIDTH, LINE, TOP, GAP = 260, 240, 22, 64, 40  # pixels
 PAPER, OURS = "#8a8f98", "#c2410c"

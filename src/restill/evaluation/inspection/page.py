@@ -6,15 +6,19 @@ import shutil
 import tempfile
 from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
+
+from rich.table import Table
+from rich.text import Text
 
 from restill.errors import RestillError
 from restill.evaluation.files import finite, write_json
 from restill.evaluation.inspection.figures import FIGURES, Figure
+from restill.html.page import page as build_page
+from restill.html.page import section
+from restill.html.parts import table, text
 from restill.video.pictures import write_picture
 
-PAGE = Path(__file__).with_name("inspect.html")
 LIST = "inspect.json"
 
 
@@ -69,35 +73,31 @@ def write_folder(folder: Path, about: dict[str, Any], figures: list[Figure]) -> 
 def page(about: dict[str, Any], figures: list[Figure]) -> str:
     """The HTML page; it needs only files of its own folder."""
     region, scored = about["region"], about["clean"] is not None
-    intro = (
+    lead = (
         f"Frame {about['frame']} of {about['frames']} (the first is 0); row {about['row']} over time; enlarged: "
         f"{region['w']}x{region['h']} pixels at {region['x']},{region['y']}."
     )
-    rows = "".join(
-        f"<tr><td>{escape(view['label'])}</td><td>{escape(view['what'])}</td><td>{escape(view['feature'] or '')}</td>"
-        + (f"<td>{'' if view['psnr'] is None else format(view['psnr'], '.2f')}</td>" if scored else "")
-        + "</tr>"
-        for view in about["shown"]
-    )
-    sections = "\n".join(
-        f"<h2>{escape(FIGURES[figure.name][0])}</h2>\n<p>{escape(FIGURES[figure.name][1])}{_scale(figure)}</p>\n"
-        f'<img alt="{escape(FIGURES[figure.name][0])}" src="{figure.file}">'
+    shown = Table()
+    for heading in ("shown", "what it is", "feature looked at"):
+        shown.add_column(heading)
+    if scored:
+        shown.add_column(f"{about['psnr']}, dB", justify="right")
+    for view in about["shown"]:
+        score = ["" if view["psnr"] is None else f"{view['psnr']:.2f}"] if scored else []
+        shown.add_row(*map(Text, (view["label"], view["what"], view["feature"] or "", *score)))
+    sections = [
+        section(title, text(caption + _scale(figure)), f'<img alt="{escape(title)}" src="{figure.file}">')
         for figure in figures
-    )
-    return Template(PAGE.read_text(encoding="utf-8")).substitute(
-        clip=escape(about["clip"]),
-        intro=escape(intro),
-        scored=f"<th>{escape(about['psnr'])}, dB</th>" if scored else "",
-        rows=rows,
-        figures=sections,
-    )
+        for title, caption in [FIGURES[figure.name]]
+    ]
+    return build_page(about["clip"], text(lead, "lead") + table(shown), sections)
 
 
 def _scale(figure: Figure) -> str:
     if figure.scale is None:
         return ""
     low, high = figure.scale
-    return escape(
+    return (
         f" Scale: {low:.4g} to {high:.4g} ({figure.unit}); the end is the largest 99.5th percentile of the maps, and "
         "larger values have the last color."
     )

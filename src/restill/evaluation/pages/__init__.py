@@ -1,0 +1,1 @@
+"""The pages of ``restill compare`` and ``restill evaluate --report``."""
