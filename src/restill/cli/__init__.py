@@ -57,6 +57,7 @@ for _command in (
     training.train,
     judging.evaluate,
     judging.score,
+    judging.compare,
     judging.inspect,
     files.export,
     files.quantize,

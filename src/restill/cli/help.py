@@ -51,11 +51,15 @@ EXAMPLES = {
   restill train recipe.yaml --set optimizer.lr=1e-4 --resume""",
     "evaluate": """
   restill evaluate rill-m --data NTURain/ --json scores.json
+  restill evaluate rill-m --data NTURain/ --report scores.html
   restill evaluate runs/mine --dataset rain200h --data Rain200H/""",
     "score": """
   restill score restored.mp4
   restill score restored.mp4 --metric rain-left,detail-lost --input rainy.mp4
   restill score frames/ --metric piqe,niqe --niqe-model niqe.mat""",
+    "compare": """
+  restill compare rainy.mp4 --models rill-s,rill-m,none
+  restill compare rainy.mp4 --models mine.onnx,rill-m --clean clean.mp4 -o look.html""",
     "inspect": """
   restill inspect rainy.mp4 --model rill-s --model rill-m -o look/
   restill inspect rainy.mp4 --model mine.onnx --clean clean.mp4 -o look/""",

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
-from restill.cli.options import DATA, OUTPUT, PICTURE, DatasetOptions, JsonFile, Quiet
+from restill.cli.options import DATA, OUTPUT, PICTURE, DatasetOptions, JsonFile, Overwrite, Quiet
 from restill.cli.reports import check_folders, json_path, show
 
 if TYPE_CHECKING:
@@ -60,6 +61,16 @@ def evaluate(
             rich_help_panel=DATA,
         ),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Write one HTML file to send: scores, PSNR per frame, pictures of the largest errors. See "
+            "docs/reports.md.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     changes: DatasetOptions = None,
     allow_test_images: Annotated[
         bool, typer.Option("--allow-test-images", help="Score a run on pictures that it was trained on.")
@@ -86,6 +97,7 @@ def evaluate(
         temporal=temporal,
         profiles=profiles,
         static=static,
+        report=page,
         options=parse_options(changes or []),
         allow_test_images=allow_test_images,
         quiet=quiet,
@@ -132,6 +144,34 @@ def score(
         quiet=quiet,
     )
     _show(scores, json_file)
+
+
+def compare(
+    clip: Annotated[Path, typer.Argument(metavar="IN", help="A video, a folder of frames or a picture to restore.")],
+    models: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Names of 'restill models', .onnx files or checkpoints, separated by commas; 'none' is IN itself.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="OUT", help="The .html file to write; by default IN.compare.html beside IN."
+        ),
+    ] = None,
+    clean: Annotated[Path | None, typer.Option(metavar="FILE", help="The same clip without rain, for PSNR.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Use only the first N frames.")] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare models on a clip: one HTML file to send, with pictures of where they differ most. See docs/reports.md."""
+    from restill.evaluation.pages.compare import compare as run
+
+    done = run(clip, models.split(","), output, clean=clean, limit=limit, overwrite=overwrite, quiet=quiet)
+    Console().print(done.table())
+    typer.echo(f"written: {done.page}")
 
 
 def inspect(

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from restill.evaluation.evaluator import evaluate
+    from restill.evaluation.pages.compare import Comparison, compare
     from restill.evaluation.report import Report
     from restill.evaluation.scores import Scores, score
 
-__all__ = ["Report", "Scores", "evaluate", "score"]
+__all__ = ["Comparison", "Report", "Scores", "compare", "evaluate", "score"]
 
 _PUBLIC = {
     "evaluate": "restill.evaluation.evaluator",
     "score": "restill.evaluation.scores",
+    "compare": "restill.evaluation.pages.compare",
+    "Comparison": "restill.evaluation.pages.compare",
     "Report": "restill.evaluation.report",
     "Scores": "restill.evaluation.scores",
 }

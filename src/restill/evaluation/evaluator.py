@@ -16,10 +16,13 @@ from restill.errors import RestillError
 from restill.evaluation.metrics.temporal import Consistency
 from restill.evaluation.models import open_model, open_module
 from restill.evaluation.overlap import OverlapCheck
+from restill.evaluation.pages.evaluated import Album, evaluation_page, show
+from restill.evaluation.pages.watch import Watch
 from restill.evaluation.protocols import Protocol, default_protocol
 from restill.evaluation.protocols import protocol as find_protocol
 from restill.evaluation.report import Report
 from restill.evaluation.static_clips import score_static
+from restill.html.page import check_page, write_page
 from restill.progress import Advance, track
 from restill.runtime import Model, stream
 from restill.video.pictures import write_picture
@@ -44,6 +47,7 @@ def evaluate(
     temporal: bool = False,
     profiles: str | os.PathLike[str] | None = None,
     static: str | os.PathLike[str] | None = None,
+    report: str | os.PathLike[str] | None = None,
     options: dict[str, Any] | None = None,
     allow_test_images: bool = False,
     context: int | None = None,
@@ -72,6 +76,7 @@ def evaluate(
         static: A folder of clips of a static camera with real rain, to measure rain left over and detail lost; see
             :func:`restill.evaluation.static_clips.score_static`. By default the folder ``real_static`` of the data set
             ``foreign``, if it is there.
+        report: A page to write: one HTML file with the scores, PSNR per frame, and pictures of the largest errors.
         options: Options of the data set, such as ``order``; see :func:`restill.datasets.options_of`.
         allow_test_images: Allow scoring a run on pictures that it was trained on.
         context: For your own PyTorch module, as in :func:`restill.export`: input frames on each side.
@@ -110,22 +115,28 @@ def evaluate(
             )
     if profiles is not None:
         _make_folder(Path(profiles))
+    if report is not None:
+        check_page(Path(report))
     loaded = open_model(model, backend, precision)
     name = model.info.name if isinstance(model, Model) else os.fspath(model)
     _check_scale(loaded, name, opened, dataset)
     # scoring the training split is allowed: it shows how well the model fits it
     overlap_check = OverlapCheck(model, allow_test_images) if split != opened.trains else None
-    report = Report(name, dataset, chosen, {}, limit, temporal)
-    report.kinds = {clip.name: kind for clip in paired if (kind := opened.kind_of(clip.name)) is not None}
+    album = Album(name) if report is not None else None
+    scores = Report(name, dataset, chosen, {}, limit, temporal)
+    scores.kinds = {clip.name: kind for clip in paired if (kind := opened.kind_of(clip.name)) is not None}
     lengths = {clip.name: _length(clip, limit) for clip in paired}
     total = sum(chosen.frames(length, dataset).stop for length in lengths.values())
     with track(f"{name} on {dataset}", total, "frames", quiet=quiet) as advance:
         for clip in paired:
             wanted = chosen.frames(lengths[clip.name], dataset)
             consistency = Consistency(chosen) if temporal else None
-            report.clips[clip.name] = _score(
-                loaded, clip, lengths[clip.name], wanted, chosen, consistency, overlap_check, advance
+            watch = album.watch(clip.name, lengths[clip.name]) if album is not None else None
+            scores.clips[clip.name] = _score(
+                loaded, clip, lengths[clip.name], wanted, chosen, consistency, watch, overlap_check, advance
             )
+            if album is not None and watch is not None:
+                album.keep(watch)
             if overlap_check is not None:
                 overlap_check.remember()
             if consistency is not None and profiles is not None:
@@ -133,9 +144,11 @@ def evaluate(
     if static is None and dataset == "foreign" and (Path(data) / REAL_STATIC).is_dir():
         static = Path(data) / REAL_STATIC
     if static is not None:
-        report.static = score_static(loaded, Path(static), limit, quiet=quiet)
-    report.trained_on = overlap_check is not None and overlap_check.overlap
-    return report
+        scores.static = score_static(loaded, Path(static), limit, quiet=quiet)
+    scores.trained_on = overlap_check is not None and overlap_check.overlap
+    if report is not None and album is not None:
+        write_page(Path(report), evaluation_page(scores, album))
+    return scores
 
 
 def _check_scale(model: Model | None, name: str, data: PairedSet, dataset: str) -> None:
@@ -165,17 +178,18 @@ def _score(
     wanted: range,
     rule: Protocol,
     consistency: Consistency | None,
+    watch: Watch | None,
     overlap_check: OverlapCheck | None,
     advance: Advance,
 ) -> dict[str, float]:
     """Score one clip: means over the ``wanted`` frames, and their number as ``frames``; the model sees all frames."""
-    truths: deque[np.ndarray] = deque()  # clean frames that wait for the model's output
+    waiting: deque[tuple[np.ndarray, np.ndarray]] = deque()  # degraded and clean frames before the model's output
 
     def degraded() -> Iterator[np.ndarray]:
         for index in range(total):
             rainy, clean = clip.read(index)
             if clean is not None:
-                truths.append(clean)
+                waiting.append((rainy, clean))
                 if overlap_check is not None:
                     overlap_check.add(clip, index, rainy, clean)
             yield rainy
@@ -184,12 +198,14 @@ def _score(
     # the model returns float32: the protocol decides how it is quantized to 8 bits
     outputs = degraded() if model is None else stream(model, degraded(), output=np.float32, guard=False)
     for index, output in zip(range(wanted.stop), outputs, strict=False):  # later frames are not restored
-        truth = truths.popleft()
+        rainy, truth = waiting.popleft()
         if index in wanted:
             picture, truth = rule.cropped(rule.to_8bit(output)), rule.cropped(truth)
             scores.append(rule.compare(picture, truth))
             if consistency is not None:
                 consistency.add(picture, truth)
+            if watch is not None:
+                show(watch, index, rule, rainy, picture, truth)
         advance(clip=clip.name)
     means = {key: float(np.mean([score[key] for score in scores])) for key in scores[0]}
     return {**means, **(consistency.result() if consistency is not None else {}), "frames": len(scores)}

@@ -1,14 +1,25 @@
-"""Write reports to files."""
+"""Read clips, and write reports to files."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from restill.errors import RestillError
+from restill.video import read_frames
+from restill.video.pictures import to_8_bits
+
+
+def read_clip(path: Path, limit: int | None = None) -> Iterator[np.ndarray]:
+    """The frames of a clip, at most ``limit`` of them, (H, W, 3) RGB uint8."""
+    return (to_8_bits(frame) for frame in islice(read_frames(path), limit))
 
 
 def finite(row: dict[str, float]) -> dict[str, float | None]:

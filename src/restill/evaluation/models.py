@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from restill import zoo
 from restill.errors import RestillError
 from restill.runtime import Model, ModelInfo, load_model
+from restill.video import probe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,6 +55,31 @@ def parameter_free_model(name: str) -> Model | None:
     network = create(name).eval()
     compute = torch.inference_mode()(lambda window: network(torch.from_numpy(window)).numpy())
     return Model(describe(network, name, name, align), Path(name), "torch", compute)
+
+
+def one_scale(models: Iterable[Model]) -> int:
+    """By how much models enlarge their input.
+
+    Raises:
+        RestillError: They differ in it.
+    """
+    scales = {model.info.scale for model in models}
+    if len(scales) > 1:
+        raise RestillError(f"the models enlarge by {sorted(scales)}; compare those that enlarge alike")
+    return scales.pop()
+
+
+def check_clean_size(clean: Path, height: int, width: int) -> None:
+    """Check that a clean clip has the size of the models' output.
+
+    Raises:
+        RestillError: It has another.
+    """
+    truth = probe(clean)
+    if (truth.height, truth.width) != (height, width):
+        raise RestillError(
+            f"'{clean}' is {truth.width}x{truth.height}; for these models the clean clip must be {width}x{height}"
+        )
 
 
 class Checkpoint(Model):

@@ -146,6 +146,10 @@ class Protocol:
             scores |= {f"psnr{suffix}": psnr(picture, truth), f"ssim{suffix}": ssim(picture, truth)}
         return scores
 
+    def psnr(self, picture: np.ndarray, truth: np.ndarray) -> float:
+        """The ``psnr`` of :meth:`compare` alone, which takes a fraction of the time."""
+        return psnr(to_y(picture), to_y(truth)) if self.color == "Y" else psnr(picture, truth)
+
     def __str__(self) -> str:
         """All choices in one line, for headings."""
         left_out = self.drop_first or self.drop_last

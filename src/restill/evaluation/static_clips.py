@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,10 @@ from rich.table import Table
 
 from restill.datasets.files import find_clips
 from restill.errors import RestillError
+from restill.evaluation.files import read_clip
 from restill.evaluation.metrics.static_camera import Background, background
 from restill.progress import track
 from restill.runtime import Model, stream
-from restill.video import read_frames
 from restill.video.pictures import read_picture, to_8_bits
 
 MASKS = "masks"  # MASKS/NAME.png: white where pixels of clip NAME count
@@ -47,7 +46,7 @@ def score_static(model: Model | None, folder: Path, limit: int | None = None, *,
     with track("real-static", len(clips), "clips", quiet=quiet) as advance:
         for name, path in clips.items():
             ground = static_background(path, folder / MASKS / f"{name}.png", limit)
-            inputs = _means(ground, _frames(path, limit))
+            inputs = _means(ground, read_clip(path, limit))
             outputs = inputs if model is None else _means(ground, _restored(model, path, limit))
             rows[name] = {
                 "rain_left": outputs[0],
@@ -71,7 +70,7 @@ def static_background(path: Path, mask: Path | None = None, limit: int | None = 
     """
     allowed = to_8_bits(read_picture(mask)).min(axis=2) > 127 if mask is not None and mask.exists() else None
     try:
-        return background(_frames(path, limit), allowed)
+        return background(read_clip(path, limit), allowed)
     except RestillError as error:
         raise RestillError(f"'{path}': {error}") from error
 
@@ -97,12 +96,8 @@ def static_mean(rows: dict[str, Row]) -> Row:
     return {key: float(np.mean([row[key] for row in rows.values()])) for key in keys}
 
 
-def _frames(path: Path, limit: int | None) -> Iterator[np.ndarray]:
-    return (to_8_bits(frame) for frame in islice(read_frames(path), limit))
-
-
 def _restored(model: Model, path: Path, limit: int | None) -> Iterator[np.ndarray]:
-    return stream(model, _frames(path, limit), guard=False)
+    return stream(model, read_clip(path, limit), guard=False)
 
 
 def _means(ground: Background, frames: Iterator[np.ndarray]) -> tuple[float, float, int]:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,15 @@ import cv2
 import numpy as np
 
 from restill.errors import RestillError
+from restill.evaluation.files import read_clip
 from restill.evaluation.inspection.figures import View, draw
 from restill.evaluation.inspection.page import check_folder, write_folder
 from restill.evaluation.inspection.pictures import Region, parse_region, temporal_profile
 from restill.evaluation.metrics.psnr_ssim import psnr
-from restill.evaluation.models import Checkpoint, open_model
+from restill.evaluation.models import Checkpoint, check_clean_size, one_scale, open_model
 from restill.progress import Advance, track
 from restill.runtime import Model, stream
-from restill.video import probe, read_frames
-from restill.video.pictures import to_8_bits
+from restill.video import probe
 
 if TYPE_CHECKING:
     from restill.evaluation.inspection.feature_maps import Look
@@ -154,15 +153,10 @@ def _plan(
     limit: int | None,
 ) -> Plan:
     info = probe(clip)
-    scales = {model.info.scale for model in models}
-    if len(scales) > 1:
-        raise RestillError(f"the models enlarge by {sorted(scales)}; compare those that enlarge alike")
-    (scale,) = scales
+    scale = one_scale(models)
     height, width = scale * info.height, scale * info.width
-    if clean is not None and ((truth := probe(clean)).height, truth.width) != (height, width):
-        raise RestillError(
-            f"'{clean}' is {truth.width}x{truth.height}; for these models the clean clip must be {width}x{height}"
-        )
+    if clean is not None:
+        check_clean_size(clean, height, width)
     total = info.expected_frames
     if limit is not None:
         total = limit if total is None else min(limit, total)
@@ -204,7 +198,7 @@ def _looks(opened: dict[str, Model], features: Sequence[str]) -> dict[str, Look]
 
 def _watch_clip(label: str, path: Path, plan: Plan, quiet: bool) -> View:
     """Read the degraded clip, enlarged to the models' output size, or the clean one."""
-    frames = _frames(path, plan)
+    frames = read_clip(path, plan.limit)
     if label == INPUT and plan.scale > 1:
         frames = (cv2.resize(frame, plan.shown[::-1], interpolation=cv2.INTER_CUBIC) for frame in frames)
     with track(path.name, plan.total, "frames", quiet=quiet) as advance:
@@ -212,15 +206,10 @@ def _watch_clip(label: str, path: Path, plan: Plan, quiet: bool) -> View:
 
 
 def _watch_model(label: str, model: Model, plan: Plan, look: Look | None, quiet: bool) -> View:
-    outputs = stream(model, _frames(plan.clip, plan), guard=False)
+    outputs = stream(model, read_clip(plan.clip, plan.limit), guard=False)
     view = View(label, f"{model.info.network}, {model.backend}", None if look is None else look.path)
     with track(label, plan.total, "frames", quiet=quiet) as advance, nullcontext() if look is None else look.tap:
         return _watched(view, outputs, plan, advance, look)
-
-
-def _frames(path: Path, plan: Plan) -> Iterator[np.ndarray]:
-    """(H, W, 3) uint8."""
-    return (to_8_bits(frame) for frame in islice(read_frames(path), plan.limit))
 
 
 def _watched(view: View, frames: Iterator[np.ndarray], plan: Plan, advance: Advance, look: Look | None = None) -> View:

@@ -18,7 +18,7 @@ from rich.text import Text
 from restill.errors import RestillError
 from restill.evaluation.files import read_clip
 from restill.evaluation.metrics.static_camera import Background, background
-from restill.evaluation.models import check_clean_size, one_scale, open_model
+from restill.evaluation.models import NONE, check_clean_size, one_scale, open_model
 from restill.evaluation.pages.sections import before_after, how_it_was_made, largest_differences, over_frames, profiles
 from restill.evaluation.pages.watch import CLEAN, INPUT, Shown, Watch
 from restill.evaluation.protocols import PROTOCOLS
@@ -29,7 +29,7 @@ from restill.progress import count, track
 from restill.runtime import Model, stream
 from restill.video import probe
 
-MOST_MODELS = 8
+MOST_MODELS = 6  # a page stays below 10 MB
 MOVES = 0.5  # a camera stands still if more than this share of the pixels does
 RULE = PROTOCOLS["all-frames"]
 RUN = "Each model ran at strength 1 and without the guard for burnt-in text, as restill evaluate runs it."
@@ -60,12 +60,12 @@ class Comparison:
         """A row for the input and for each model."""
         result = Table(box=SIMPLE, pad_edge=False)
         result.add_column("clip", overflow="fold")
-        result.add_column("what it is")
         for title, unit, _ in map(METRICS.__getitem__, self.numbers):
             result.add_column(f"{title} ({unit})", justify="right")
+        result.add_column("what it is")
         for name, what in {INPUT: "", **self.models}.items():
             values = [format(by_name[name], METRICS[metric][2]) for metric, by_name in self.numbers.items()]
-            result.add_row(Text(name), Text(what), *values)
+            result.add_row(Text(name), *values, Text(what))
         return result
 
 
@@ -130,16 +130,16 @@ def compare(
 
 def _open(models: Sequence[str | os.PathLike[str]]) -> tuple[dict[str, Model], list[str]]:
     """The models by the names that were given, and the names of the pictures to compare."""
-    every = {os.fspath(given): open_model(given) for given in models}
-    opened = {name: model for name, model in every.items() if model is not None}
+    names = list(dict.fromkeys(os.fspath(given) for given in models))
+    if (number := len({*names} - {NONE})) > MOST_MODELS:
+        raise RestillError(f"{number} models are named; a page shows {MOST_MODELS} at most")
+    if clash := {INPUT, CLEAN} & {*names}:
+        raise RestillError(f"a model named '{min(clash)}' cannot be told from the clip; give its path")
+    opened = {name: model for name in names if (model := open_model(name)) is not None}
     if not opened:
         raise RestillError("no model is named; give a name of 'restill models', an .onnx file or a checkpoint")
-    if len(opened) > MOST_MODELS:
-        raise RestillError(f"{len(opened)} models are named; a page shows {MOST_MODELS} at most")
-    if clash := {INPUT, CLEAN} & opened.keys():
-        raise RestillError(f"a model named '{min(clash)}' cannot be told from the clip; give its path")
-    alone = len(opened) < len(every) or len(opened) == 1
-    return opened, [*([INPUT] if alone else []), *opened]
+    with_input = NONE in names or len(opened) == 1
+    return opened, [*([INPUT] if with_input else []), *opened]
 
 
 def _still(clip: Path, total: int | None, limit: int | None, quiet: bool) -> Background | str:
@@ -207,8 +207,8 @@ def _page(done: Comparison, watch: Watch, about: str, ground: Background | str) 
             section("Numbers", table(done.table()), *_numbers(watch, ground)),
             largest_differences(
                 f"Where {compared} differ most",
-                "The difference of a pixel is the largest luma of these minus the smallest, of 255 levels. The numbers "
-                "are means over the part.",
+                "The difference of a pixel is the largest luma of these minus the smallest, of 255 levels. The number "
+                "is the root of its mean square over the part.",
                 watch.crops,
             ),
             *profiles(watch),

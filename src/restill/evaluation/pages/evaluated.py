@@ -96,8 +96,8 @@ def evaluation_page(report: Report, album: Album) -> str:
             _psnr(report, album),
             largest_differences(
                 "Where the errors are largest",
-                f"Parts of frames in which {report.model} is farthest from the clean frame: the difference in luma, of "
-                "255 levels, mean over the part.",
+                f"Parts of frames in which {report.model} is farthest from the clean frame: the root of the mean "
+                "square of the difference in luma, of 255 levels.",
                 album.crops,
             ),
             *profiles(album.worst),
