@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -25,7 +24,7 @@ from restill.training.feed import Feed, Place, RepeatedBatches, check_loader
 from restill.training.loop import check_run, fit
 from restill.training.process import random_state, restore_global_state, seed_all, set_random_state
 from restill.training.recipe import DataPart, Run, describe
-from restill.training.recipe_feed import feed_from, validate
+from restill.training.recipe_feed import feed_from, with_held_out
 from restill.training.samples import check_test_pictures, first_sample
 from restill.training.settings import seed_of
 from restill.training.signals import raise_stopped
@@ -163,7 +162,7 @@ def distill(
         feed = Feed(lambda _, place: own.batches(place), prepare, place=lambda: own.place)
     if held_out is not None:
         crops = [as_batch(given, context, clean_context=bool(made.shown_clean)) for given in held_out]
-        feed = replace(feed, validate=partial(validate, made, crops))
+        feed = with_held_out(feed, made, crops)
     info = {**info, "align": align, "name": plan.name}
     if info["network"] is None:
         info |= {"class": class_name(student_net), "context": context, "picture": student_picture}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch.utils.data import DataLoader
@@ -34,12 +35,14 @@ class Feed:
         prepare: Converts such a batch, on its device, to what methods take.
         validate: Returns the validation PSNR (RGB, dB) on a device; None for no validation. With a recipe it takes
             ``teacher=True`` for the teacher's PSNR.
+        show: Returns held-out samples on a device, each "before", "after" and "clean", (H, W, 3) RGB uint8; or None.
         place: Returns the place of the next batch in the data.
     """
 
     batches: Callable[[int, Place], Iterable[Any]]
     prepare: Callable[[Any], Batch]
     validate: Callable[..., float] | None = None
+    show: Callable[[torch.device], list[dict[str, np.ndarray]]] | None = None
     place: Callable[[], Place] = Place
 
 

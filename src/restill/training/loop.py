@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ from restill.training.prepare import prepare_networks
 from restill.training.process import seed_all, usable_cpus
 from restill.training.recipe import Run
 from restill.training.run_log import RunLog
+from restill.training.run_page import leave_page
 from restill.training.settings import as_text, check_same
 from restill.training.signals import lost_worker, stop_on_signal
 
@@ -86,9 +88,8 @@ def fit(
         settings: Further settings, besides the fields of ``run``, that a resumed run must have in common.
 
     Raises:
-        RestillError: The folder holds a run already, or one with other settings; a picture of the student does not fit
-            the clean one; a loss gives the student no gradient; a loss, gradient or weight is not finite; or a
-            process that makes samples was killed.
+        RestillError: The folder holds a run already, or one with other settings; the student does not fit the data, or
+            gets no gradient; a loss, gradient or weight is not finite; or a process that makes samples was killed.
     """
     accelerator = start_processes(run)
     method.to(accelerator.device).train()  # networks from checkpoints are in eval mode
@@ -143,6 +144,7 @@ def fit(
     if log and folder:
         save_network(folder / STUDENT, method.student, info)
         log.close()
+        leave_page(folder, run, method, feed, accelerator.device, losses)
     return TrainResult(folder, step, step < run.steps, losses, validation, stop.signal)
 
 
@@ -203,9 +205,7 @@ def _prepare_folder(folder: Path, resume: bool, overwrite: bool) -> Path | None:
             f"{folder}: holds an earlier run; continue with --resume, replace it with --overwrite, or set another name"
         )
     for old in found:
-        for file in old.iterdir():
-            file.unlink()
-        old.rmdir()
+        shutil.rmtree(old)
     return None
 
 
