@@ -48,8 +48,3 @@ def test_export_by_name_is_what_the_zoo_has(tmp_path):
     window = torch.rand(1, 3, 3, 17, 23)
     for model in (written, load_model("min-median", threads=1)):
         assert (model.run(window.numpy()) == create("min-median")(window).numpy()).all()
-
-
-def test_only_a_network_without_weights_is_exported_by_name(tmp_path):
-    with pytest.raises(RestillError, match="rill-s: no such checkpoint"):
-        export("rill-s", tmp_path / "model.onnx")

@@ -122,16 +122,18 @@ def test_the_centre_frame_is_not_rounded(student):
 @pytest.mark.parametrize(
     ("backend", "precision"), [("onnxruntime", "int8"), ("openvino", "int8"), ("openvino", "bf16")]
 )
-def test_the_shipped_file_agrees(backend, precision):
+def test_the_shipped_file_is_as_good(backend, precision):
+    """Fewer bits cost at most 0.15 dB against the clean frames."""
     if backend == "openvino":
         pytest.importorskip("openvino")
     plain, other = (
         load_model("rill-s", threads=1, **how) for how in ({}, {"backend": backend, "precision": precision})
     )
     source = SyntheticClips(3, 3, (96, 128))
-    made = windows(plain, source, range(3), 3, np.random.default_rng(9), lambda: None)
-    pairs = [(other.run(window), plain.run(window)) for window, _ in made]
-    assert psnr(*zip(*pairs, strict=True)) > 45
+    made = list(windows(plain, source, range(3), 3, np.random.default_rng(9), lambda: None))
+    truths = [truth for _, truth in made]
+    fine, coarse = (psnr([model.run(window) for window, _ in made], truths) for model in (plain, other))
+    assert coarse > fine - 0.15
 
 
 def test_windows_are_the_streams(student):
