@@ -22,6 +22,7 @@ def main() -> None:
     build = [generator, "build", "--strict", "--clean", "--config-file", ROOT / "zensical.toml"]
     if subprocess.run(build, cwd=ROOT).returncode:  # noqa: S603 - our own command
         sys.exit("the site was not built: a link is wrong, see above")
+    (SITE / "404.html").unlink()  # for servers only
     outside = [path for path in sorted(SITE.rglob("*.html")) if LOADED.search(with_our_shim(path))]
     if outside:
         sys.exit(f"these pages load something from outside: {', '.join(map(str, outside))}")

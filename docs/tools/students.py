@@ -25,7 +25,7 @@ def page() -> str:
             "recipe": f"`{card.recipe}`" if card.recipe else "none",
         }
         lines += [f"## `{card.name}`", "", plain(card.description), ""]
-        lines += table(["", ""], facts.items())
+        lines += [*(f"- {name}: {value}" for name, value in facts.items()), ""]
         lines += ["Trained on:", "", *(f"- {source}" for source in card.trained_on), ""] if card.trained_on else []
         scores = [(s.model, s.dataset, s.clip, s.protocol, f"{s.psnr:.2f} / {s.ssim:.4f}") for s in card.scores]
         lines += table(["model", "data set", "clip", "protocol", "PSNR / SSIM"], scores)
