@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import av
 import numpy as np
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 from restill.bench.clip import FPS, rainy_clip, write_clip
 from restill.cli import app
 from restill.video import read_frames
+from restill.video.pictures import write_picture
 
 pytest.importorskip("fastapi", reason="the page needs the extra 'web'")
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need Playwright: the extra 'dev'")
@@ -28,7 +31,9 @@ HEIGHT, WIDTH, FRAMES = 96, 128, 60
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("page")) as address:
+    runs = tmp_path_factory.mktemp("runs")
+    write_run(runs / "small-student")
+    with serving(tmp_path_factory.mktemp("page"), "--runs", str(runs)) as address:
         yield address
 
 
@@ -118,7 +123,7 @@ def state(page: Any, words: str) -> None:
     page.locator(".queue:visible .state").first.filter(has_text=words).wait_for()
 
 
-def test_a_moment_is_tried_and_compared(new_page, clip, frames):
+def test_drop_try_compare_start_and_download(new_page, clip, frames, tmp_path):
     page = new_page()
     assert page.locator("h1:visible").inner_text() == "Drop a rainy video here, and get it back without the rain."
     drop(page, clip)
@@ -126,8 +131,34 @@ def test_a_moment_is_tried_and_compared(new_page, clip, frames):
     slider.wait_for()  # a moment is tried without a click
     assert "0:02 · with sound" in page.locator(".facts").first.inner_text()
     page.get_by_role("button", name="Pause", exact=True).click()
+    both_sides_are_in_step(page, slider, frames)
+    the_divider_moves(page, slider)
+    the_picture_comes_nearer(page, slider)
 
-    # left of the divider is the frame before, and right of it the same frame after
+    page.get_by_role("radio", name="Best").check(force=True)
+    with page.expect_response(lambda answer: "/watch/done-0.mp4" in answer.url and answer.ok):
+        page.get_by_role("button", name="Remove the rain").click()
+    assert page.get_by_role("status").inner_text() == "rainy clip.mp4 is done"
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "rainy_clip.derained.mp4"
+    got, own = tmp_path / "got.mp4", tmp_path / "own.mp4"
+    download.value.save_as(got)
+    told = CliRunner().invoke(app, ["derain", str(clip), "-o", str(own), "--crf", "14"])
+    assert told.exit_code == 0, told.output
+    made = list(read_frames(got))
+    assert np.array_equal(made, list(read_frames(own)))
+    with av.open(str(got)) as media:
+        assert [stream.type for stream in media.streams] == ["video", "audio"]
+
+    # the page now shows the result, not the moment that was tried
+    slider.press("Home")
+    page.get_by_role("slider", name="Time", exact=True).fill("10")
+    assert difference(shown(page, made, 10), made[10]) < 4
+
+
+def both_sides_are_in_step(page: Any, slider: Any, frames: list[np.ndarray]) -> None:
+    """Left of the divider is the frame before, and right of it the same frame after."""
     where = page.get_by_role("slider", name="Time", exact=True)
     where.fill("20")
     for step in (20, 21, 22):
@@ -140,57 +171,37 @@ def test_a_moment_is_tried_and_compared(new_page, clip, frames):
         page.get_by_role("button", name="One frame on").click()
     page.get_by_role("button", name="One frame back").click()
     shown(page, frames, 22)
-    half = np.concatenate([before[:, : WIDTH // 2], after[:, WIDTH // 2 :]], axis=1)
+    for _ in range(5):
+        slider.press("PageUp")
+    edge = 3  # columns at the line
+    left, right = np.s_[:, : WIDTH // 2 - edge], np.s_[:, WIDTH // 2 + edge :]
+    both = seen(page, HEIGHT, WIDTH)
+    assert difference(both[left], before[left]) < 0.2 * difference(both[left], after[left])
+    assert difference(both[right], after[right]) < 0.2 * difference(both[right], before[right])
 
-    # keys and the pointer move it
-    assert slider.get_attribute("aria-valuenow") == "0"
-    slider.press("ArrowRight")
-    slider.press("PageUp")
-    assert slider.get_attribute("aria-valuenow") == "12"
-    assert slider.get_attribute("aria-valuetext") == "Before 12 %, after 88 %"
+
+def the_divider_moves(page: Any, slider: Any) -> None:
+    """By keys and by the pointer, and it says where it is."""
+    moves = {"Home": "0", "ArrowRight": "2", "PageUp": "12", "End": "100", "ArrowLeft": "98", "PageDown": "88"}
+    for key, value in moves.items():
+        slider.press(key)
+        assert slider.get_attribute("aria-valuenow") == value
+    assert slider.get_attribute("aria-valuetext") == "Before 88 %, after 12 %"
     box = page.locator(".compare:visible").bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 0.12, box["y"] + box["height"] / 2)
+    page.mouse.move(box["x"] + box["width"] * 0.88, box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2, steps=4)
     page.mouse.up()
     assert slider.get_attribute("aria-valuenow") == "50"
-    edge = 3  # columns at the line
-    beside = np.r_[0 : WIDTH // 2 - edge, WIDTH // 2 + edge : WIDTH]
-    assert difference(seen(page, HEIGHT, WIDTH)[:, beside], half[:, beside]) < 1
 
-    # nearer and back
+
+def the_picture_comes_nearer(page: Any, slider: Any) -> None:
+    """With the wheel, and back with a key."""
     whole = seen(page, HEIGHT, WIDTH)
     page.mouse.wheel(0, -600)
     until(lambda: difference(seen(page, HEIGHT, WIDTH), whole) > 5)
     slider.press("0")
     assert np.array_equal(seen(page, HEIGHT, WIDTH), whole)
-
-
-def test_the_download_is_what_the_command_makes(new_page, clip, tmp_path):
-    page = new_page()
-    drop(page, clip)
-    page.get_by_role("radio", name="Best").check(force=True)
-    with page.expect_response(lambda answer: "/watch/done-0.mp4" in answer.url and answer.ok):
-        page.get_by_role("button", name="Remove the rain").click()
-    link = page.get_by_role("link", name="Download")
-    link.wait_for()
-    assert page.get_by_role("status").inner_text() == "rainy clip.mp4 is done"
-    with page.expect_download() as download:
-        link.click()
-    assert download.value.suggested_filename == "rainy_clip.derained.mp4"
-    got, own = tmp_path / "got.mp4", tmp_path / "own.mp4"
-    download.value.save_as(got)
-    told = CliRunner().invoke(app, ["derain", str(clip), "-o", str(own), "--crf", "14"])
-    assert told.exit_code == 0, told.output
-    made = list(read_frames(got))
-    assert np.array_equal(made, list(read_frames(own)))
-    with av.open(str(got)) as media:
-        assert [stream.type for stream in media.streams] == ["video", "audio"]
-
-    # the page shows the result, not the moment that was tried, which was encoded in another way
-    page.get_by_role("slider", name="Before and after").press("Home")
-    page.get_by_role("slider", name="Time", exact=True).fill("10")
-    assert difference(shown(page, made, 10), made[10]) < 4
 
 
 def test_pause_resume_and_cancel(new_page, tmp_path):
@@ -233,3 +244,49 @@ def test_an_upload_goes_on_after_a_break(new_page, tmp_path):
     state(page, "Did not work")  # all of it is there, and it is no video
     assert [offset for offset in offsets if offset != "GET"] == ["0", "4194304", "HEAD", "4194304", "8388608"]
     assert "large.mp4" in page.locator(".notice:visible").inner_text()
+
+
+def test_rain_on_a_folder_of_pictures_on_a_phone(new_page, frames, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, frame in enumerate(frames[:6]):
+        write_picture(folder / f"{number:03d}.png", frame)
+    (folder / "notes.txt").write_text("no picture")
+    page = new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    page.get_by_role("tab", name="Remove rain").press("ArrowRight")
+    assert page.get_by_role("tab", name="Make rain").get_attribute("aria-selected") == "true"
+    drop(page, folder)
+    page.get_by_role("slider", name="Dry and rain").wait_for()
+    assert page.locator(".queue:visible .name").all_inner_texts() == ["pictures"]
+    assert page.get_by_role("button", name="Play").is_visible()  # it does not move by itself
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator(".compare:visible").evaluate("one => getComputedStyle(one).touchAction") == "pan-y"
+    page.get_by_role("combobox", name="Rain").select_option("storm")
+    page.get_by_role("button", name="Make it rain").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    with ZipFile(download.value.path()) as archive:
+        assert len(archive.namelist()) == 6
+
+
+def test_a_training_run_is_followed(new_page):
+    page = new_page()
+    page.get_by_role("tab", name="Training").click()
+    page.get_by_role("img", name="PSNR on held-out clips: 31.0 dB at step 300").wait_for()
+    page.get_by_role("img", name="reconstruction: 0.25 at step 300").wait_for()
+    assert "Step 300 of 400" in page.locator(".line:visible").inner_text()
+    page.get_by_role("slider", name="Before and after").press("Home")
+    until(lambda: difference(seen(page, HEIGHT, WIDTH), np.full((HEIGHT, WIDTH, 3), 160)) < 2)
+    page.get_by_role("combobox", name="What to compare").select_option("After and clean")
+    until(lambda: difference(seen(page, HEIGHT, WIDTH), np.full((HEIGHT, WIDTH, 3), 220)) < 2)
+
+
+def write_run(run: Path) -> None:
+    """What a training has written so far."""
+    (run / "samples").mkdir(parents=True)
+    rows = [{"step": step, "reconstruction": 100 / (step + 100), "lr": 0.001} for step in range(20, 301, 20)]
+    rows.append({"step": 300, "validation_psnr_rgb_crops": 31.0})
+    (run / "log.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (run / "recipe.yaml").write_text("steps: 400\n")
+    for side, gray in (("before", 100), ("after", 160), ("clean", 220)):
+        write_picture(run / "samples" / f"000300-1-{side}.png", np.full((HEIGHT, WIDTH, 3), gray, np.uint8))

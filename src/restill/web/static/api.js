@@ -51,6 +51,7 @@ export const api = {
   watch: (id) => call("GET", `${item(id)}/watch`),
   runs: () => call("GET", "/api/runs"),
   run: (name) => call("GET", `/api/runs/${encodeURIComponent(name)}`),
+  strip: (id, count) => `${item(id)}/strip?count=${count}`,
   thumbnail: (id, at) => `${item(id)}/thumbnail?at=${at.toFixed(3)}`,
   result: (id) => `${item(id)}/result`,
 };

@@ -17,8 +17,9 @@ export class Controls {
     this.time = h("span", { class: "time" });
     this.line = h("input", { type: "range", min: "0", value: "0", step: "1", "aria-label": "Time" });
     this.line.addEventListener("input", () => {
-      if (player.playing) player.pause();
-      player.seek(Number(this.line.value));
+      const frame = Number(this.line.value); // pausing draws the line again
+      player.pause();
+      player.seek(frame);
     });
     const back = iconButton("back", "One frame back", () => player.step(-1));
     const forward = iconButton("forward", "One frame on", () => player.step(1));

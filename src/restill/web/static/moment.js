@@ -5,7 +5,7 @@ import { h, put } from "./dom.js";
 import { clock } from "./format.js";
 
 const LENGTHS = [1, 2, 3, 5, 10]; // seconds
-const PICTURES = 8;
+const PICTURES = [3, 12]; // fewest and most in the strip
 
 /** Sends "move" while the window moves, and "moved" when it rests. `at` and `seconds` say where it is. */
 export class Moment extends EventTarget {
@@ -32,10 +32,10 @@ export class Moment extends EventTarget {
     return Math.min(this.wanted, this.duration);
   }
 
-  /** Show a clip: its id, its duration in seconds, and where the window was left. */
-  show(id, duration, at, wanted) {
-    if (this.id !== id) put(this.pictures, Array.from({ length: PICTURES }, () => h("img", { alt: "", draggable: "false" })));
-    Object.assign(this, { id, duration, wanted });
+  /** Show a clip: its id, its duration in seconds, its width over its height, and where the window was left. */
+  show(id, duration, ratio, at, wanted) {
+    if (this.id !== id) put(this.pictures);
+    Object.assign(this, { id, duration, ratio, wanted });
     const fitting = LENGTHS.filter((length, index) => length < duration || index === 0);
     put(this.length, fitting.map((length) => h("option", { value: length }, `${length} s`)));
     if (duration <= LENGTHS.at(-1)) this.length.append(h("option", { value: 10 }, "all of it"));
@@ -44,16 +44,13 @@ export class Moment extends EventTarget {
     this.move(at);
   }
 
-  /** Fill the strip, one picture after the other: each costs the server a process. */
-  async fill() {
-    const { id, duration } = this;
-    if (this.filling === id || this.element.hidden) return;
-    this.filling = id;
-    for (const [index, image] of [...this.pictures.children].entries()) {
-      if (id !== this.id) return;
-      image.src = api.thumbnail(id, ((index + 0.5) * duration) / PICTURES);
-      await image.decode().catch(() => null);
-    }
+  /** Fill the strip, once. */
+  fill() {
+    if (this.pictures.children.length || !this.strip.clientWidth) return;
+    const { clientWidth, clientHeight } = this.strip;
+    const [fewest, most] = PICTURES;
+    const count = Math.min(most, Math.max(fewest, Math.round(clientWidth / (clientHeight * this.ratio))));
+    put(this.pictures, h("img", { src: api.strip(this.id, count), alt: "", draggable: "false" }));
   }
 
   move(at) {

@@ -72,6 +72,6 @@ export class Queue extends EventTarget {
     const moving = row.state === "uploading" || row.state === "running" || row.state === "paused";
     bar.hidden = !moving;
     bar.value = row.local ? row.sent / Math.max(1, row.size) : share(row);
-    if (row.width && !picture.hasAttribute("src")) picture.src = api.thumbnail(row.id, (row.duration || 0) / 2);
+    if (row.width && !picture.hasAttribute("src")) picture.src = api.thumbnail(row.id, 0);
   }
 }

@@ -82,7 +82,7 @@ export class Stage extends EventTarget {
     if (row.width && (other || !before.width || (before.duration ?? 0) !== (row.duration ?? 0))) {
       const { at, seconds } = this.kept();
       this.form.show(row.kind);
-      this.moment.show(row.id, this.clip() ? row.duration || 0 : 0, at, seconds);
+      this.moment.show(row.id, this.clip() ? row.duration || 0 : 0, row.width / row.height, at, seconds);
       if (this.store.mine.delete(row.id) && row.state === "ready") this.ask();
       this.still();
     }
@@ -206,9 +206,10 @@ export class Stage extends EventTarget {
     const preview = this.previews.get(row.id);
     if (this.fits(preview)) return this.update();
     this.player.clear();
-    const middle = this.clip() ? this.moment.at + this.moment.seconds / 2 : 0;
-    this.source = `still ${middle}`;
-    this.picture(api.thumbnail(row.id, middle), false);
+    // The first frame is there at once, so it is what is shown while the first preview is made.
+    const at = this.clip() && preview?.state !== "running" ? this.moment.at : 0;
+    this.source = `still ${at}`;
+    this.picture(api.thumbnail(row.id, at), false);
   }
 
   /** Look for pieces of a job that are finished. */
