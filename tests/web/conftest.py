@@ -15,6 +15,7 @@ from asking import OWN, PORT, SETTINGS, Page
 from starlette.testclient import TestClient
 
 from restill.bench.clip import rainy_clip, write_clip
+from restill.errors import boundary
 from restill.restoring import sandbox
 from restill.web.app import Options, Server, make_folder
 
@@ -30,7 +31,8 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
             if on_frame is not None:
                 on_frame()
 
-        return work(request, step)
+        with boundary(f"'{request.src}'"):
+            return work(request, step)
 
     monkeypatch.setattr(sandbox, "run", run)
 

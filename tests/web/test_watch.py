@@ -12,6 +12,7 @@ from PIL import Image
 from restill.restoring.api import restore
 from restill.video import read_frames, transcode
 from restill.video.pictures import write_picture
+from restill.web.watch import Watch
 
 
 @pytest.fixture(scope="session")
@@ -91,3 +92,17 @@ def test_photographs_are_single_items(page, tmp_path):
     assert sorted((item["name"], item["kind"], item["state"]) for item in items) == [
         (f"p/{number}.png", "picture", "ready") for number in range(3)
     ]
+
+
+def test_a_piece_that_goes_while_it_is_made(page, held, running, monkeypatch):
+    (piece,) = page.get(f"/api/items/{running}/watch").json()["pieces"]
+    make = Watch._make
+
+    def late(watch, *arguments):
+        held.set()
+        page.wait(running, "done")
+        make(watch, *arguments)
+
+    monkeypatch.setattr(Watch, "_make", late)
+    answer = page.get(piece["url"])
+    assert (answer.status_code, answer.json()["message"]) == (404, "there is no such piece now; the list has changed")

@@ -20,7 +20,7 @@ QUALITY = {"small": 25, "good": None, "best": 14}  # crf of H.264 and HEVC
 QUALITY_WEBM = {"small": 34, "good": None, "best": 18}  # of VP9 and AV1
 WORDS: dict[Task, str] = {"derain": "derained", "rain": "rain"}  # in the names of results
 # for a page: every browser plays it, and shows any frame of it at once
-STACKED = EncodeSettings(codec="h264", crf=14, preset="ultrafast", pixel_format="yuv420p", all_keys=True)
+STACKED = EncodeSettings(codec="h264", crf=16, pixel_format="yuv420p", all_keys=True)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 
+from restill.errors import RestillError
 from restill.restoring import sandbox
 from restill.video.journal import journal_folder
 from restill.video.limits import USUAL, Limits
@@ -67,11 +68,17 @@ class Watch:
         found = _NAME.fullmatch(name)
         known = [entry["url"].rpartition("/")[2] for entry in self.pieces(item)]
         if found is None or name not in known:
-            raise Missing("there is no such piece now; the list has changed")
+            raise _changed()
         word, index = found[1], int(found[2])
         start, frames = (self._of_result(item) if word == "done" else self._of_journal(item))[index]
         stamp = f"{item.order}-{name}"  # a new job makes new pieces
-        return self.files.get(item, stamp, lambda path: self._make(item, path, word, index, start, frames))
+        try:
+            return self.files.get(item, stamp, lambda path: self._make(item, path, word, index, start, frames))
+        except RestillError:
+            now = self._items.get(item.id)
+            if name not in [entry["url"].rpartition("/")[2] for entry in self.pieces(now)]:
+                raise _changed() from None  # the job has ended meanwhile
+            raise
 
     def _make(self, item: Item, path: Path, word: str, index: int, start: float, frames: int) -> None:
         asked = jobs.job(self._items, item, self._limits)
@@ -119,3 +126,7 @@ class Watch:
             pieces.append((start, frames))
             done += frames
         return pieces
+
+
+def _changed() -> Missing:
+    return Missing("there is no such piece now; the list has changed")
