@@ -66,6 +66,22 @@ def test_stack_is_before_above_after(tmp_path, width, height):
         assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
 
 
+def test_planes_are_stacked_as_they_are(tmp_path, planes_model):
+    """The lower half is what the job writes, from the same planes."""
+    write_clip(tmp_path / "in.mp4", rainy_clip(48, 64, 12))
+    how = {"backend": "onnxruntime", "quiet": True, "settings": EncodeSettings(codec="ffv1")}
+    restore(tmp_path / "in.mp4", tmp_path / "whole.mkv", planes_model(), **how)
+    restore(
+        tmp_path / "in.mp4", tmp_path / "part.mkv", planes_model(), compare="stack", preview=Moment(0.2, 0.2), **how
+    )
+    for name, first, last in (("in.mp4", 0, 48), ("whole.mkv", 48, 96)):
+        with av.open(str(tmp_path / name)) as whole, av.open(str(tmp_path / "part.mkv")) as part:
+            frames = [frame.to_ndarray() for frame in whole.decode(video=0)][5:10]
+            stacked = [frame.to_ndarray()[first:last] for frame in part.decode(video=0)]
+            assert len(stacked) == 5
+            assert all((a[:48] == b).all() for a, b in zip(frames, stacked, strict=True))
+
+
 def test_one_picture_has_no_moments(tmp_path):
     restore(small_clip(tmp_path / "in.mp4", frames=1), tmp_path / "one.png", "min-median", quiet=True)
     with pytest.raises(RestillError, match="is one picture; only clips have moments"):

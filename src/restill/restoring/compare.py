@@ -9,6 +9,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from restill.planes import Frame, Planes
 from restill.video.pipeline import Process
 
 Layout = Literal["side", "split", "stack"]
@@ -24,20 +25,33 @@ def compared(process: Process, layout: Layout) -> Process:
 
     Returns:
         A process with frames of twice the width ("side"), of the same size ("split"), or of twice the height ("stack").
+        Only a "stack" takes planes.
     """
 
-    def side_by_side(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        waiting: deque[np.ndarray] = deque()  # inputs that the process has read ahead
+    def side_by_side(frames: Iterator[Frame]) -> Iterator[Frame]:
+        waiting: deque[Frame] = deque()  # inputs that the process has read ahead
 
-        def read_and_store() -> Iterator[np.ndarray]:
+        def read_and_store() -> Iterator[Frame]:
             for frame in frames:
                 waiting.append(frame)
                 yield frame
 
         for after in process(read_and_store()):
-            yield join(waiting.popleft(), after, layout)
+            before = waiting.popleft()
+            if isinstance(before, Planes) or isinstance(after, Planes):
+                assert isinstance(before, Planes)  # noqa: S101
+                assert isinstance(after, Planes)  # noqa: S101
+                yield stack_planes(before, after)
+            else:
+                yield join(before, after, layout)
 
     return side_by_side
+
+
+def stack_planes(before: Planes, after: Planes) -> Planes:
+    """Put the planes of the input above those of the result."""
+    y, u, v = (np.concatenate([getattr(before, name), getattr(after, name)]) for name in "yuv")
+    return Planes(y, u, v, after.full)
 
 
 def join(before: np.ndarray, after: np.ndarray, layout: Layout) -> np.ndarray:

@@ -158,7 +158,7 @@ def _restore(
             overwrite=request.overwrite,
             on_frame=step,
             job=job,
-            planes=request.compare is None and model.takes_planes(source.info.height, source.info.width),
+            planes=request.compare in (None, "stack") and model.takes_planes(source.info.height, source.info.width),
         )
 
 
