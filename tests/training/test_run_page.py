@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -13,7 +14,9 @@ from test_loop import distilled, recipe
 import restill
 from restill.training import run_page
 from restill.training.experiment import train
+from restill.training.run_log import RunLog
 from restill.training.run_page import PAGE
+from restill.web.runs import Runs
 
 
 def says(text: str, chart: str) -> str:
@@ -36,10 +39,10 @@ def test_a_distilled_run_leaves_its_log_samples_and_recipe_on_one_page(clips, tm
     last = {name: value for row in rows for name, value in row.items()}
     score = says(text, "PSNR on the held-out crops")
     assert f"student: last {result.validation:.2f} dB" in score
-    assert "teacher: last" in score
+    assert f"teacher: last {last['teacher_psnr_rgb_crops']:.2f} dB" in score
     shares = {name for name in last if name.startswith("share")}
     assert shares == {"share", "share_spatial", "share_temporal"}
-    for name in set(last) - shares - {"step", "validation_psnr_rgb_crops"}:
+    for name in set(last) - shares - {"step", "validation_psnr_rgb_crops", "teacher_psnr_rgb_crops"}:
         assert f"{name}: last {last[name]:.4g}, from" in says(text, name)
     assert all(f"{name}: {last[name]:.4g}" in says(text, "Share of the task&#x27;s gradient") for name in shares)
     losses = text[text.index("<h2>Losses") : text.index("<h2>Shares")]
@@ -94,3 +97,23 @@ def test_a_long_log_makes_a_short_page(tmp_path):
     assert len(means) == run_page.MOST
     assert all(value == pytest.approx(3, abs=0.1) for _, value in means)
     assert run_page._means([(1, 2.0)]) == [(1, 2.0)]
+
+
+def test_a_run_can_be_followed(clips, tmp_path):
+    """Each validation leaves samples, and the first one the teacher's PSNR; a resumed run drops what is after it."""
+    run = distilled(clips, tmp_path)
+    log = RunLog(run.folder, run, 0)
+    log.show(999, [{"before": np.zeros((4, 4, 3), np.uint8)}])
+    log.close()
+    train(run, quiet=True, overwrite=True)
+    rows = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    validated = [row["step"] for row in rows if "validation_psnr_rgb_crops" in row]
+    names = {path.name for path in (run.folder / "samples").iterdir()}
+    sides = ("before", "after", "clean")
+    assert names == {f"{step:06d}-{number}-{side}.png" for step in validated for number in (1, 2) for side in sides}
+    shown = Runs(run.folder.parent).one(run.folder.name)
+    assert shown["teacher_psnr"] == next(
+        row["teacher_psnr_rgb_crops"] for row in rows if "teacher_psnr_rgb_crops" in row
+    )
+    assert [sample["step"] for sample in shown["samples"]] == [step for step in validated for _ in (1, 2)]
+    assert set(shown["losses"]) >= {"reconstruction", "total"}

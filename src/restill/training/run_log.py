@@ -1,18 +1,24 @@
-"""The logs of a run: ``log.jsonl``, TensorBoard, and a copy of the recipe."""
+"""The logs of a run: ``log.jsonl``, TensorBoard, a copy of the recipe, and samples."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import yaml
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from restill.training.recipe import Run
+from restill.video.pictures import write_picture
+
+VALIDATION, TEACHER = "validation_psnr_rgb_crops", "teacher_psnr_rgb_crops"
+SAMPLES = "samples"
 
 
 class RunLog:
-    """Writes ``log.jsonl``, TensorBoard and a copy of the recipe. Lines after step ``start`` are removed."""
+    """Writes ``log.jsonl``, TensorBoard, a copy of the recipe, and samples. What is after step ``start`` is removed."""
 
     def __init__(self, folder: Path, run: Run, start: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -20,6 +26,10 @@ class RunLog:
         self._path = folder / "log.jsonl"
         earlier = [line for line in _lines(self._path) if json.loads(line)["step"] <= start]
         self._path.write_text("".join(f"{line}\n" for line in earlier))
+        self._samples = folder / SAMPLES
+        for file in self._samples.glob("*.png"):
+            if int(file.name.partition("-")[0]) > start:
+                file.unlink()
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=start)
 
     def write(self, step: int, values: dict[str, float]) -> None:
@@ -28,6 +38,18 @@ class RunLog:
             file.write(json.dumps({"step": step, **values}) + "\n")
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
+
+    def show(self, step: int, samples: Sequence[Mapping[str, np.ndarray]]) -> None:
+        """Keep samples of a step as ``samples/STEP-NUMBER-NAME.png``.
+
+        Args:
+            step: The step.
+            samples: Each has some pictures (H, W, 3) RGB uint8 by name, such as "before", "after" and "clean".
+        """
+        for number, sample in enumerate(samples, 1):
+            self._samples.mkdir(exist_ok=True)
+            for name, picture in sample.items():
+                write_picture(self._samples / f"{step:06d}-{number}-{name}.png", picture)
 
     def close(self) -> None:
         """Flush and close the files."""

@@ -18,9 +18,9 @@ from restill.networks.adapter import class_name
 from restill.progress import say
 from restill.training.feed import Feed
 from restill.training.recipe import Run
+from restill.training.run_log import TEACHER, VALIDATION
 
 PAGE = "report.html"
-VALIDATION = "validation_psnr_rgb_crops"
 MOST = 120  # points of a line; each is the mean of the steps around it
 
 SHARES = (
@@ -56,7 +56,7 @@ def run_page(folder: Path, run: Run, method: Method, feed: Feed, device: torch.d
     lead = f"{class_name(method.student)}{teacher}: {steps:,} of {run.steps:,} steps."
     sections = [
         *_samples(feed, device),
-        *_validation(logged.pop(VALIDATION, []), method, feed, device),
+        *_validation(logged.pop(VALIDATION, []), logged.pop(TEACHER, [])),
         *_charts("Losses", "Before they are weighted; total is their weighted sum.", _take(logged, losses | {"total"})),
         *_shares(_take(logged, {name for name in logged if name.startswith("share")})),
         *_charts("Other numbers in the log", "Of the method, and the learning rate (lr).", logged),
@@ -84,12 +84,12 @@ def _samples(feed: Feed, device: torch.device) -> list[str]:
     return [section("Held-out samples", text("Crops that were not trained on."), *parts)] if parts else []
 
 
-def _validation(points: Points, method: Method, feed: Feed, device: torch.device) -> list[str]:
-    if not points or feed.validate is None:
+def _validation(points: Points, teacher: Points) -> list[str]:
+    if not points:
         return []
     lines: dict[str, Points] = {}
-    if method.teacher is not None:
-        level = feed.validate(device, teacher=True)
+    if teacher:
+        level = teacher[-1][1]
         lines["teacher"] = [(points[0][0], level), (points[-1][0], level)]
     lines["student"] = points
     words = (
