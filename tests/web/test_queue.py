@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from asking import SETTINGS
 
+from restill.degradations.rain import rain_frames
+from restill.degradations.rain_settings import named_rain
 from restill.restoring.api import restore
-from restill.video import read_frames
+from restill.video import read_frames, transcode
+from restill.web import queue
 
 
 def frames(path):
@@ -107,3 +111,30 @@ def test_only_own_files_are_served(page, clip, tmp_path):
     file.unlink()
     file.symlink_to(tmp_path / "web" / "token")
     assert page.get(f"/api/items/{item_id}/result").status_code == 404
+
+
+def test_a_fault_of_ours_does_not_stop_the_queue(page, clip, monkeypatch):
+    first, second = page.ready(clip), page.ready(clip)
+    pack = queue._packed
+    monkeypatch.setattr(queue, "_packed", lambda *_: 1 / 0)
+    page.post(f"/api/items/{first}/start", SETTINGS)
+    assert "failed, which should not happen: ZeroDivisionError" in page.wait(first, "failed")["message"]
+    monkeypatch.setattr(queue, "_packed", pack)
+    page.post(f"/api/items/{second}/start", SETTINGS)
+    page.wait(second, "done")
+
+
+def test_rain_is_rendered_as_the_command_does(page, clip, tmp_path):
+    item_id = page.ready(clip)
+    rain = {"strength": "heavy", "wind": 2, "seed": 5}
+    page.post(f"/api/items/{item_id}/start", {"task": "rain", "rain": rain})
+    item = page.wait(item_id, "done")
+    assert item["result"]["name"] == "rainy_clip.rain.mp4"
+    (tmp_path / "got.mp4").write_bytes(page.get(f"/api/items/{item_id}/result").content)
+    settings = named_rain("heavy", {}, 5, 2)
+    transcode(clip, tmp_path / "own.mp4", lambda frames: rain_frames(frames, settings, 5, 25.0))
+    got, own, clean = (list(read_frames(file)) for file in (tmp_path / "got.mp4", tmp_path / "own.mp4", clip))
+    for mine, others, dry in zip(got, own, clean, strict=True):  # the command encodes in one segment, so not the same
+        assert 3 * np.abs(mine.astype(int) - others).mean() < np.abs(mine.astype(int) - dry).mean()
+    (piece,) = page.get(f"/api/items/{item_id}/watch").json()["pieces"]
+    assert page.get(piece["url"]).status_code == 200

@@ -106,7 +106,7 @@ def router(parts: Parts) -> APIRouter:
         parts.uploads.end_of(item_id)
         parts.previews.forget(item_id)
         await asyncio.to_thread(queue.forget, item)
-        items.remove(item_id)
+        await asyncio.to_thread(items.remove, item_id)
         return Response(status_code=204)
 
     @api.get("/items/{item_id}/result")

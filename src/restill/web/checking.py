@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from restill.errors import RestillError
+from restill.errors import RestillError, boundary
 from restill.restoring import sandbox
 from restill.video.limits import USUAL, Limits
 from restill.web import thumbnails, work
@@ -51,13 +51,14 @@ class Checks:
         answer = home / "probe.json"
         picture = answer.with_suffix(".jpg")
         try:
-            if source.suffix.lower() == ".zip":
-                item, source = self._unpacked(item), home / "source"
-            sandbox.run(work.probe, work.Look(source, answer, self._limits), notes=[])
-            found = json.loads(answer.read_bytes())
-            (home / thumbnails.FOLDER).mkdir(exist_ok=True)
-            picture.replace(home / thumbnails.FOLDER / thumbnails.FIRST)
-        except (RestillError, OSError) as error:  # OSError: the item was deleted meanwhile
+            with boundary(f"'{item.name}'"):
+                if source.suffix.lower() == ".zip":
+                    item, source = self._unpacked(item), home / "source"
+                sandbox.run(work.probe, work.Look(source, answer, self._limits), notes=[])
+                found = json.loads(answer.read_bytes())
+                (home / thumbnails.FOLDER).mkdir(exist_ok=True)
+                picture.replace(home / thumbnails.FOLDER / thumbnails.FIRST)
+        except RestillError as error:
             self._items.change(item.id, state="failed", message=for_the_page(str(error), home / "source", home))
             return
         finally:

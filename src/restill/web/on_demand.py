@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from restill.errors import RestillError
+from restill.errors import RestillError, boundary
 from restill.web.items import Item, Items
 from restill.web.names import for_the_page
 
@@ -47,7 +47,8 @@ class OnDemand:
                 if future is None:
                     future = self._made[item.id, name] = self._pool.submit(self._make, path, make)
             try:
-                future.result()
+                with boundary(f"'{item.name}'"):
+                    future.result()
             except RestillError as error:
                 home = self._items.home(item.id)
                 raise RestillError(for_the_page(str(error), home / "source", home / "result")) from error

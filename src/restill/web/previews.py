@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from restill.errors import RestillError
+from restill.errors import RestillError, boundary
 from restill.restoring import sandbox
 from restill.video.limits import USUAL, Limits
 from restill.video.moment import Moment
@@ -132,11 +132,12 @@ class Previews:
         try:
             if made.stop.is_set():
                 raise sandbox.Stopped("another preview was asked for")
-            home.mkdir(parents=True)
-            asked = jobs.preview(source, home / made.name, settings, task, moment, self._limits)
-            made.frames = sandbox.run(asked.work, asked.request, step, stop=made.stop, notes=[]).frames
+            with boundary(f"'{item.name}'"):
+                home.mkdir(parents=True)
+                asked = jobs.preview(source, home / made.name, settings, task, moment, self._limits)
+                made.frames = sandbox.run(asked.work, asked.request, step, stop=made.stop, notes=[]).frames
             made.state = "done"
-        except (RestillError, OSError) as error:
+        except RestillError as error:
             made.message = for_the_page(str(error), source.parent, home)
             made.state = "failed"
 

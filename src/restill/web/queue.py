@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-from restill.errors import RestillError
+from restill.errors import RestillError, boundary
 from restill.restoring import sandbox
 from restill.video.journal import is_running, journal_folder
 from restill.video.limits import USUAL, Limits
@@ -150,17 +150,17 @@ class Queue:
     def _run(self, item: Item) -> None:
         home, notes = self._items.home(item.id), []
         try:
-            job = jobs.job(self._items, item, self._limits)
-            _wait_for_release(job.dst)
-            progress = _Progress(self._items, item, _done_before(job.dst, item))
-            if not job.dst.exists() or journal_folder(job.dst).exists():  # otherwise it is complete already
-                sandbox.run(job.work, job.request, progress.step, stop=self._stop, notes=notes)
-            result = _packed(job.dst, item)
+            with boundary(f"'{item.name}'"):
+                job = jobs.job(self._items, item, self._limits)
+                _wait_for_release(job.dst)
+                progress = _Progress(self._items, item, _done_before(job.dst, item))
+                if not job.dst.exists() or journal_folder(job.dst).exists():  # otherwise it is complete already
+                    sandbox.run(job.work, job.request, progress.step, stop=self._stop, notes=notes)
+                result = _packed(job.dst, item)
         except sandbox.Stopped:
             now = self._items.find(item.id)
             if now is not None and now.state == "cancelled":
                 self._clean(item.id)
-            return
         except RestillError as error:
             self._end(item, state="failed", message=for_the_page(str(error), home / "source", home / "result"))
         else:
