@@ -9,7 +9,7 @@ export function stateWords(row) {
   switch (row.state) {
     case "uploading":
       if (!row.local) return "Not all here. Drop it again.";
-      return row.sent ? `Sending ${percent(row.sent / Math.max(1, row.size))}` : "Waits to be sent";
+      return row.sending ? `Sending ${percent(row.sent / Math.max(1, row.size))}` : "Waits to be sent";
     case "checking":
       return "Looking at it";
     case "ready":

@@ -40,11 +40,16 @@ export class Stage extends EventTarget {
     this.deck = h("div", { class: "deck" }, this.controls.element, this.compare.tools);
     const head = h("header", {}, this.title, this.facts);
     this.element = h("section", { class: "stage card", "aria-label": "Chosen file" }, head, this.notice, this.screen, this.deck, this.trying);
-    this.side = h("section", { class: "card", "aria-label": "What to do" }, form.element, this.job.element);
+    this.settings = h("details", {}, h("summary", {}, "Settings"), form.element); // closed on narrow screens only
+    this.side = h("section", { class: "card", "aria-label": "What to do" }, this.settings, this.job.element);
     this.listen();
   }
 
   listen() {
+    const wide = matchMedia("(min-width: 901px)");
+    const open = () => (this.settings.open = wide.matches);
+    wide.addEventListener("change", open);
+    open();
     this.previews.addEventListener("change", () => this.update());
     this.moment.addEventListener("move", () => this.moved());
     this.moment.addEventListener("moved", () => this.still());
@@ -113,11 +118,12 @@ export class Stage extends EventTarget {
     const open = row.state === "done" && this.opened.has(row.id);
     const prepares = row.width && (BEFORE_JOB.includes(row.state) || open);
     text(this.facts, facts(row));
-    this.trying.hidden = this.form.element.hidden = !prepares;
+    this.trying.hidden = this.settings.hidden = !prepares;
     this.tries = preview?.state === "running";
     const part = preview?.fps && preview.frames ? percent(Math.min(1, preview.frames / (preview.fps * preview.seconds))) : "";
     this.does = row.width ? `${this.words.busy} ${part}` : `${stateWords(row)} …`;
     this.wait();
+    text(this.try, this.clip() ? this.words.try : "Try it");
     this.try.disabled = preview?.state === "running";
     this.try.classList.toggle("stale", preview?.state === "done" && preview.asked !== JSON.stringify(this.question()));
     this.job.show({ ...row, open }, this.ready);

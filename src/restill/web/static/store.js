@@ -74,13 +74,16 @@ export class Store extends EventTarget {
     if (this.busy) return;
     this.busy = true;
     for (let row; (row = [...this.uploads.values()].find((each) => each.state === "uploading")); ) {
+      row.sending = true;
+      this.changed();
       try {
         await this.sendFiles(row);
         this.mine.add(row.item);
+        if (!this.items.has(row.item)) this.take({ items: await api.items() });
         this.uploads.delete(row.id);
         this.dispatchEvent(Object.assign(new Event("uploaded"), { from: row.id, to: row.item }));
       } catch (error) {
-        Object.assign(row, { state: "failed", message: error.message });
+        Object.assign(row, { state: "failed", message: error.message, sending: false });
       }
       this.changed();
     }
