@@ -46,6 +46,14 @@ def drop(page: Any, *paths: Path) -> None:
         session.send("Input.dispatchDragEvent", {"type": kind, **where, "data": data})
 
 
+def swipe_up(page: Any, x: float, y: float) -> None:
+    """Move a finger 90 pixels up."""
+    session = page.context.new_cdp_session(page)
+    for kind, up in (("touchStart", 0), ("touchMove", 30), ("touchMove", 60), ("touchMove", 90)):
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y - up}]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
 def seen(page: Any, height: int, width: int) -> np.ndarray:
     """What the picture of the page shows, (height, width, 3) uint8 RGB."""
     address = page.locator("canvas:visible").evaluate("canvas => canvas.toDataURL()")

@@ -5,6 +5,7 @@ import { h, iconButton } from "./dom.js";
 import { Zoom } from "./zoom.js";
 
 const SHARP = 3; // from this many screen pixels a picture's pixel on, pixels are drawn as squares
+const SIDEWAYS = 8; // CSS pixels that a finger moves sideways before the divider follows; else it scrolls the page
 const DIVIDER_REACH = 28; // CSS pixels around the divider that take hold of it
 
 /**
@@ -29,6 +30,7 @@ export class Compare {
       iconButton("fit", "Show the whole picture", () => this.zoom.reset()),
     );
     this.pointers = new Map();
+    this.room = { left: 0, right: 0 }; // the part of the width that each name needs
     this.clear();
     this.name("Before", "After");
     this.divider.addEventListener("move", () => this.paint());
@@ -72,8 +74,8 @@ export class Compare {
     const dense = canvas.width / Math.max(1, zoom.box.width); // device pixels a CSS pixel
     context.fillStyle = "#000";
     context.fillRect(0, 0, canvas.width, canvas.height);
-    this.left.style.opacity = divider.value < 12 ? "0" : "1";
-    this.right.style.opacity = divider.value > 88 ? "0" : "1";
+    this.left.style.opacity = divider.share < this.room.left ? "0" : "1";
+    this.right.style.opacity = 1 - divider.share < this.room.right ? "0" : "1";
     if (!this.after) return;
     const place = zoom.place();
     const at = Math.round(canvas.width * divider.share);
@@ -97,6 +99,7 @@ export class Compare {
     const { width, height } = this.element.getBoundingClientRect();
     if (!width || !height) return;
     this.zoom.box = { width, height };
+    this.room = { left: (this.left.offsetWidth + 20) / width, right: (this.right.offsetWidth + 20) / width };
     this.canvas.width = Math.round(width * devicePixelRatio);
     this.canvas.height = Math.round(height * devicePixelRatio);
     this.zoom.pan(0, 0);
@@ -130,6 +133,7 @@ export class Compare {
     this.grip = !this.element.classList.contains("single") && (near || this.zoom.scale === 1);
     this.element.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, at);
+    this.waits = event.pointerType === "touch" ? at.x : null;
     if (this.grip) this.divider.element.focus({ preventScroll: true });
     if (this.grip && event.pointerType === "mouse") this.slide(at);
   }
@@ -142,8 +146,14 @@ export class Compare {
     if (others.length) {
       this.grip = false;
       this.pinch(before, at, others[0][1]);
-    } else if (this.grip) this.slide(at);
+    } else if (this.grip) this.follow(at);
     else this.zoom.pan(at.x - before.x, at.y - before.y);
+  }
+
+  follow(at) {
+    if (this.waits !== null && Math.abs(at.x - this.waits) < SIDEWAYS) return;
+    this.waits = null;
+    this.slide(at);
   }
 
   slide(at) {
