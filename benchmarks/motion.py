@@ -13,9 +13,9 @@ detector the background.
   turned clockwise.
 - ``--clean``: clips without rain, on which rain is rendered (seed 1, without mist, which no student removes) and
   compressed (H.264, crf 23). The same clip without rain, compressed as well, is the truth. "False" is the share of the
-  frames in which it stands still (less than 0.1 % of it moves) and motion is found. "Found" is the share of its moving parts of at least 0.3 % of the
-  frame (a person, a car) of which a quarter is found; specks are opened away for that (3x3). Clips of less than 120
-  frames are played forth and back.
+  frames with motion among those in which the truth stands still (less than 0.1 % of it moves). "Found" is the share of
+  its moving parts of at least 0.3 % of the frame (a person, a car) of which a quarter is found; specks are opened away
+  for that (3x3). Clips of less than 120 frames are played forth and back.
 """
 
 from __future__ import annotations
