@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
@@ -212,36 +214,64 @@ def test_a_file_cannot_lead_to_the_network(tmp_path: Path, name: str) -> None:
         "clip.ffconcat": f"ffconcat version 1.0\nfile {camera.address}\n",
     }[name]
     (tmp_path / name).write_text(text)
-    with pytest.raises(RestillError, match="cannot be read"):
+    with pytest.raises(RestillError, match="cannot be read as a video"):
         live(Live(str(tmp_path / name), str(tmp_path / "out.mkv"), real_time=True))
     assert camera.sent == 0
     camera.vanish()
 
 
-def test_a_playlist_of_a_server_cannot_lead_to_a_file(tmp_path: Path) -> None:
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-    secret = tmp_path / "secret.ts"
-    secret.write_bytes(b"".join(footage()))
-    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile://{secret}\n#EXT-X-ENDLIST\n".encode()
+@contextmanager
+def web(files: dict[str, bytes]) -> Iterator[str]:
+    """A web server with some files; gives its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "application/vnd.apple.mpegurl")
-            self.send_header("Content-Length", str(len(playlist)))
+            data = files.get(self.path)
+            self.send_response(200 if data is not None else 404)
+            self.send_header("Content-Length", str(len(data or b"")))
             self.end_headers()
-            self.wfile.write(playlist)
+            self.wfile.write(data or b"")
 
         def log_message(self, *_: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}/live.m3u8"
-        with pytest.raises(RestillError, match=r"live\.m3u8"):
-            live(Live(address, str(tmp_path / "out.mkv")))
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
+
+
+def playlist(*segments: str) -> bytes:
+    """An HLS playlist of segments of one second."""
+    lines = "".join(f"#EXTINF:1.0,\n{segment}\n" for segment in segments)
+    return f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n{lines}#EXT-X-ENDLIST\n".encode()
+
+
+def test_a_playlist_is_played_at_its_own_speed(start: Callable, tmp_path: Path) -> None:
+    """A server of HLS sends whole seconds at a time."""
+    files = {f"/{n}.ts": footage_of_second(n) for n in range(30)}
+    files["/live.m3u8"] = playlist(*(f"{n}.ts" for n in range(30)))
+    with web(files) as address:
+        began = time.monotonic()
+        run = start(f"{address}/live.m3u8", str(tmp_path / "out.mkv"))
+        run.wait_for("frames_in", 30)
+        assert time.monotonic() - began > 0.8
+        summary = run.stop()
+    assert is_whole(summary)
+    times, _ = pictures(tmp_path / "out.mkv")
+    assert np.allclose(np.diff(times) * 30, np.rint(np.diff(times) * 30), atol=0.05)
+
+
+def footage_of_second(number: int) -> bytes:
+    return b"".join(footage(30, start=90_000 * number))
+
+
+def test_a_playlist_of_a_server_cannot_lead_to_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.ts"
+    secret.write_bytes(footage_of_second(0))
+    files = {"/live.m3u8": playlist(f"file://{secret}")}
+    with web(files) as address, pytest.raises(RestillError, match=r"live\.m3u8"):
+        live(Live(f"{address}/live.m3u8", str(tmp_path / "out.mkv")))
     assert not (tmp_path / "out.mkv").exists()
 
 
@@ -250,8 +280,15 @@ def test_no_camera_is_one_sentence(tmp_path: Path) -> None:
     camera.vanish()
     with pytest.raises(RestillError) as error:
         live(Live(camera.address.replace("tcp://", "tcp://me:secret@"), str(tmp_path / "out.mkv")))
-    assert "cannot be" in str(error.value)
+    assert str(error.value).endswith("cannot be opened: Connection refused")
     assert "secret" not in str(error.value)
+
+
+def test_a_target_that_cannot_be_opened_is_an_error(start: Callable, camera: Camera) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = start(camera.address, "page", port=taken.getsockname()[1])
+        with pytest.raises(RestillError, match="choose another with --port"):
+            run.wait_for("frames_out", 1000)
 
 
 def test_it_waits_for_the_camera_if_asked(start: Callable, camera: Camera, tmp_path: Path) -> None:

@@ -122,6 +122,8 @@ class Camera(threading.Thread):
                 if isinstance(error, _Gone) and self._real_time:
                     return
                 if self._real_time or not (self.picture or self._patient):
+                    if isinstance(error, RestillError):
+                        raise
                     raise RestillError(f"'{shown(self._address)}' cannot be read: {why}") from error
             else:
                 return  # stopped
