@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -109,6 +110,19 @@ def test_motion_vectors_come_with_planes_where_they_point_to_the_frame_before(tm
         with closing(VideoSource(clip(tmp_path / name, 6, options=options))) as source:
             frames = [frame for frame, _ in source.frames(planes=True)]
         assert [frame.vectors is not None for frame in frames] == [False, *[known] * 5]
+
+
+def test_frames_leave_the_memory_without_a_search_for_cycles(tmp_path):
+    path = clip(tmp_path / "in.mp4", 24, options={"bf": "0"})
+    gc.collect()
+    gc.disable()
+    try:
+        with closing(VideoSource(path)) as source:
+            for _ in source.frames(planes=True):
+                pass
+        assert sum(isinstance(one, av.VideoFrame) for one in gc.get_objects()) <= 4
+    finally:
+        gc.enable()
 
 
 def test_a_frame_of_another_format_is_converted():

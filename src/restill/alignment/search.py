@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 from av.codec.context import CodecContext, Flags
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import PictureType
 
 EXPORT_VECTORS = 1 << 28  # AV_CODEC_FLAG2_EXPORT_MVS
@@ -38,10 +39,17 @@ def export_vectors(context: CodecContext) -> None:
     context.flags2 |= EXPORT_VECTORS
 
 
+def side_data(frame: av.VideoFrame) -> Any:
+    """The side data of a frame, without the cycle with the frame that PyAV's own property makes.
+
+    A frame in a cycle stays in memory until Python looks for cycles, and hundreds of frames come before it does.
+    """
+    return SideDataContainer(frame)
+
+
 def vectors_of(frame: av.VideoFrame) -> np.ndarray | None:
     """The motion vectors that the decoder gave with a frame, copied; None if there are none."""
-    sides: Any = frame.side_data
-    for side in sides:
+    for side in side_data(frame):
         if side.type.name == "MOTION_VECTORS":
             return side.to_ndarray().copy()
     return None

@@ -8,6 +8,8 @@ from typing import Any
 import av
 from av.sidedata.sidedata import Type
 
+from restill.alignment.search import side_data
+
 # FFmpeg's types that PyAV does not name yet (libavutil/frame.h).
 _NEWER = {28: "LCEVC", 29: "VIEW_ID", 30: "THREE_D_REFERENCE_DISPLAYS", 31: "EXIF"}
 _WORDS = {
@@ -50,8 +52,7 @@ Type._missing_ = classmethod(_missing)  # type: ignore[assignment, method-assign
 
 def sides(frame: av.VideoFrame) -> dict[str, bytes]:
     """The side data of a frame by FFmpeg's type names, such as ``DISPLAYMATRIX``; ``type 77`` for an unknown type."""
-    container: Any = frame.side_data
-    found = {side.type.name: bytes(side) for side in container if side.type.name not in _OF_THE_CODER}
+    found = {side.type.name: bytes(side) for side in side_data(frame) if side.type.name not in _OF_THE_CODER}
     if any(name in found.get("SEI_UNREGISTERED", b"") for name in _ENCODERS):
         del found["SEI_UNREGISTERED"]
     return found
