@@ -1,14 +1,14 @@
 """Measure how often rain triggers a plain motion detector, before and after a student, and what it misses then.
 
     python benchmarks/motion.py rill-s rill-m --clean CLIP ... --real CLIP ... [--turn CLIP ...] [--json FILE]
-        [--rain heavy,storm] [--strength 1] [--precision int8] [--backend openvino] [--frames 300]
+        [--rain heavy,storm] [--strengths 1,2] [--precision int8] [--backend openvino] [--frames 300]
 
 All clips must be of a camera that stands still. The detector is OpenCV's MOG2 with its usual settings (history 500,
 threshold 16, shadows found and left out) on gray frames of 360 lines. A frame has motion if at least 0.5 % of its
 pixels move; the program "motion" takes 1500 of 640x480 by default, which is as many. The first 60 frames only teach the
 detector the background.
 
-- ``--real``: rain that was filmed. A row says in which share of the frames there is motion, before and after. Nobody
+- ``--real``: rain that was filmed. A row says how many pixels move, and in which share of the frames there is motion. Nobody
   knows in which of them something moved besides the rain. ``--turn`` is for clips that lie on their side: they are
   turned clockwise.
 - ``--clean``: clips without rain, on which rain is rendered (seed 1, without mist, which no student removes) and
@@ -52,8 +52,9 @@ class Row:
 
     Attributes:
         clip: Its name, and the rain.
-        model: The student; "before" for none.
+        model: The student and the strength; "before" for none.
         frames: Frames that count.
+        pixels: Pixels that move, the mean of the frames.
         motion: Frames with motion.
         false: Frames with motion among those in which the clean clip stands still.
         found: Parts that move in the clean clip and are found.
@@ -62,6 +63,7 @@ class Row:
     clip: str
     model: str
     frames: int
+    pixels: float
     motion: float
     false: float = float("nan")
     found: float = float("nan")
@@ -79,29 +81,29 @@ def main() -> None:
     parser.add_argument("--real", type=Path, nargs="*", default=[])
     parser.add_argument("--turn", type=Path, nargs="*", default=[])
     parser.add_argument("--rain", default="heavy,storm")
-    parser.add_argument("--strength", type=float, default=1.0)
+    parser.add_argument("--strengths", default="1")
     parser.add_argument("--precision")
     parser.add_argument("--backend", default="onnxruntime")
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    models = {
-        name: load_model(name, precision=options.precision, backend=options.backend, threads=1)
-        for name in options.models
-    }
+    models: dict[str, tuple[Model, float]] = {}
+    for name in options.models:
+        model = load_model(name, precision=options.precision, backend=options.backend, threads=1)
+        models |= {f"{name} at {word}": (model, float(word)) for word in options.strengths.split(",")}
     rows: list[Row] = []
-    print(f"{'clip':34s} {'model':10s} frames  motion   false   found")
+    print(f"{'clip':34s} {'model, strength':16s} frames  pixels  motion   false   found")
     for clip in (*options.real, *options.turn):
         frames = list(islice(clip_frames(clip), options.frames))
         if clip in options.turn:
             frames = [np.ascontiguousarray(np.rot90(frame, 3)) for frame in frames]
-        rows += measured(clip.stem, forth_and_back(frames), None, models, options.strength)
+        rows += measured(clip.stem, forth_and_back(frames), None, models)
     for clip in options.clean:
         clean = forth_and_back(list(islice(clip_frames(clip), options.frames)))
         for kind in options.rain.split(","):
             rain = Rain(RainSettings.preset(kind, mist=0.0), clean[0].shape[:2], seed=1)
             rainy = compressed([rain.render(frame, t) for t, frame in enumerate(clean)], CRF)
-            rows += measured(f"{clip.stem}, {kind}", rainy, compressed(clean, CRF), models, options.strength)
+            rows += measured(f"{clip.stem}, {kind}", rainy, compressed(clean, CRF), models)
     for name in models:
         print(f"{name}: {total(rows, name)}")
     if options.json:
@@ -121,12 +123,13 @@ def forth_and_back(frames: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def measured(
-    clip: str, rainy: list[np.ndarray], clean: list[np.ndarray] | None, models: dict[str, Model], strength: float
+    clip: str, rainy: list[np.ndarray], clean: list[np.ndarray] | None, models: dict[str, tuple[Model, float]]
 ) -> list[Row]:
     """A row before and one for each model; each is printed."""
     truth = None if clean is None else list(masks(clean))
     rows = [row(clip, "before", rainy, truth)]
-    rows += [row(clip, name, stream(model, rainy, strength=strength), truth) for name, model in models.items()]
+    for name, (model, strength) in models.items():
+        rows.append(row(clip, name, stream(model, rainy, strength=strength), truth))
     return rows
 
 
@@ -134,7 +137,8 @@ def row(clip: str, model: str, frames: Iterable[np.ndarray], truth: list[np.ndar
     """Measure one version of a clip."""
     found = list(masks(frames))
     moved = [moves(mask) for mask in found]
-    measured = Row(clip, model, len(found), 100 * float(np.mean(moved)))
+    pixels = 100 * float(np.mean([mask.mean() for mask in found]))
+    measured = Row(clip, model, len(found), pixels, 100 * float(np.mean(moved)))
     if truth is not None:
         false = [has for has, mask in zip(moved, truth, strict=True) if mask.mean() < STILL]
         opened = map(without_specks, found)
@@ -142,7 +146,7 @@ def row(clip: str, model: str, frames: Iterable[np.ndarray], truth: list[np.ndar
         measured.false = 100 * float(np.mean(false)) if false else float("nan")
         measured.found = 100 * float(np.mean(parts)) if parts else float("nan")
     shares = " ".join(f"{share:6.1f}%" for share in (measured.motion, measured.false, measured.found))
-    print(f"{clip:34s} {model:10s} {measured.frames:6d} {shares}", flush=True)
+    print(f"{clip:34s} {model:16s} {measured.frames:6d} {pixels:6.2f}% {shares}", flush=True)
     return measured
 
 
