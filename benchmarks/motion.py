@@ -8,9 +8,9 @@ threshold 16, shadows found and left out) on gray frames of 360 lines. A frame h
 pixels move; the program "motion" takes 1500 of 640x480 by default, which is as many. The first 60 frames only teach the
 detector the background.
 
-- ``--real``: rain that was filmed. A row says how many pixels move, and in which share of the frames there is motion. Nobody
-  knows in which of them something moved besides the rain. ``--turn`` is for clips that lie on their side: they are
-  turned clockwise.
+- ``--real``: rain that was filmed. A row says how many pixels move, and in which share of the frames there is motion.
+  Nobody knows in which of them something moved besides the rain. ``--turn`` is for clips that lie on their side: they
+  are turned clockwise.
 - ``--clean``: clips without rain, on which rain is rendered (seed 1, without mist, which no student removes) and
   compressed (H.264, crf 23). The same clip without rain, compressed as well, is the truth. "False" is the share of the
   frames with motion among those in which the truth stands still (less than 0.1 % of it moves). "Found" is the share of
