@@ -19,11 +19,12 @@ export class Player extends EventTarget {
     this.videos = new Map(); // by address; only the current piece and the next one
     this.current = null;
     this.shown = null; // a copy of the frame that is shown, both halves
+    this.dispatchEvent(new Event("state"));
   }
 
   /** Whether the piece that is to be shown is not here yet. */
   get waiting() {
-    return Boolean(this.current && this.current.readyState < 2);
+    return Boolean(this.current && this.current.readyState < 2 && !this.current.error);
   }
 
   /**

@@ -15,6 +15,11 @@ export class Previews extends EventTarget {
     return this.newest.get(id) ?? null;
   }
 
+  /** Forget the preview of an item. */
+  forget(id) {
+    this.newest.delete(id);
+  }
+
   /** Ask for a moment; a newer question replaces an older one. */
   async ask(id, moment) {
     const kept = { state: "running", asked: JSON.stringify(moment), at: moment.at, seconds: moment.seconds };

@@ -147,12 +147,17 @@ export class Stage extends EventTarget {
     if (!this.busy.hidden) text(this.doing, tries || !row?.width ? this.does : "Getting these seconds …");
   }
 
-  /** A piece cannot be played: at first the list may be old, and is read again. */
+  /** A video cannot be played: the server has forgotten a preview, or has another list of pieces by now. */
   broken(url) {
-    if (!this.pieces() || this.broke === url) return this.wrong("The browser cannot play these seconds.");
+    const preview = !this.pieces();
+    if (!preview && this.broke === url) return this.wrong("The browser cannot play these seconds.");
     this.broke = url;
     this.player.clear();
     this.source = null;
+    if (!preview) return; // the list is read again soon
+    this.previews.forget(this.row.id);
+    this.wrong("This moment cannot be shown any more. Try it again.");
+    this.still();
   }
 
   pieces() {
