@@ -44,7 +44,7 @@ def side_data(frame: av.VideoFrame) -> Any:
 
     A frame in a cycle stays in memory until Python looks for cycles, and hundreds of frames come before it does.
     """
-    return SideDataContainer(frame)
+    return SideDataContainer(frame)  # pyright: ignore[reportCallIssue]  # its stub has no arguments
 
 
 def vectors_of(frame: av.VideoFrame) -> np.ndarray | None:
