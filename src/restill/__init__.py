@@ -17,6 +17,7 @@ _PUBLIC = {
     "train": "restill.training.experiment",
     "distill": "restill.training.distill",
     "evaluate": "restill.evaluation",
+    "compare": "restill.evaluation",
     "export": "restill.training.export",
     "quantize": "restill.training.quantize",
 }
@@ -24,6 +25,7 @@ _PUBLIC = {
 __all__ = [
     "RestillError",
     "__version__",
+    "compare",
     "distill",
     "evaluate",
     "export",
@@ -37,7 +39,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from restill.errors import RestillError
-    from restill.evaluation import evaluate
+    from restill.evaluation import compare, evaluate
     from restill.restoring.api import restore
     from restill.runtime import load_model, stream
     from restill.training.distill import distill
