@@ -42,10 +42,11 @@ from restill.training.gradient_shares import TASK, GradientShares
 from restill.training.prepare import prepare_networks
 from restill.training.process import seed_all, usable_cpus
 from restill.training.recipe import Run
-from restill.training.run_log import TEACHER, VALIDATION, RunLog
+from restill.training.run_log import RunLog
 from restill.training.run_page import leave_page
 from restill.training.settings import as_text, check_same
 from restill.training.signals import lost_worker, stop_on_signal
+from restill.training.validation import Validation
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def fit(
     log = RunLog(folder, run, start) if folder and writes else None
     if folder and writes and on_start:
         on_start(folder)
+    validate = Validation(method, feed, accelerator.device, log) if feed.validate else None
     losses: dict[str, float] = {}
     validation: float | None = None
     step = start
@@ -129,14 +131,8 @@ def fit(
             last = step == run.steps
             if log and (last or step % run.log_every == 0):
                 log.write(step, {**losses, **method.metrics(), **shares.take(), "lr": lr})
-            if feed.validate and (last or step % run.validation.every == 0):
-                first = validation is None
-                validation = feed.validate(accelerator.device)
-                if log:
-                    log.write(step, {VALIDATION: validation})
-                    log.show(step, feed.show(accelerator.device) if feed.show else [])
-                if log and first and method.teacher is not None:
-                    log.write(step, {TEACHER: feed.validate(accelerator.device, teacher=True)})
+            if validate and (last or step % run.validation.every == 0):
+                validation = validate(step)
             if last or stopping or step % run.save_every == 0:
                 check_weights(method, folder)
                 if folder and writes:

@@ -15,6 +15,7 @@ from restill.video.pictures import write_picture
 
 VALIDATION, TEACHER = "validation_psnr_rgb_crops", "teacher_psnr_rgb_crops"
 SAMPLES = "samples"
+MOST = 20  # steps whose samples are kept
 
 
 class RunLog:
@@ -27,9 +28,7 @@ class RunLog:
         earlier = [line for line in _lines(self._path) if json.loads(line)["step"] <= start]
         self._path.write_text("".join(f"{line}\n" for line in earlier))
         self._samples = folder / SAMPLES
-        for file in self._samples.glob("*.png"):
-            if int(file.name.partition("-")[0]) > start:
-                file.unlink()
+        self._remove([step for step in self._steps() if step > start])
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=start)
 
     def write(self, step: int, values: dict[str, float]) -> None:
@@ -40,7 +39,7 @@ class RunLog:
             self._board.add_scalar(name, value, step)
 
     def show(self, step: int, samples: Sequence[Mapping[str, np.ndarray]]) -> None:
-        """Keep samples of a step as ``samples/STEP-NUMBER-NAME.png``.
+        """Keep samples of a step as ``samples/STEP-NUMBER-NAME.png``; of a long run, those of fewer steps.
 
         Args:
             step: The step.
@@ -50,6 +49,19 @@ class RunLog:
             self._samples.mkdir(exist_ok=True)
             for name, picture in sample.items():
                 write_picture(self._samples / f"{step:06d}-{number}-{name}.png", picture)
+        if len(steps := self._steps()) > MOST:
+            near = min(range(1, MOST), key=lambda i: steps[i + 1] - steps[i - 1])  # those that stay are spread evenly
+            self._remove([steps[near]])
+
+    def _steps(self) -> list[int]:
+        """The steps that have samples."""
+        names = (path.name.partition("-")[0] for path in self._samples.glob("*.png"))
+        return sorted({int(name) for name in names if name.isdigit()})
+
+    def _remove(self, steps: list[int]) -> None:
+        for step in steps:
+            for path in self._samples.glob(f"{step:06d}-*.png"):
+                path.unlink()
 
     def close(self) -> None:
         """Flush and close the files."""
