@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -31,6 +32,7 @@ from restill.video.info import DEFAULT_FPS
 
 INBOX = 8  # decoded frames that wait; each holds a picture
 CLOSING = 10.0  # seconds that the target may take to end
+M_ARENA_MAX = -8  # of glibc's mallopt
 
 
 def live(settings: Live, stop: threading.Event | None = None, counters: Counters | None = None) -> Summary:
@@ -45,6 +47,7 @@ def live(settings: Live, stop: threading.Event | None = None, counters: Counters
         RestillError: The camera or the target cannot be opened, the model cannot be loaded, or a target that is not on
             the network fails.
     """
+    share_arenas()
     counters = counters or Counters()
     sounds: list[Callable[[Any, float], object]] = []  # the writer's, once it is there
 
@@ -63,6 +66,16 @@ def live(settings: Live, stop: threading.Event | None = None, counters: Counters
             camera.stop()
             camera.join(1)
     return counters.summary()
+
+
+def share_arenas(most: int = 2) -> None:
+    """Let all threads of this process share a few memory arenas of glibc; elsewhere, do nothing.
+
+    With an arena for each thread, the decoder of each connection may leave its free buffers in another one: about 8 MB
+    for each reconnect at 640x360, up to eight times the number of cores.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, most)
 
 
 def _run(
