@@ -11,9 +11,11 @@ from av.video.stream import VideoStream
 from restill.video.timing import Timeline
 
 
-def read_packets(container: InputContainer, picture: VideoStream) -> Iterator[av.Packet]:
+def read_packets(
+    container: InputContainer, picture: VideoStream, timeline: Timeline | None = None
+) -> Iterator[av.Packet]:
     """Yield all packets of an open file with their times in the output, and an empty one at the end of each stream."""
-    timeline = Timeline.of(container, picture)
+    timeline = timeline or Timeline.of(container, picture)
     for packet in container.demux():
         if packet.size or packet.dts is not None:
             timeline.place(packet)

@@ -81,12 +81,14 @@ class Timeline:
         start: The file time that becomes 0, in seconds.
         may_jump: Whether the clock may also jump ahead (FFmpeg's AVFMT_TS_DISCONT: MPEG-TS and MPEG-PS).
         has_pts: Whether the format stores presentation times. AVI does not; FFmpeg's libraries invent them.
+        resets: How often the clock was reset so far.
     """
 
     tracks: dict[int, Track]
     start: Fraction = Fraction(0)
     may_jump: bool = False
     has_pts: bool = True
+    resets: int = 0
     _span: Span = field(init=False)
     _before: Span = field(init=False)  # the span before the newest
     _last: Fraction = Fraction(0)  # decoding time in the output of the last packet of any timed stream
@@ -164,6 +166,7 @@ class Timeline:
         return before if abs(dts + before - expected) <= SLIP else expected - dts
 
     def _begin(self, shift: Fraction) -> Span:
+        self.resets += 1
         self._before, self._span = self._span, Span(shift, self._last)
         return self._span
 

@@ -68,6 +68,17 @@ def test_for_days_a_camera_with_another_clock_does_not_look_late(drift: float, j
             assert now - times.due(time_) <= jitter + 0.01 + 2e-4 * 3 * DAY / 200 * 2
 
 
+@given(st.lists(st.floats(0, 0.5), min_size=1, max_size=50))
+def test_time_that_is_lost_where_a_clock_is_reset_does_not_add_up(lost: list[float]) -> None:
+    times, time_, now = Times(0.0), 0.0, 0.0
+    for resets, gap in enumerate([0.0, *lost]):
+        for _ in range(5):
+            time_, now = time_ + 0.04, now + 0.04 + gap  # the times go on as if nothing were lost
+            times.arrive(time_, now, resets)
+            assert now - times.due(time_) <= 1e-3
+            gap = 0.0
+
+
 def test_times_in_the_output_never_go_back() -> None:
     times, last = Times(0.0), -1.0
     now = 0.0

@@ -20,7 +20,8 @@ from restill.restoring.live.counters import Counters
 from restill.restoring.live.frames import Maker, Picture, Ticket
 from restill.restoring.live.newest import Newest
 from restill.restoring.live.times import Times
-from restill.video.decode import read_packets
+from restill.video.packets import read_packets
+from restill.video.timing import Timeline
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds before connecting again; doubled each time
 GAP = 1.0  # seconds without frames after which neighbors have nothing in common
@@ -65,6 +66,7 @@ class Camera(threading.Thread):
         self._next_feed: tuple[Maker, Newest[Item]] | None = None  # from the main thread
         self._feed: tuple[Maker, Newest[Item]] | None = None
         self._times = Times(time.monotonic())
+        self._timeline: Timeline | None = None  # of the connection
         self._number, self._seconds, self._latest, self._late_since = 0, 0.0, 0.0, 0.0
         self._begins, self._skipping = True, False
         self.picture: Picture | None = None
@@ -146,7 +148,8 @@ class Camera(threading.Thread):
         if self.picture is None:
             self.sound = None if connection.sound is None else Template(connection.sound)
         keep_sound = self.sound is not None and self.sound.fits(connection.sound)
-        for packet in read_packets(connection.container, connection.stream):
+        self._timeline = Timeline.of(connection.container, connection.stream)
+        for packet in read_packets(connection.container, connection.stream, self._timeline):
             if self._halt.is_set():
                 return
             if packet.stream is connection.stream:
@@ -170,7 +173,7 @@ class Camera(threading.Thread):
         stamp = packet.dts if packet.dts is not None else packet.pts
         if packet.size and not (connection.timed and stamp is None):
             self._seconds = float(stamp * packet.time_base) if connection.timed and stamp is not None else now
-            self._begins |= self._times.arrive(self._seconds, now)
+            self._begins |= self._times.arrive(self._seconds, now, self._timeline.resets if self._timeline else 0)
             late = now - self._times.due(self._seconds)
             if connection.paced and late < 0:
                 self._halt.wait(-late)

@@ -28,24 +28,32 @@ class Times:
         self._base = 0.0  # when the camera's time 0 is due
         self._latest = 0.0  # of the output
         self._last = now
+        self._resets = 0
 
     def restart(self) -> None:
         """The camera's clock begins anew with the next frame."""
         self.shift = None
 
-    def arrive(self, time: float, now: float) -> bool:
+    def arrive(self, time: float, now: float, resets: int = 0) -> bool:
         """Note that the camera's next packet came.
+
+        Args:
+            time: Its time. Where the camera's clock was reset, it goes on about where it was.
+            now: When it came.
+            resets: How often the clock was reset so far. The offset is then measured anew, because the time that was
+                lost between two packets would make every frame look late from then on.
 
         Returns:
             Whether the camera's clock begins anew with it.
         """
         passed, self._last = now - self._last, now
         anew = self.shift is None or time + self._base - now > AHEAD
+        reset, self._resets = resets != self._resets, resets
         if anew:
             self._base = now - time
             self.shift = max(now - self._began, self._latest) - time
         elif not self.paced:
-            self._base = min(self._base + LEAK * passed, now - time)
+            self._base = now - time if reset else min(self._base + LEAK * passed, now - time)
         return anew
 
     def due(self, time: float) -> float:
