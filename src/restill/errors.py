@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,8 +18,36 @@ class RestillError(Exception):
     """An error that the user can fix, described in one sentence.
 
     The sentence names the file or field, what is wrong with it, and what would be right.
-    The command line prints it without a traceback and exits with status 1.
+    The command line prints it without a traceback and exits with status 1, or 75 if the machine is at fault
+    (:func:`is_machine_fault`).
     """
+
+
+class TryAgain(RestillError):
+    """A fault of this machine, not of the input: later or on another machine, the same command may succeed."""
+
+
+# What the system says when a machine, its disk or its network is at fault.
+_NAMES = (
+    *("ENOSPC", "EDQUOT", "EROFS", "ESTALE", "EREMOTEIO"),
+    *("ENOMEM", "EMFILE", "ENFILE"),
+    *("ETIMEDOUT", "ECONNRESET", "ECONNREFUSED", "ECONNABORTED", "ENOTCONN"),
+    *("ENETDOWN", "ENETUNREACH", "EHOSTUNREACH"),
+)
+_MACHINE = {getattr(errno, name) for name in _NAMES if hasattr(errno, name)}
+
+
+def is_machine_fault(error: BaseException | None) -> bool:
+    """Whether an error, or one of its causes, is a fault of this machine: full disk, no memory, a lost store."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, TryAgain | MemoryError | ConnectionError | TimeoutError):
+            return True
+        if getattr(error, "errno", None) in _MACHINE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class OutputClosed(RestillError):

@@ -11,7 +11,7 @@ import typer
 from restill.cli import bench, data, ending, files, judging, live, restoring, training
 from restill.cli.help import PlainCommand, PlainGroup, epilog
 from restill.cli.web import web
-from restill.errors import OutputClosed, RestillError, boundary
+from restill.errors import OutputClosed, RestillError, boundary, is_machine_fault
 from restill.version import __version__
 
 app = typer.Typer(
@@ -70,7 +70,7 @@ app.add_typer(data.data_app, name="data")
 
 
 def main() -> None:
-    """Run the command line. Every error is printed as one sentence and gives exit status 1."""
+    """Run the command line. Every error is printed as one sentence, and gives exit status 1 or 75."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - the caller closed it
     ending.debug = "--debug" in sys.argv
     # --debug is accepted anywhere on the line.
@@ -89,5 +89,5 @@ def main() -> None:
         status = ending.CLOSED_PIPE
     except RestillError as error:
         ending.report(error)
-        status = 1
+        status = ending.MACHINE_FAULT if is_machine_fault(error) else ending.INPUT_FAULT
     ending.leave(status)

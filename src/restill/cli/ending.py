@@ -14,6 +14,7 @@ import typer
 
 from restill.errors import OutputClosed, RestillError
 
+INPUT_FAULT, MACHINE_FAULT = 1, 75  # 75: EX_TEMPFAIL of sysexits.h
 CLOSED_PIPE = 128 + getattr(signal, "SIGPIPE", 13)  # as other tools do when the reader is gone
 debug = False  # --debug was given
 _lost: list[OSError] = []  # the errors of lines that could not be printed

@@ -7,7 +7,10 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-EXITS = "Exit status: 0 done; 1 an input or the environment is wrong; 2 the command line is wrong; 130 interrupted."
+EXITS = (
+    "Exit status: 0 done; 1 an input or a setting is wrong; 2 the command line is wrong; 75 the machine is at fault "
+    "(full disk, no memory, lost store): try again; 130 interrupted."
+)
 # By command; "" is restill itself.
 EXAMPLES = {
     "": """

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from restill.video import EncodeSettings, Limits
 
 # The panels of --help: those of derain and restore, and those of other commands.
-FILES, QUALITY, SPEED, LIMITS = "Input and output", "Quality", "Speed", "Limits"
+FILES, QUALITY, SPEED, LIMITS, MANY = "Input and output", "Quality", "Speed", "Limits", "Many inputs"
 DATA, OUTPUT, PICTURE, MEASURED, ROUNDS, TRAINING = (
     "Data",
     "Output",
@@ -227,6 +228,63 @@ class RestoringOptions(ModelOptions):
             rich_help_panel=LIMITS,
         ),
     ] = False
+
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Restore N inputs at a time, each in a process of its own. See docs/archive.md.",
+            rich_help_panel=MANY,
+        ),
+    ] = None
+    manifest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A CSV or Parquet file with the columns id and source, in place of IN; output is a third one, if you "
+            "like.",
+            rich_help_panel=MANY,
+        ),
+    ] = None
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a row for each input to this .csv or .parquet file.",
+            rich_help_panel=MANY,
+        ),
+    ] = None
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Restore only part I of N, counted from 0, for one of N machines.",
+            rich_help_panel=MANY,
+        ),
+    ] = None
+    retries: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="More attempts at an input after a fault of the machine, such as a full disk.",
+            rich_help_panel=MANY,
+        ),
+    ] = 2
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Use the Ray cluster at this address; local starts one on this machine.",
+            rich_help_panel=MANY,
+        ),
+    ] = None
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether several processes or a record of the results are wanted."""
+        return any(value is not None for value in (self.jobs, self.manifest, self.results, self.part, self.cluster))
 
     def settings(self) -> EncodeSettings:
         """How the output is encoded."""

@@ -18,11 +18,12 @@ from restill.cli.options import (
     RestoringOptions,
     takes,
 )
-from restill.errors import RestillError
+from restill.errors import RestillError, TryAgain, is_machine_fault
 from restill.progress import count
+from restill.restoring.archive import store
 
 _Inputs = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(metavar="IN", help="One or more videos, folders of frames or pictures; - reads standard input."),
 ]
 _Output = Annotated[
@@ -40,7 +41,7 @@ _Output = Annotated[
 
 @takes(RestoringOptions)
 def derain(
-    sources: _Inputs,
+    sources: _Inputs = None,
     *,
     output: _Output = None,
     model: Annotated[
@@ -66,12 +67,12 @@ def derain(
 
     If a job is interrupted, run the same command again to resume it.
     """
-    _restore("derained", sources, output, model, options, fast=fast)
+    _restore("derained", sources or [], output, model, options, fast=fast)
 
 
 @takes(RestoringOptions)
 def restore(
-    sources: _Inputs,
+    sources: _Inputs = None,
     *,
     output: _Output = None,
     model: Annotated[
@@ -88,7 +89,7 @@ def restore(
 
     If a job is interrupted, run the same command again to resume it.
     """
-    _restore("restored", sources, output, model, options)
+    _restore("restored", sources or [], output, model, options)
 
 
 def _restore(
@@ -100,6 +101,15 @@ def _restore(
     *,
     fast: bool = False,
 ) -> None:
+    warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}", err=True)
+    if options.is_archive or store.is_url(output or "") or any(store.is_url(name) for name in given):
+        from restill.cli.archive import restore_archive
+
+        restore_archive(given, output, model, options, fast=fast)
+        return
+    if not given:
+        raise RestillError("an input is missing: name a video, a folder of frames or a picture")
+
     from restill import zoo
     from restill.progress import say
     from restill.restoring.api import restore as run
@@ -108,14 +118,13 @@ def _restore(
     from restill.video.pipe_names import STDIN, STDOUT
     from restill.zoo.show import licence_note
 
-    warnings.showwarning = lambda message, *_, **__: typer.echo(f"note: {message}", err=True)
     settings, limits = options.settings(), options.limits()
     sources = [STDIN if name == "-" else Path(name) for name in given]
     passed = skipped(sources, output)
     for source, why in passed.items():
         say(f"skipped '{source}': {why}; to restore it, give it as the only input")
     sources = [source for source in sources if source not in passed]
-    failed = []
+    failed: dict[Path, RestillError] = {}
     running = options.running()
     for source, target in outputs(sources, output, word if options.preview is None else "preview"):
         if options.fps is not None and not source.is_dir() and not holds_picture(source):
@@ -126,7 +135,7 @@ def _restore(
             if len(sources) == 1:
                 raise
             ending.report(error)
-            failed.append(source)
+            failed[source] = error
         else:
             frames = count(done.frames, "frame")
             line = f"{frames} in {done.seconds:.1f} s, {done.fps:.1f} fps: {done.output}"
@@ -137,7 +146,8 @@ def _restore(
         say(note, quiet=options.quiet)
     if failed:
         names = ", ".join(f"'{source}'" for source in failed)
-        raise RestillError(f"{len(failed)} of {len(sources)} inputs failed, for the reasons above: {names}")
+        kind = TryAgain if any(map(is_machine_fault, failed.values())) else RestillError
+        raise kind(f"{len(failed)} of {len(sources)} inputs failed, for the reasons above: {names}")
 
 
 def jobs(

@@ -150,7 +150,7 @@ def _restore(
             if on_frame is not None:
                 on_frame()
 
-        return transcode(
+        done = transcode(
             source,
             request.dst,
             shown,
@@ -160,6 +160,7 @@ def _restore(
             job=job,
             planes=request.compare in (None, "stack") and model.takes_planes(source.info.height, source.info.width),
         )
+        return replace(done, model=model.info.name)
 
 
 def each_alone(model: Model, frames: Iterator[np.ndarray], strength: float = 1.0) -> Iterator[np.ndarray]:

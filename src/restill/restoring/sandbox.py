@@ -21,10 +21,11 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from restill.errors import RestillError, boundary
+from restill.errors import RestillError, TryAgain, boundary, is_machine_fault
 from restill.video import Summary
 
 MEMORY = 4 << 30  # bytes of address space; a student in ONNX Runtime takes one to two
@@ -110,10 +111,10 @@ def run(
     if notes is not None:
         notes += answer["notes"]
     if "error" in answer:
-        error = RestillError(answer["error"])
+        error = (TryAgain if answer["again"] else RestillError)(answer["error"])
         error.add_note(answer["trace"])
         raise error
-    return Summary(Path(answer["output"]), answer["frames"], answer["seconds"])
+    return Summary(Path(answer["output"]), answer["frames"], answer["seconds"], answer["model"])
 
 
 def _exit_message(src: Path, status: int) -> str:
@@ -187,11 +188,12 @@ def _child() -> None:
     try:
         with boundary(f"'{src}'"):
             done = work(request, lambda: os.write(answers, FRAME))
-        answer = {"output": str(done.output), "frames": done.frames, "seconds": done.seconds}
+        answer = {**asdict(done), "output": str(done.output)}
     except RestillError as error:
         said = f"'{src}' needs more than the {memory / 1e9:.1f} GB of memory that it may use"
         answer = {
             "error": said if _out_of_memory(error) else str(error),
+            "again": is_machine_fault(error),
             "trace": "".join(traceback.format_exception(error)),
         }
     except KeyboardInterrupt:

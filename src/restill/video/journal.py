@@ -106,11 +106,11 @@ def open_journal(output: Path, inputs: dict[str, Any]) -> Iterator[Journal]:
         raise RestillError(f"'{folder}' is in the way: the unfinished job would be kept there; move it elsewhere first")
     try:
         folder.mkdir(exist_ok=True)
-        lock = (folder / LOCK).open("a+")
+        locked = (folder / LOCK).open("a+")
     except OSError as error:
         raise RestillError(f"'{folder}', which keeps the unfinished job, cannot be made: {error.strerror}") from error
-    with lock:
-        if not _lock(lock):
+    with locked:
+        if not lock(locked):
             raise RestillError(f"'{output}' is being made by another restill; wait for it, or name another output")
         journal = Journal(output, inputs)
         try:
@@ -133,13 +133,13 @@ def read_journal(folder: Path) -> dict[str, Any] | None:
 def is_running(folder: Path) -> bool:
     """Whether a process has locked the journal in a folder."""
     try:
-        with (folder / LOCK).open("a+") as lock:
-            return not _lock(lock)
+        with (folder / LOCK).open("a+") as locked:
+            return not lock(locked)
     except OSError:
         return False
 
 
-def _lock(file: IO[str]) -> bool:
+def lock(file: IO[str]) -> bool:
     """Lock a file; False if another process has locked it."""
     if fcntl is None:
         return True

@@ -31,11 +31,13 @@ class Summary:
         output: The file or folder that was written.
         frames: The number of its frames.
         seconds: The duration of the work.
+        model: The name of the model; empty if there was none.
     """
 
     output: Path
     frames: int
     seconds: float
+    model: str = ""
 
     @property
     def fps(self) -> float:

@@ -1,0 +1,316 @@
+"""Many inputs at a time: every item ends exactly once, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from restill.cli import main
+from restill.datasets.synthetic import synthetic_clip
+from restill.errors import RestillError
+from restill.restoring.archive import run as archive
+from restill.restoring.archive.items import Item
+from restill.restoring.archive.record import DONE, FAILED, Result, open_record
+from restill.restoring.archive.run import RECORD, restore_archive, verdict
+from restill.restoring.archive.work import Order, failure, restore_item
+from restill.video import read_frames
+
+
+def write_clips(folder: Path, count: int, frames: int = 6) -> list[Path]:
+    folder.mkdir()
+    paths = [folder / f"c{number}.mp4" for number in range(count)]
+    for seed, path in enumerate(paths):
+        with av.open(str(path), "w") as output:
+            stream = output.add_stream("libx264", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            for frame in synthetic_clip(seed, frames, (64, 96)):
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            output.mux(stream.encode())
+    return paths
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "restill", "derain", *map(str, words), "--model", "min-median", "--quiet"]
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=300, check=False)
+
+
+def same(a: Path, b: Path) -> bool:
+    pairs = zip(read_frames(a), read_frames(b), strict=True)
+    return all(np.array_equal(one, other) for one, other in pairs)
+
+
+def rows(table: Path) -> list[dict[str, str]]:
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def ended(folder: Path) -> Counter[str]:
+    """How often each item was recorded as done."""
+    lines = map(json.loads, (folder / RECORD).read_text().splitlines())
+    return Counter(line["id"] for line in lines if line.get("status") == DONE)
+
+
+def test_several_at_a_time_are_as_one_by_one(tmp_path):
+    clips = write_clips(tmp_path / "in", 3)
+    (tmp_path / "in" / "bad.mp4").write_text("no video")
+    done = run(f"{tmp_path}/in/*.mp4", "-o", tmp_path / "out", "--jobs", 2, "--results", tmp_path / "r.csv")
+    assert done.returncode == 1, done.stderr
+    assert "1 of 4 items failed" in done.stderr
+    assert "bad.mp4' cannot be read as a video" in done.stderr
+    table = rows(tmp_path / "r.csv")
+    assert [row["status"] for row in table] == [FAILED, DONE, DONE, DONE]
+    assert {row["student"] for row in table[1:]} == {"min-median"}
+    assert all(row["frames"] == "6" and len(row["checksum"]) == 64 for row in table[1:])
+    for clip in clips:
+        alone = tmp_path / f"alone-{clip.name}"
+        assert run(clip, "-o", alone).returncode == 0
+        assert same(alone, tmp_path / "out" / clip.name)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.mp4")}
+    (tmp_path / "in" / "bad.mp4").unlink()
+    again = run(*clips, "-o", tmp_path / "out", "--jobs", 2)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before  # nothing is done twice
+    other = run(*clips, "-o", tmp_path / "out", "--jobs", 2, "--strength", 0.5)
+    assert other.returncode == 1
+    assert "with other settings" in other.stderr
+
+
+def descendants(process: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == process:
+            found += [int(path.parent.name), *descendants(int(path.parent.name))]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the workers in /proc")
+@pytest.mark.parametrize("engine", [(), ("--cluster", "local")], ids=["processes", "ray"])
+def test_whatever_dies_each_item_ends_once(tmp_path, engine):
+    """Kill workers, the driver and the whole tree at random; the same command goes on."""
+    if engine:
+        pytest.importorskip("ray", reason="Ray is not installed")
+    clips, rng = write_clips(tmp_path / "in", 20, frames=30), np.random.default_rng(1)
+    words = [*clips, "-o", tmp_path / "out", "--jobs", 2, "--retries", 20, *engine]
+    kills = 0
+    for _ in range(30):
+        child = subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True)
+        try:
+            while child.poll() is None and kills < 8:
+                time.sleep(rng.uniform(1, 4) * (3 if engine else 1))
+                victims = descendants(child.pid)
+                kind = rng.choice(["worker", "driver", "tree"])
+                chosen = [int(rng.choice(victims))] if kind == "worker" and victims else [child.pid]
+                for pid in chosen + (victims if kind == "tree" else []):
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        continue
+                kills += 1
+            _, said = child.communicate(timeout=300)
+        finally:
+            child.kill()
+        if child.returncode == 0:
+            break
+    assert child.returncode == 0, said
+    assert kills
+    assert set(ended(tmp_path / "out").values()) == {1}
+    assert len(ended(tmp_path / "out")) == len(clips)
+    left = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert left == sorted([*(clip.name for clip in clips), RECORD])
+    for clip in clips:
+        alone = tmp_path / f"alone-{clip.name}"
+        assert run(clip, "-o", alone).returncode == 0
+        assert same(alone, tmp_path / "out" / clip.name)
+
+
+class Here:
+    """An engine that works at once, with what a test gives it."""
+
+    slots = 2
+
+    def __init__(self, work) -> None:
+        self.work, self.handed = work, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def submit(self, item):
+        from concurrent.futures import Future
+
+        future: Future = Future()
+        try:
+            future.set_result(self.work(item))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """Sets the work of the engine."""
+
+    def give(function) -> None:
+        monkeypatch.setattr(archive, "processes", lambda jobs, order: Here(function))
+
+    return give
+
+
+def items(count: int, folder: Path) -> list[Item]:
+    return [Item(f"i{n}", f"i{n}.mp4", str(folder / f"i{n}.mp4")) for n in range(count)]
+
+
+def fine(item: Item) -> Result:
+    Path(item.output).write_text(item.id)
+    return Result(item.id, item.source, item.output, DONE, 1, 0.1)
+
+
+def test_faults_of_the_machine_are_tried_again_and_those_of_the_input_are_not(tmp_path, work):
+    tried: Counter[str] = Counter()
+
+    def sometimes(item: Item) -> Result:
+        tried[item.id] += 1
+        if item.id == "i0":
+            return failure(item, "not a video", again=False)
+        if item.id == "i1":
+            return failure(item, "the disk is full", again=True)
+        if item.id == "i2" and tried[item.id] < 3:
+            raise OSError("the worker was killed")
+        return fine(item)
+
+    work(sometimes)
+    results = restore_archive(items(4, tmp_path), Order(None), tmp_path / RECORD, retries=2, quiet=True)
+    assert tried == {"i0": 1, "i1": 3, "i2": 3, "i3": 1}
+    assert [result.status for result in results] == [FAILED, FAILED, DONE, DONE]
+    assert [result.attempts for result in results] == [1, 3, 3, 1]
+    with pytest.raises(RestillError, match="2 of 4 items failed") as caught:
+        verdict(results)
+    assert type(caught.value).__name__ == "TryAgain"  # one of them may succeed later
+    with pytest.raises(RestillError) as caught:
+        verdict([results[0], results[3]])
+    assert type(caught.value) is RestillError
+
+
+def test_an_output_that_was_there_before_is_not_replaced(tmp_path, work):
+    work(fine)
+    (tmp_path / "i0.mp4").write_text("mine")
+    first = restore_archive(items(2, tmp_path), Order(None), tmp_path / RECORD, quiet=True)
+    assert [result.status for result in first] == [FAILED, DONE]
+    assert "exists" in first[0].error
+    assert (tmp_path / "i0.mp4").read_text() == "mine"
+    restore_archive(items(2, tmp_path), Order(None), tmp_path / RECORD, overwrite=True, quiet=True)
+    assert (tmp_path / "i0.mp4").read_text() == "i0"
+
+
+def test_an_output_that_was_put_in_place_before_the_run_died_is_done(tmp_path, work):
+    with open_record(tmp_path / RECORD, settings(), anew=False) as record:
+        record.begin("i0")
+    with (tmp_path / RECORD).open("a") as file:
+        file.write('{"id": "i1", "sta')  # the last line was cut off
+    fine(items(1, tmp_path)[0])
+    work(lambda item: pytest.fail("it was done"))
+    (result,) = restore_archive(items(1, tmp_path), Order(None), tmp_path / RECORD, quiet=True)
+    assert result.status == DONE
+    assert len(result.checksum) == 64
+
+
+def settings() -> str:
+    return repr((None, []))
+
+
+def test_parts_are_all_of_it(tmp_path, status):
+    clips = write_clips(tmp_path / "in", 5, frames=2)
+    for index in range(2):
+        given = (*clips, "-o", tmp_path / "out", "--part", f"{index}/2", "--model", "min-median", "--quiet")
+        assert status(*given) == 0
+        assert len(list((tmp_path / "out").glob("*.mp4"))) == (3, 5)[index]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.jsonl")) == [
+        "restill-results-0-of-2.jsonl",
+        "restill-results-1-of-2.jsonl",
+    ]
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path, work):
+    work(fine)
+    with open_record(tmp_path / RECORD, settings(), anew=False), pytest.raises(RestillError, match="in use by another"):
+        restore_archive(items(1, tmp_path), Order(None), tmp_path / RECORD, quiet=True)
+
+
+@pytest.fixture
+def status(monkeypatch):
+    """Runs ``restill derain`` in this process, and gives its exit status."""
+    monkeypatch.setattr("gc.freeze", lambda: None)
+
+    def called(*words: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["restill", "derain", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        return caught.value.code  # type: ignore[return-value]
+
+    return called
+
+
+def test_a_full_disk_and_a_bad_input_have_other_exit_codes(tmp_path, monkeypatch, capsys, status):
+    import errno
+
+    from restill.restoring import api
+
+    (clip,) = write_clips(tmp_path / "in", 1)
+    assert status(tmp_path / "no.mp4", "-o", tmp_path / "o.mp4") == 1
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(api, "run", full)
+    assert status(clip, "-o", tmp_path / "o.mp4") == 75
+    assert "No space left on device" in capsys.readouterr().err
+    assert status(clip, clip.with_name("c1.mp4"), "-o", tmp_path / "out/") == 75  # one of several
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--jobs", 2, "-o", "out"], "an input is missing"),
+        (["a.mp4", "--manifest", "m.csv"], "not both"),
+        (["a.mp4", "--jobs", 2], "add -o FOLDER"),
+        (["-", "--jobs", 2, "-o", "out"], "cannot use standard input"),
+        (["a.mp4", "-o", "s3://bucket/out"], "add --results FILE"),
+        (["a.mp4", "-o", "out", "--part", "2/2"], "use I/N with I from 0 to N - 1"),
+        ([], "an input is missing"),
+    ],
+)
+def test_wrong_commands_are_refused(words, said, status, capsys):
+    assert status(*words) == 1
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert shown.count("\n") == 1
+
+
+def test_an_item_is_restored_from_and_to_urls(tmp_path):
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    (clip,) = write_clips(tmp_path / "in", 1)
+    item = Item("a", f"file://{clip}", f"file://{tmp_path}/out/a.mp4")
+    result = restore_item(item, Order("min-median", {"quiet": True, "threads": 1}))
+    assert (result.status, result.frames) == (DONE, 6), result.error
+    assert len(list(read_frames(tmp_path / "out" / "a.mp4"))) == 6
