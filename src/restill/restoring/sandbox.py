@@ -106,7 +106,7 @@ def run(
         finally:
             child.kill()
     if line is None:
-        raise RestillError(_exit_message(src, status))
+        raise _exit_error(src, status)
     answer = json.loads(line)
     if notes is not None:
         notes += answer["notes"]
@@ -117,14 +117,14 @@ def run(
     return Summary(Path(answer["output"]), answer["frames"], answer["seconds"], answer["model"])
 
 
-def _exit_message(src: Path, status: int) -> str:
-    """The error message for a child that ended without an answer."""
+def _exit_error(src: Path, status: int) -> RestillError:
+    """The error for a child that ended without an answer."""
     if status >= 0:
-        return f"'{src}' was not restored: the process that read it ended early, with exit status {status}"
+        return RestillError(f"'{src}' was not restored: the process that read it ended early, exit status {status}")
     name = signal.Signals(-status).name
     if name in CRASHES:
-        return f"'{src}' crashed the process that read it ({name}); it is damaged or malicious"
-    return f"'{src}' was not restored: the process that read it was killed ({name}); is there enough memory?"
+        return RestillError(f"'{src}' crashed the process that read it ({name}); it is damaged or malicious")
+    return TryAgain(f"'{src}' was not restored: the process that read it was killed ({name}); is there enough memory?")
 
 
 def _read_answer(
