@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -147,20 +148,56 @@ def test_ctrl_c_saves_and_says_how_to_go_on(clips, tmp_path):
 
 
 def test_two_processes_train_as_one_does(clips, tmp_path):
+    one = train(recipe(clips, tmp_path, name="one", steps=3), quiet=True)
+    said = torchrun(tmp_path, recipe(clips, tmp_path, name="two", steps=3))
+    assert said.count("trained 3 steps") == 1
+    assert_near(one.folder, tmp_path / "two", recipe(clips, tmp_path).optimizer.lr)
+
+
+def torchrun(tmp_path, made, *words: str) -> str:
     import yaml
 
-    one = train(recipe(clips, tmp_path, name="one", steps=3), quiet=True)
-    file = tmp_path / "two.yaml"
-    file.write_text(yaml.safe_dump(recipe(clips, tmp_path, name="two", steps=3).model_dump(mode="json")))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    run = subprocess.run([*torchrun, "-m", "restill", "train", str(file), "--quiet"], capture_output=True, text=True)
+    file = tmp_path / f"{made.name}.yaml"
+    file.write_text(yaml.safe_dump(made.model_dump(mode="json")))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    run = subprocess.run(
+        [*command, "-m", "restill", "train", str(file), "--quiet", *words], capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.count("trained 3 steps") == 1
-    a, b = (load_file(folder / "student.safetensors") for folder in (one.folder, tmp_path / "two"))
+    return run.stdout
+
+
+def assert_near(one: Path, other: Path, lr: float) -> None:
+    """Adam divides by the gradient, so a weight whose gradient is nearly zero moves by the rounding of its sum."""
+    a, b = (load_file(folder / "student.safetensors") for folder in (one, other))
     differences = torch.cat([(a[key] - b[key]).abs().flatten() for key in a])
-    # Adam divides by the gradient, so a weight whose gradient is nearly zero moves by the rounding of its sum
     assert (differences > 1e-6).float().mean() < 1e-3
-    assert differences.max() < 1e-2 * recipe(clips, tmp_path).optimizer.lr
+    assert differences.max() < 1e-2 * lr
+
+
+@pytest.mark.slow
+def test_two_processes_then_one_then_two_are_as_one(clips, tmp_path):
+    one = train(recipe(clips, tmp_path, name="one", steps=6), quiet=True)
+    torchrun(tmp_path, recipe(clips, tmp_path, name="mixed", steps=2))
+    train(recipe(clips, tmp_path, name="mixed", steps=4), resume=True, quiet=True)
+    torchrun(tmp_path, recipe(clips, tmp_path, name="mixed", steps=6), "--resume")
+    assert_near(one.folder, tmp_path / "mixed", recipe(clips, tmp_path).optimizer.lr)
+
+
+def test_a_batch_in_parts_is_a_whole_batch(clips, tmp_path):
+    whole, parts = (
+        train(recipe(clips, tmp_path, name=f"parts{count}", steps=3, accumulate=count), quiet=True) for count in (1, 2)
+    )
+    assert_near(whole.folder, parts.folder, recipe(clips, tmp_path).optimizer.lr)
+    assert parts.losses == pytest.approx(whole.losses, rel=1e-4)
+    with pytest.raises(RestillError, match=r"field 'accumulate': the \d+ samples .* into 7 equal parts"):
+        train(recipe(clips, tmp_path, name="seven", steps=1, accumulate=7), quiet=True)
+
+
+def test_the_log_says_how_long_a_step_waits_for_data(clips, tmp_path):
+    run = train(recipe(clips, tmp_path, name="waits", steps=2, log_every=1), quiet=True)
+    lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    assert all(0 <= line["waits_for_data"] <= 1 for line in lines if "total" in line)
 
 
 def test_unpaired_clips_come_with_the_batch(clips, tmp_path):

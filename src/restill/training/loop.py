@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DataLoaderConfiguration
 from torch import Tensor
 
+from restill.clock import Clock
 from restill.distillation.method import Method
 from restill.distillation.unlabeled import loss_groups
 from restill.errors import RestillError
@@ -117,7 +119,9 @@ def fit(
         stack.enter_context(lost_worker(stop, folder))
         expect = stack.enter_context(check_pictures(method))
         advance = stack.enter_context(track(run.name, run.steps, "steps", start=start, quiet=show))
-        for batch in process_batches(accelerator, feed, start, place) if start < run.steps else ():
+        batches = process_batches(accelerator, feed, start, place) if start < run.steps else ()
+        clock, logged = Clock(), time.perf_counter()
+        for batch in clock.over("data", batches):
             lr = run.schedule.lr(run.optimizer.lr, step, run.steps)
             for group in optimizer.param_groups:
                 group["lr"] = lr
@@ -130,7 +134,9 @@ def fit(
             step += 1
             last = step == run.steps
             if log and (last or step % run.log_every == 0):
-                log.write(step, {**losses, **method.metrics(), **shares.take(), "lr": lr})
+                now = time.perf_counter()
+                waited, logged = clock.seconds.pop("data") / (now - logged), now
+                log.write(step, {**losses, **method.metrics(), **shares.take(), "lr": lr, "waits_for_data": waited})
             if validate and (last or step % run.validation.every == 0):
                 validation = validate(step)
             if last or stopping or step % run.save_every == 0:
@@ -238,21 +244,36 @@ def _learn(
     parameters = optimizer.param_groups[0]["params"]
     losses: dict[str, float] = {}
     shares.start(step)
-    for parts in loss_groups(method, batch, step, accelerator.autocast):  # nearly every method has one group
+    pieces = _pieces(batch, run.accumulate)
+    groups = [loss_groups(method, piece, step, accelerator.autocast) for piece in pieces]
+    while (parts := next(groups[0], None)) is not None:  # nearly every method has one group
         if first:
             check_gradients(method, parts, shares.weights(), step)
         shares.look(parts)
         weights = shares.weights()
-        total = sum_losses(parts, weights)
         optimizer.zero_grad(set_to_none=True)
-        accelerator.backward(total)
+        for group in groups:
+            parts = parts if group is groups[0] else next(group)
+            total = sum_losses(parts, weights)
+            accelerator.backward(total / len(pieces))
+            for name, value in {**parts, "total": total}.items():
+                losses[name] = losses.get(name, 0.0) + float(value.detach()) / len(pieces)
         norm = _gradients(accelerator, parameters, run.optimizer.clip_norm)
-        for name, value in {**parts, "total": total}.items():
-            losses[name] = losses.get(name, 0.0) + float(value.detach())
         _check_finite(losses, norm, step, folder)
         optimizer.step()
     shares.finish()
     return losses
+
+
+def _pieces(batch: Batch, count: int) -> list[Batch]:
+    """Equal parts of a batch, which are worked on one after another."""
+    if any(len(value) % count for value in batch.values()):
+        rows = len(batch["degraded"])
+        raise RestillError(
+            f"field 'accumulate': the {rows} samples that a process gets cannot be split into {count} equal parts"
+        )
+    chunks = {key: value.chunk(count) for key, value in batch.items()}
+    return [{key: values[number] for key, values in chunks.items()} for number in range(count)]
 
 
 def _gradients(accelerator: Accelerator, parameters: list[torch.nn.Parameter], clip: float | None) -> Tensor:

@@ -101,6 +101,11 @@ class Run(Part):
         description="compile the networks with torch.compile, which needs a C++ compiler on a CPU; the first steps are "
         "slower, the others faster",
     )
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        description="parts of a process's batch that are worked on one after another, to use less memory",
+    )
     threads: int | None = Field(
         default=None,
         ge=1,
