@@ -171,7 +171,6 @@ def assert_near(one: Path, other: Path, lr: float, near: float = 1e-6) -> None:
     """Adam divides by the gradient, so a weight whose gradient is nearly zero moves by the rounding of its sum."""
     a, b = (load_file(folder / "student.safetensors") for folder in (one, other))
     differences = torch.cat([(a[key] - b[key]).abs().flatten() for key in a])
-    print(differences.mean(), differences.max(), [(differences > t).float().mean() for t in (1e-6, 3e-6, 1e-5)], lr)
     assert (differences > near).float().mean() < 1e-3
     assert differences.max() < 1e-2 * lr
 
