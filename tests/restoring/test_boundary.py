@@ -14,7 +14,7 @@ import pytest
 from doubles import model, small_clip
 
 import restill as package
-from restill.errors import RestillError
+from restill.errors import RestillError, is_machine_fault
 from restill.restoring import choose, run
 from restill.video import decode, encoder, mux, segmented
 
@@ -98,7 +98,10 @@ def test_a_batch_goes_on_and_says_one_sentence(tmp_path, monkeypatch, restill, c
             poison(patch, point, error)
             done = restill("derain", *clips, "-o", f"{tmp_path / str(number)}/", "--quiet")
         about = [line for line in done.err.splitlines() if "bad.mkv" in line]
-        assert done.status == 1, (error(), done)
+        faults = {1}
+        if is_machine_fault(error()):  # a broken pipe within a trial in memory is no fault of the machine
+            faults = {1, 75} if isinstance(error(), BrokenPipeError | TimeoutError) else {75}
+        assert done.status in faults, (error(), done)
         assert len(about) == 2, (error(), done.err)  # the sentence; and the last line, which lists what failed
         assert about[0].startswith("error: '")
         assert about[1].startswith("error: 1 of 3 inputs failed")
