@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from restill.datasets import open_paired, open_source
+from restill.datasets.benchmarks.foreign import Foreign
 from restill.datasets.synthetic import synthetic_clip
 from restill.degradations import degrade_frames, make_degradation
 from restill.degradations.rain import rain_frames
@@ -54,6 +55,9 @@ LAYOUTS: dict[str, tuple[SplitLayout, ...]] = {
     "vimeo90k": (SplitLayout("", "sequences/00001/000{clip}/im{frame}.png", ("1", "2"), 7),),
     "clean-clips": (SplitLayout("", "{clip}/{frame:05d}.png", ("1", "2"), CLIP),),
     "clean-photos": (SplitLayout("", "{clip}.png"),),
+    "foreign": (
+        SplitLayout("{clip}/rain/{frame:05d}.png", "{clip}/gt/{frame:05d}.png", Foreign.members["test"], TEST_CLIP),
+    ),
     "real275": (SplitLayout("test/rain/{clip}.png", ""),),
     "ivipc": (SplitLayout("test/rain/{clip}.png", ""),),
 }
