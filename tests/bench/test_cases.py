@@ -75,6 +75,7 @@ def test_sizes_are_width_by_height():
     assert parse_size("1280X720") == (720, 1280)
 
 
+@pytest.mark.slow
 def test_a_network_without_weights(tmp_path, monkeypatch):
     """Its speed can be held against a student's; the file is made once."""
     pytest.importorskip("torch")

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator
 
+import pytest
 import torch
 from torch import nn
 from typer.testing import CliRunner
@@ -24,6 +25,7 @@ def test_what_is_shown_was_measured_of_methods_that_exist():
     assert "res-sl from restormer, 2 crops of 64x64" in " ".join(shown.split())
 
 
+@pytest.mark.slow
 def test_every_method_is_measured_beside_plain_training(monkeypatch):
     threads, seen, steps = torch.get_num_threads(), [], itertools.count()
     monkeypatch.setattr(cost, "create", lambda name: _counting(create(name), steps))

@@ -55,4 +55,4 @@ SMALL |= {
 # Only make test-all exports these: tracing takes eight seconds or more at any size, or another network here has the
 # same code.
 SLOW_EXPORT = {"edvr-m", "edvr-l", "d3dnet", "sof-vsr", "fastdvdnet-vsr-half", "fastdvdnet-vsr-quarter"}
-SLOW_EXPORT |= {"fastdvdnet-vsr", "drsformer", "vespcn", "uformer-b", "restormer"}
+SLOW_EXPORT |= {"fastdvdnet-vsr", "drsformer", "vespcn", "uformer-b", "restormer", "drs-sl", "res-sl"}

@@ -79,6 +79,7 @@ def test_averages_of_the_papers_are_those_of_their_columns():
                 assert mean == pytest.approx(numbers[last], abs=tolerance), (name, row.label)
 
 
+@pytest.mark.slow
 def test_complexity_is_counted_as_the_papers_count():
     for name in ("cstd-table2", "slkd-table1", "ssid-table4"):
         table = find_table(name, RECIPES)

@@ -67,6 +67,7 @@ except restill.RestillError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_told_in_a_sentence():
     done = subprocess.run([sys.executable, "-c", DEADLY], capture_output=True, text=True)
     assert "was killed, probably because memory ran out: lower data.distinct" in done.stdout, done.stderr

@@ -192,6 +192,7 @@ def half_of_the_work(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_pictures_are_compared_with_those_of_the_other_process(tmp_path):
     torch.multiprocessing.spawn(half_of_the_work, (str(tmp_path),), nprocs=2)
     (first, moved), (second, _) = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
