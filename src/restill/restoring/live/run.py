@@ -125,6 +125,7 @@ def _run(
         camera.stop()
         writer.outbox.close()
         writer.join(CLOSING)
+        camera.join(1)  # so that no frame comes after the last count
     schedule.abandon()
     for error in (writer.error, camera.error):
         if error is not None:
