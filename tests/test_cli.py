@@ -153,7 +153,7 @@ def test_unknown_command() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["networks", "models", "methods"])
+@pytest.mark.parametrize("command", [pytest.param("networks", marks=pytest.mark.slow), "models", "methods"])
 def test_json_is_a_list_of_objects(command: str) -> None:
     done = restill(command, "--json")
     assert done.returncode == 0, done.stderr

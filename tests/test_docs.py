@@ -240,7 +240,9 @@ def test_python_of_the_readme_runs(rainy):
 
 
 @needs_students
-@pytest.mark.parametrize("page", RUNNING)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.slow) if page == "README.md" else page for page in RUNNING]
+)
 def test_blocks_marked_runs_run(page, rainy):
     """In their order, Python in one namespace. The tests of training run all of docs/own-network.md."""
     names: dict[str, Any] = {"__name__": "page"}

@@ -80,6 +80,7 @@ def test_plain_on_one_scale_is_the_loss_itself():
     assert all(p.grad is not None for p in student.parameters())
 
 
+@pytest.mark.slow
 def test_restill_methods_is_for_people_and_machines():
     command = [sys.executable, "-m", "restill", "methods"]
     assert "cstd" in subprocess.run(command, check=True, capture_output=True, text=True).stdout

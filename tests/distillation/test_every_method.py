@@ -235,12 +235,17 @@ def two_processes(tmp_path_factory) -> dict[str, Tensor]:
     return torch.load(folder / "moved.pt", weights_only=True)
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_on_the_whole_batch(name, batch, two_processes):
     moved = plain_descent(make(name, *networks()), batch)
     assert moved.norm() > 0
     assert (two_processes[name] - moved).norm() < 1e-3 * moved.norm()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in ("slkd", "dfkd", "dckd") else name for name in names()],
+)
 def test_it_lowers_its_own_loss(name, batch):
     how = case(name)
     own = how.falls or how.distances

@@ -137,7 +137,7 @@ def test_checkpoint_equals_its_network(data, tmp_path):
     assert report.clips["a1"]["psnr"] == pytest.approx(np.mean(scores), abs=1e-3)
 
 
-@pytest.mark.parametrize("align", ["none", "dis"])
+@pytest.mark.parametrize("align", [pytest.param("none", marks=pytest.mark.slow), "dis"])
 def test_exported_file_scores_as_its_checkpoint(data, tmp_path, align):
     torch = pytest.importorskip("torch")
     from restill.networks import create

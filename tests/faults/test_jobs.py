@@ -15,10 +15,11 @@ from processes import content, ended, killed, long_clip, traces
 
 from restill import restore
 from restill.errors import RestillError
-from restill.video import segments, transcode
+from restill.video import probe, segments, transcode
 from restill.video.fingerprint import input_fingerprint
 from restill.video.journal import Journal, ResumableJob, journal_folder, open_journal
-from restill.video.segments import frames_done, read_segment, segment_frames
+from restill.video.seeking import read_index
+from restill.video.segments import check_segments, read_segment, segment_frames
 from restill.video.unfinished import remove_job, unfinished_jobs
 
 SETTINGS = ["--model", "rill-s", "--backend", "onnxruntime", "--threads", "1", "--quiet"]
@@ -69,11 +70,13 @@ def cut_at(number: int, dst: Path) -> Callable[[], None]:
 def run(src: Path, dst: Path, on_frame: Callable[[], None] | None = None, what: str = "same") -> int:
     """Transcodes with a journal and returns how many frames were done before."""
     with open_journal(dst, {"input": what}) as found:
-        done = frames_done(found)
+        done = check_segments(found, probe(src))
         found.choose({"by": "test"})
-        transcode(src, dst, darker, job=ResumableJob(found, done, 1), on_frame=on_frame)
+        index = read_index(src)
+        key = index.before(done.frames - 2) if index and done.frames else None
+        transcode(src, dst, darker, job=ResumableJob(found, done.frames, 1, key, done.last), on_frame=on_frame)
         found.remove()
-    return done
+    return done.frames
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ""])
@@ -149,7 +152,7 @@ def test_what_changed_begins_anew_and_is_named(clip, tmp_path):
         run(clip, dst, cut_at(60, dst))
     with open_journal(dst, {"input": "another"}) as found:
         assert found.restart_reason == "input changed since"
-        assert frames_done(found) == 0
+        assert check_segments(found, probe(clip)).frames == 0
     assert traces(tmp_path) == []
 
 

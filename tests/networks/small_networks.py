@@ -56,3 +56,5 @@ SMALL |= {
 # same code.
 SLOW_EXPORT = {"edvr-m", "edvr-l", "d3dnet", "sof-vsr", "fastdvdnet-vsr-half", "fastdvdnet-vsr-quarter"}
 SLOW_EXPORT |= {"fastdvdnet-vsr", "drsformer", "vespcn", "uformer-b", "restormer", "drs-sl", "res-sl"}
+SLOW_EXPORT |= {"rill-m", "rill-l", "rill-xl", "sid", "vsrnet", "vdsr", "s2vd", "ufor-sl"}
+SLOW_EXPORT |= {"prednet-teacher", "prednet-student2", "prednet-student3"}

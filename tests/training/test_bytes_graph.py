@@ -16,12 +16,13 @@ from restill.training import calibration
 from restill.training.export import describe, to_onnx
 from restill.training.quantize import psnr, quantize
 
+pytestmark = pytest.mark.slow
 module = sys.modules["restill.training.quantize"]
 methods = module._methods()
 FEW = {"samples": 6, "quiet": True}
 
 
-@pytest.fixture(scope="module", params=["rill-s", pytest.param("rill-p", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["rill-s", "rill-p"])
 def pair(request, tmp_path_factory):
     """A student whose residual is plain to see, and its quantized file."""
     torch.manual_seed(3)

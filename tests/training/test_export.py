@@ -114,6 +114,7 @@ def test_what_cannot_be_folded_stays_right(tmp_path):
     assert np.abs(load_model(tmp_path / "odd.onnx", threads=1).run(window.numpy()) - expected).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_a_multiple_larger_than_the_example(tmp_path):
     network = create("rill-s", channels=4).eval()
     network.spec = replace(network.spec, size_multiple=128)  # type: ignore[arg-type]

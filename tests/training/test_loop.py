@@ -147,6 +147,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(clips, tmp_path):
     assert len(checkpoints(tmp_path / "run")) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(clips, tmp_path):
     one = train(recipe(clips, tmp_path, name="one", steps=3), quiet=True)
     said = torchrun(tmp_path, recipe(clips, tmp_path, name="two", steps=3))

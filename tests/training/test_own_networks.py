@@ -38,7 +38,7 @@ METHOD: dict[str, dict] = {
 }
 BODILESS = {"sequential": "0"}  # where there is no body, what to look at
 # tracing takes a second each; those that are left out are slow tests
-EXPORTED = ("dict", "windowed", "half", "fixed size")
+EXPORTED = ("dict", "windowed")
 
 
 def batch(frames: int = 1, channels: int = 3) -> tuple[Tensor, Tensor]:
@@ -253,6 +253,7 @@ def test_validation_on_batches_of_ones_own(every: int | None, tmp_path: Path):
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "own-network.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Every block of docs/own-network.md, in its order."""
     monkeypatch.chdir(tmp_path)

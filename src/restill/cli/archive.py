@@ -17,7 +17,6 @@ def restore_archive(
     from restill import zoo
     from restill.progress import say
     from restill.restoring.archive.items import Part, manifest_items, named_items
-    from restill.restoring.archive.record import DONE
     from restill.restoring.archive.run import RECORD, verdict
     from restill.restoring.archive.run import restore_archive as run
     from restill.restoring.archive.work import Order
@@ -31,14 +30,16 @@ def restore_archive(
         raise RestillError("--preview is for a single input; leave out the options for many inputs")
     if options.manifest is None and output is None:
         raise RestillError("many inputs need a folder for the results: add -o FOLDER")
-    items = list(manifest_items(options.manifest, output)) if options.manifest else named_items(given, output or "")
+    items = manifest_items(options.manifest, output) if options.manifest else named_items(given, output or "")
     part = Part() if options.part is None else Part.of(options.part)
     running = {**options.running(), "settings": options.settings(), "limits": options.limits(), "fast": fast}
-    results = run(
-        part.items(items),
+    totals = run(
+        items,
         Order(model, running),
         _record_folder(output, options) / part.name(RECORD),
         jobs=options.jobs or 1,
+        part=part,
+        twice=options.manifest is None,
         address=options.cluster,
         retries=options.retries,
         table=options.results,
@@ -47,9 +48,9 @@ def restore_archive(
     )
     clips = "derain-fast" if fast else "derain"
     note = licence_note([model] if model else [zoo.default(clips), zoo.default("derain-picture")])
-    if note and any(result.status == DONE for result in results):
+    if note and totals.done:
         say(note, quiet=options.quiet)
-    ending.tell(verdict(results))
+    ending.tell(verdict(totals))
 
 
 def _record_folder(output: str | None, options: RestoringOptions) -> Path:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 from restill import zoo
 from restill.progress import say
 from restill.restoring.request import Request
 from restill.runtime import Model, load_model
+from restill.runtime.info import fingerprint
 from restill.runtime.model import MAX_PIXELS, default_threads
 from restill.video.info import VideoInfo
 
+_models: dict[tuple[Any, ...], Model] = {}
+_kept: ContextVar[dict[tuple[Any, ...], Model] | None] = ContextVar("kept", default=None)
 MAX_WORKERS = 4  # each holds its window and the network's activations in memory
 TRIAL_PIXELS = 2000 * 640 * 480  # from so many on, a trial of two seconds is a small part of the job
 
@@ -57,17 +64,34 @@ def load(
     *,
     trial: bool = True,
 ) -> Model:
-    """Load a model for a source, with the threads and tiles of the request."""
-    return load_model(
-        name,
-        backend=backend,
-        threads=request.threads,
-        precision=precision,
-        size=(info.height, info.width),
-        trial=trial,
-        tile=request.tile,
-        workers=workers(info, request.threads),
-    )
+    """Load a model for a source, with the threads and tiles of the request. See :func:`keep_model`."""
+    arguments: dict[str, Any] = {
+        "backend": backend,
+        "threads": request.threads,
+        "precision": precision,
+        "size": (info.height, info.width),
+        "trial": trial,
+        "tile": request.tile,
+        "workers": workers(info, request.threads),
+    }
+    kept = _kept.get()
+    if kept is None:
+        return load_model(name, **arguments)
+    key = (fingerprint(zoo.find(name)), *arguments.values())
+    if key not in kept:
+        kept.clear()
+        kept[key] = load_model(name, **arguments)
+    return kept[key]
+
+
+@contextmanager
+def keep_model() -> Iterator[None]:
+    """Keep the last model loaded for the next job, for a worker that does one job after another."""
+    token = _kept.set(_models)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
 
 
 def workers(info: VideoInfo, threads: int | None) -> int:

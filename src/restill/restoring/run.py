@@ -22,7 +22,7 @@ from restill.runtime import Model, stream
 from restill.runtime.info import fingerprint
 from restill.version import __version__
 from restill.video import Summary, transcode
-from restill.video.decode import Source, open_source
+from restill.video.decode import Source, VideoSource, open_source
 from restill.video.encode import PictureSink
 from restill.video.fingerprint import input_fingerprint
 from restill.video.info import VideoInfo
@@ -31,7 +31,8 @@ from restill.video.moment import MomentSource
 from restill.video.photographs import decide
 from restill.video.pictures import is_picture
 from restill.video.pipe_names import STDOUT, is_pipe
-from restill.video.segments import frames_done, kept_frames
+from restill.video.seeking import read_index
+from restill.video.segments import check_segments, kept_frames
 from restill.video.transcode import check_output
 
 # The options that change the frames of the output.
@@ -59,13 +60,18 @@ def run(request: Request, on_frame: Callable[[], object] | None = None) -> Summa
     """
     info = None
     try:
-        limits, rotate, rate = request.limits, request.rotate, request.settings.frame_rate
-        with closing(open_source(request.src, rate, limits, rotate=rotate, moment=request.preview)) as source:
+        with closing(source_of(request)) as source:
             info = source.info
             return _run(request, source, on_frame)
     except KeyboardInterrupt:
         say(_stopped(request.dst, info))
         raise
+
+
+def source_of(request: Request) -> Source:
+    """Open the source of a request; the caller closes it."""
+    settings, rotate = request.settings, request.rotate
+    return open_source(request.src, settings.frame_rate, request.limits, rotate=rotate, moment=request.preview)
 
 
 def _run(request: Request, source: Source, on_frame: Callable[[], object] | None) -> Summary:
@@ -74,16 +80,16 @@ def _run(request: Request, source: Source, on_frame: Callable[[], object] | None
     if line := decide(source, request.alone, to_folder=dst.is_dir() or not dst.suffix):
         say(line, quiet=request.quiet)
     if isinstance(request.model, Model):
-        return _restore(request, source, request.model, None, on_frame)
-    _check_settings(request, source)
+        return restore_frames(request, source, request.model, None, on_frame)
+    check_settings(request, source)
     alone = source.info.kind == "picture" or is_picture(dst)
     if alone or request.preview or dst == STDOUT or is_pipe(request.src):
-        return _restore(request, source, choose(request, source.info), None, on_frame)
-    with open_journal(dst, _job_description(request)) as journal:
+        return restore_frames(request, source, choose(request, source.info), None, on_frame)
+    with open_journal(dst, job_description(request)) as journal:
         return _in_segments(request, source, journal, on_frame)
 
 
-def _check_settings(request: Request, source: Source) -> None:
+def check_settings(request: Request, source: Source) -> None:
     """Refuse an output that does not fit the source or the settings, before a model is loaded."""
     dst = request.dst
     if dst.is_dir() or not dst.suffix or dst == STDOUT:
@@ -111,21 +117,38 @@ def _in_segments(request: Request, source: Source, journal: Journal, on_frame: C
     """Start or resume a job that may be interrupted."""
     if journal.restart_reason:
         say(f"starting over: in the unfinished job '{journal.path}', {journal.restart_reason}", quiet=request.quiet)
-    done = frames_done(journal)
+    info, done = source.info, check_segments(journal, source.info)
     if chosen := journal.chosen:
-        say(f"resuming after {count(done, 'frame')}", quiet=request.quiet)
-        name = request.model_name or chosen["model"]
-        model = load(request, source.info, name, chosen["backend"], chosen["precision"])
+        say(f"resuming after {count(done.frames, 'frame')}", quiet=request.quiet)
+        model = load_chosen(request, info, chosen)
     else:
-        model = choose(request, source.info)
-        journal.choose({"model": model.info.name, "backend": model.backend, "precision": model.precision})
-    check_space(source.info, request.dst, request.settings, model.info.scale, done, quiet=request.quiet)
-    summary = _restore(request, source, model, ResumableJob(journal, done, model.info.frames_before), on_frame)
+        model = choose_for(request, info, journal)
+    check_space(info, request.dst, request.settings, model.info.scale, done.frames, quiet=request.quiet)
+    before = model.info.frames_before
+    key = None
+    if done.last is not None and isinstance(source, VideoSource) and (index := read_index(info.path, request.limits)):
+        key = index.before(done.frames - 1 - before)
+    summary = restore_frames(
+        request, source, model, ResumableJob(journal, done.frames, before, key, done.last), on_frame
+    )
     journal.remove()
     return summary
 
 
-def _restore(
+def choose_for(request: Request, info: VideoInfo, journal: Journal) -> Model:
+    """Choose the model and the backend of a job that begins, and note them in its journal."""
+    model = choose(request, info)
+    journal.choose({"model": model.info.name, "backend": model.backend, "precision": model.precision})
+    return model
+
+
+def load_chosen(request: Request, info: VideoInfo, chosen: dict[str, Any]) -> Model:
+    """Load the model that a job chose when it began."""
+    name = request.model_name or chosen["model"]
+    return load(request, info, name, chosen["backend"], chosen["precision"])
+
+
+def restore_frames(
     request: Request, source: Source, model: Model, job: ResumableJob | None, on_frame: Callable[[], object] | None
 ) -> Summary:
     """Restore every frame with a model, and show the progress."""
@@ -169,7 +192,7 @@ def each_alone(model: Model, frames: Iterator[np.ndarray], strength: float = 1.0
         yield from stream(model, [frame], strength=strength)
 
 
-def _job_description(request: Request) -> dict[str, Any]:
+def job_description(request: Request) -> dict[str, Any]:
     """Everything that determines the frames of the output, for the journal."""
     model, settings = request.model_name, request.settings
     asked = {name: getattr(request, name) for name in _OPTIONS}

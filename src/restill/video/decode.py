@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import overload
 
@@ -29,6 +29,7 @@ from restill.video.packets import packets_at, read_packets, time_of
 from restill.video.picture_source import PictureSource
 from restill.video.pipe_names import is_pipe
 from restill.video.probe import describe, kind_of
+from restill.video.seeking import KeyFrame, KnownFrame, mark
 from restill.video.sidedata import sides
 from restill.video.ticket import FrameInfo
 from restill.video.timing import FrameTimes
@@ -88,33 +89,75 @@ class VideoSource:
 
     @overload
     def frames(
-        self, on_packet: OnPacket = None, clock: Clock = NO_CLOCK, start: int = 0
+        self,
+        on_packet: OnPacket = None,
+        clock: Clock = NO_CLOCK,
+        start: int = 0,
+        *,
+        key: KeyFrame | None = None,
+        known: KnownFrame | None = None,
     ) -> Iterator[tuple[np.ndarray, FrameInfo]]: ...
 
     @overload
     def frames(
-        self, on_packet: OnPacket = None, clock: Clock = NO_CLOCK, start: int = 0, *, planes: bool
+        self,
+        on_packet: OnPacket = None,
+        clock: Clock = NO_CLOCK,
+        start: int = 0,
+        *,
+        key: KeyFrame | None = None,
+        known: KnownFrame | None = None,
+        planes: bool,
     ) -> Iterator[tuple[Frame, FrameInfo]]: ...
 
     def frames(
-        self, on_packet: OnPacket = None, clock: Clock = NO_CLOCK, start: int = 0, *, planes: bool = False
+        self,
+        on_packet: OnPacket = None,
+        clock: Clock = NO_CLOCK,
+        start: int = 0,
+        *,
+        key: KeyFrame | None = None,
+        known: KnownFrame | None = None,
+        planes: bool = False,
     ) -> Iterator[tuple[Frame, FrameInfo]]:
         """Yield every frame with its ticket, in the order of presentation.
 
         Args:
             on_packet: Called with each packet of the other streams.
             clock: Measures "decode" and "color" (to RGB).
-            start: Leave out so many frames; they are decoded all the same, for seeking is not exact.
+            start: Leave out so many frames. Without a key frame they are decoded all the same.
+            key: A key frame at or before that frame, from :func:`restill.video.seeking.read_index`. If the file proves
+                to be another than its packets say, decoding begins at its first frame.
+            known: One of the frames, by which this is checked.
             planes: Give the planes that the file stores, not RGB; only if :attr:`has_planes`.
 
         Raises:
             RestillError: A part of the file cannot be decoded, or the file is over a limit.
         """
-        info, began = self.info, None
+        count = 0
+        if key is not None and 0 < key.number <= start:
+            count = key.number if self._go_to(key.time) else 0
+            if count and known is not None:
+                found = self._frames(on_packet, clock, count, start, planes=planes)
+                first = list(islice(found, known.number + 1 - start))
+                if first and mark(first[-1][0], first[-1][1].pts) == known.mark:
+                    yield from first
+                    yield from found
+                    return
+                found.close()
+                count = 0
+            if not count:
+                self._reopen()
+        yield from self._frames(on_packet, clock, count, start, planes=planes)
+
+    def _frames(
+        self, on_packet: OnPacket, clock: Clock, count: int, start: int, *, planes: bool
+    ) -> Generator[tuple[Frame, FrameInfo], None, None]:
+        """The frames from ``start`` on, if the next one to decode is number ``count``."""
+        info = self.info
         self._listen(on_packet)
         converter = Converter(info.color, info.coded_height, deep=info.bit_depth > 8)
         times = FrameTimes(max(1, round(1 / (info.fps * info.time_base))) if info.fps else 1)
-        count = 0
         reordered = bool(self.stream.codec_context.has_b_frames)  # vectors then do not say to which frame they point
         for frame in clock.over("decode", chain([self._first], self._rest())):
             self.limits.check_size(info.path, frame.width, frame.height)
@@ -125,8 +168,7 @@ class VideoSource:
                 )
             self.seen |= sides(frame).keys()
             pts, count = times.time(frame.pts, frame.dts, frame.duration or 0), count + 1
-            began = pts if began is None else began
-            self.limits.check_length(info.path, count, float((pts - began) * info.time_base))
+            self.limits.check_length(info.path, count, float((pts - self.start) * info.time_base))
             if count <= start:
                 continue
             with clock("color"):
@@ -163,6 +205,22 @@ class VideoSource:
                 continue
             if time_of(self._first) <= time:
                 return
+        self._reopen()
+
+    def _go_to(self, time: int) -> bool:
+        """Continue at the key frame of exactly this time; False if there is none."""
+        if is_pipe(self.info.path):
+            return False
+        self._seek(time)
+        try:
+            while time_of(self._first) < time:
+                self._first = next(self._decoded)
+        except (StopIteration, FFmpegError, OSError):
+            return False
+        return time_of(self._first) == time
+
+    def _reopen(self) -> None:
+        """Continue at the first frame."""
         self.container.close()
         self._open(self.info.path)
 

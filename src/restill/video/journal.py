@@ -6,7 +6,8 @@ The journal is the folder ``OUT.restill/`` beside the output:
     000000.part    the first finished segment: a file, or a folder if the output is a folder of frames
     000001.part    the next segment
 
-One process at a time uses a journal. The journal is removed when the output is complete.
+One process at a time uses a journal, or several that have shares of the job (:mod:`restill.restoring.shares`). The
+journal is removed when the output is complete.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from restill.errors import RestillError
+from restill.errors import RestillError, TryAgain
 from restill.video.disk import beside, remove, write_whole
+from restill.video.seeking import KeyFrame
 from restill.video.segment_folder import SEGMENT_SUFFIX, SegmentFolder
 
 try:
@@ -44,6 +46,7 @@ class Journal(SegmentFolder):
         path: ``OUT.restill``.
         chosen: What the job chose when it began, such as the backend; by name.
         restart_reason: Why the unfinished job in the folder cannot be continued; empty if there is none or it can.
+        is_shared: Whether to keep the folder even if it has no segments yet, since others will write them.
     """
 
     def __init__(self, output: Path, inputs: dict[str, Any]) -> None:
@@ -51,6 +54,7 @@ class Journal(SegmentFolder):
         self.output, self._inputs = output, inputs
         self.chosen: dict[str, Any] = {}
         self.restart_reason = ""
+        self.is_shared = False
         found = read_journal(self.path)
         if found is None:
             _clear(self.path)
@@ -73,14 +77,22 @@ class ResumableJob:
     """A job that can be interrupted and continued.
 
     Attributes:
-        journal: The journal of the output.
-        frames_done: How many frames its segments hold, from :func:`restill.video.segments.frames_done`.
+        folder: The folder of the segments: the journal of the output, or a share of it.
+        frames_done: How many frames of the source come before the first that is to be restored.
         context: How many earlier frames the restoration of a frame depends on.
+        key: A key frame of the source from which decoding may begin.
+        last: The mark of the source's last frame that is done; None if unknown.
+        end: How many frames of the source there are up to the end of the share; None for all.
+        after: How many later frames the restoration of a frame depends on.
     """
 
-    journal: Journal
+    folder: SegmentFolder
     frames_done: int
     context: int
+    key: KeyFrame | None = None
+    last: int | None = None
+    end: int | None = None
+    after: int = 0
 
 
 def journal_folder(output: Path) -> Path:
@@ -98,7 +110,8 @@ def open_journal(output: Path, inputs: dict[str, Any]) -> Iterator[Journal]:
             values, the job starts over.
 
     Raises:
-        RestillError: Another process uses the journal, the folder cannot be made, or it holds other files.
+        RestillError: The folder cannot be made, or it holds other files.
+        TryAgain: Another process uses the journal.
     """
     folder = journal_folder(output)
     foreign = folder.exists() and not (folder.is_dir() and (read_journal(folder) is not None or _only_ours(folder)))
@@ -111,13 +124,38 @@ def open_journal(output: Path, inputs: dict[str, Any]) -> Iterator[Journal]:
         raise RestillError(f"'{folder}', which keeps the unfinished job, cannot be made: {error.strerror}") from error
     with locked:
         if not lock(locked):
-            raise RestillError(f"'{output}' is being made by another restill; wait for it, or name another output")
+            raise TryAgain(f"'{output}' is being made by another restill; wait for it, or name another output")
         journal = Journal(output, inputs)
         try:
             yield journal
         finally:
-            if folder.exists() and not journal.segments:
+            if folder.exists() and not journal.segments and not journal.is_shared:
                 journal.remove()
+
+
+@contextmanager
+def open_share(output: Path, inputs: dict[str, Any], numbers: range) -> Iterator[tuple[SegmentFolder, dict[str, Any]]]:
+    """Open a share of a job whose journal was begun, together with other processes that have other shares.
+
+    Args:
+        output: The output.
+        inputs: As for :func:`open_journal`.
+        numbers: The numbers of the segments.
+
+    Returns:
+        The folder for the share, and what the job chose when it began.
+
+    Raises:
+        TryAgain: There is no such job any more, or another process has the share or the whole job.
+    """
+    folder = journal_folder(output)
+    found = read_journal(folder)
+    if found is None or found["what"] != inputs:
+        raise TryAgain(f"'{folder}' does not hold the job any more, or the input changed since it was begun")
+    with (folder / LOCK).open("a+") as all_locked, (folder / f"{numbers.start:06d}.lock").open("a+") as locked:
+        if not (lock(all_locked, shared=True) and lock(locked)):
+            raise TryAgain(f"'{output}' is being made by another restill; wait for it")
+        yield SegmentFolder(folder, numbers), found["chosen"]
 
 
 def read_journal(folder: Path) -> dict[str, Any] | None:
@@ -139,12 +177,12 @@ def is_running(folder: Path) -> bool:
         return False
 
 
-def lock(file: IO[str]) -> bool:
-    """Lock a file; False if another process has locked it."""
+def lock(file: IO[str], *, shared: bool = False) -> bool:
+    """Lock a file, for this process or together with others; False if another process has locked it."""
     if fcntl is None:
         return True
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

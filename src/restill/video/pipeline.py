@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,13 @@ from restill.planes import Planes
 from restill.video.decode import FrameInfo, Source
 from restill.video.journal import ResumableJob
 from restill.video.losses import Losses
+from restill.video.moment import MomentSource
 from restill.video.mux import is_of_the_disk
 from restill.video.opening import reason
 from restill.video.picture_source import PictureSource
+from restill.video.seeking import KnownFrame, mark
 from restill.video.segmented import SegmentSink
+from restill.video.segments import ends_segment
 from restill.video.sinks import Sink
 
 Process = Callable[[Iterator[Any]], Iterator[Any]]  # of frames (H, W, 3), or of planes
@@ -42,7 +46,7 @@ def output_errors(dst: Path, job: ResumableJob | None) -> Iterator[None]:
     try:
         yield
     except (FFmpegError, OSError) as error:
-        goes_on = job is not None and job.journal.segments and is_of_the_disk(error)
+        goes_on = job is not None and job.folder.segments and is_of_the_disk(error)
         kept = "; the finished part is kept: run the same command again to continue" if goes_on else ""
         raise RestillError(f"'{dst}' cannot be written: {reason(error)}{kept}") from error
 
@@ -84,6 +88,40 @@ def _is_rgb(frame: Any) -> bool:
     return isinstance(frame, np.ndarray) and frame.shape[2:] == (3,) and frame.dtype in (np.uint8, np.uint16)
 
 
+def _read(
+    source: Source,
+    sink: Sink,
+    job: ResumableJob | None,
+    start: int,
+    on_packet: Callable[[av.Packet], None] | None,
+    *,
+    planes: bool,
+) -> Iterator[tuple[Any, FrameInfo]]:
+    """The frames that a job needs. The marks of those that end a segment are in their tickets, and in the sink."""
+    if job is None or not isinstance(sink, SegmentSink) or isinstance(source, MomentSource):
+        read = source.frames if isinstance(source, PictureSource) else partial(source.frames, planes=planes)
+        yield from read(on_packet, start=start)
+        return
+    first = min(start, max(0, job.frames_done - 1))  # the last frame that is done is needed for its mark
+    if isinstance(source, PictureSource):
+        found = source.frames(on_packet, start=first)
+    else:
+        known = None if job.last is None else KnownFrame(job.frames_done - 1, job.last)
+        key = None if on_packet else job.key
+        found = source.frames(on_packet, start=first, key=key, known=known, planes=planes)
+    last = None if job.end is None else job.end + job.after
+    info = source.info
+    for count, (frame, ticket) in enumerate(found, first + 1):
+        if ends_segment(info.height, info.width, count):
+            ticket = replace(ticket, mark=mark(frame, ticket.pts))
+        if count == job.frames_done:
+            sink.before = ticket.mark
+        if count > start:
+            yield frame, ticket
+        if count == last:
+            return
+
+
 def run_pipeline(
     source: Source,
     sink: Sink,
@@ -94,7 +132,7 @@ def run_pipeline(
     *,
     planes: bool = False,
 ) -> int:
-    done = job.frames_done if job else 0
+    done, end = (job.frames_done, job.end) if job else (0, None)
     again = min(done, job.context) if job else 0  # frames that are restored again as context, not written
     stop = threading.Event()
     decoded, cleaned = _Pipe(stop), _Pipe(stop)
@@ -104,8 +142,7 @@ def run_pipeline(
 
     def decode() -> None:
         on_packet = packets.append if isinstance(sink, SegmentSink) and sink.one_pass else None
-        read = source.frames if isinstance(source, PictureSource) else partial(source.frames, planes=planes)
-        for frame, ticket in read(on_packet, start=done - again):
+        for frame, ticket in _read(source, sink, job, done - again, on_packet, planes=planes):
             tickets.append(ticket)
             decoded.put(frame)
         decoded.put(None)
@@ -152,7 +189,7 @@ def run_pipeline(
                     "(H, W, 3) of one size"
                 )
             ticket, frames = tickets.popleft(), frames + 1
-            if frames <= done:
+            if frames <= done or (end is not None and frames > end):
                 continue
             cleaned.put((frame, ticket))
             if on_frame is not None:

@@ -43,8 +43,9 @@ class SegmentSink:
         final: The path of the finished file.
         source: The source of the frames.
         settings: How to encode.
-        parts: The folder of the segments, checked by :func:`restill.video.segments.frames_done`. None makes one segment
-            in a temporary folder, for a job that cannot be continued.
+        parts: The folder of the segments, checked by :func:`restill.video.segments.check_segments`. If it is of a share
+            of the job, the segments are not joined. None makes one segment in a temporary folder, for a job that cannot
+            be continued.
         clock: Measures "color back" (from RGB) and "encode".
 
     Raises:
@@ -65,10 +66,12 @@ class SegmentSink:
         self._size = source.info.height, source.info.width
         self._folder = _scratch(final) if parts is None else parts
         self._kept = parts is not None
-        self._number = len(self._folder.segments)
+        self._number = self._folder.next
         self._encoder = self._new_encoder()
         self._writer: Writer | None = None
         self._frames, self._warned = 0, False
+        self.before: int | None = None  # the mark of the source's frame before the segment
+        self._last: int | None = None
         self._spools: dict[int, Writer] = {}
 
     @property
@@ -97,7 +100,7 @@ class SegmentSink:
         assert self._writer is not None  # noqa: S101
         for packet in self._encoder.encode(frame, ticket):
             self._writer.write(packet)
-        self._frames += 1
+        self._frames, self._last = self._frames + 1, ticket.mark
         if self._kept and self._frames == segment_frames(*self._size, self._number):
             self._end()
 
@@ -105,6 +108,8 @@ class SegmentSink:
         """Join the segments into the finished file. A stream that fails is left out, and a warning names it."""
         if self._writer is not None:
             self._end()
+        if self._folder.is_share:
+            return
         for spool in self._spools.values():
             spool.close(Head(0, 0, 0, False))
         if isinstance(self._source, VideoSource) and (late := self._source.seen - self._source.info.sides.keys()):
@@ -147,7 +152,8 @@ class SegmentSink:
         assert self._writer is not None  # noqa: S101
         for packet in self._encoder.flush():
             self._writer.write(packet)
-        self._writer.close(Head(self._frames, self._height, self._width, self._deep))
+        self._writer.close(Head(self._frames, self._height, self._width, self._deep, self.before, self._last))
+        self.before = self._last
         self._memory.close()
         self._folder.finish_segment(self._number)
         self._writer, self._frames, self._number = None, 0, self._number + 1

@@ -20,7 +20,7 @@ class FolderSegmentSink:
     def __init__(self, final: Path, source: Source, folder: SegmentFolder) -> None:
         self.final, self._folder = final, folder
         self._size = source.info.height, source.info.width
-        self._number, self._frames = len(folder.segments), 0
+        self._number, self._frames = folder.next, 0
 
     def write(self, frame: np.ndarray, ticket: FrameInfo) -> tuple[str, ...]:
         """Write one frame (H, W, 3); return a sentence on each thing that its file cannot keep."""

@@ -8,6 +8,7 @@ folder of some frames.
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 import zlib
@@ -44,10 +45,20 @@ def segment_frames(height: int, width: int, number: int = 1) -> int:
     return full if number else min(FIRST, full)
 
 
+def segment_start(height: int, width: int, number: int) -> int:
+    """The number of frames before a segment; the arguments are those of :func:`segment_frames`."""
+    return segment_frames(height, width, 0) + (number - 1) * segment_frames(height, width) if number else 0
+
+
+def ends_segment(height: int, width: int, frames: int) -> bool:
+    """Whether a segment ends after so many frames of the source."""
+    return frames > 0 and (frames - segment_frames(height, width, 0)) % segment_frames(height, width) == 0
+
+
 def kept_frames(journal_folder: Path, info: VideoInfo) -> int:
     """The number of frames in the segments of a journal, computed from the number of segments."""
     parts = sum(path.suffix == SEGMENT_SUFFIX for path in journal_folder.glob("*"))
-    frames = sum(segment_frames(info.height, info.width, number) for number in range(parts))
+    frames = segment_start(info.height, info.width, parts)
     return min(frames, info.expected_frames or frames)
 
 
@@ -60,12 +71,16 @@ class Head:
         height: Lines of its frames, as stored.
         width: Pixels across.
         deep: Whether they had 16 bits.
+        before: The mark (:func:`restill.video.seeking.mark`) of the source's frame before the first; None if unknown.
+        last: The mark of the source's last frame; None if unknown.
     """
 
     frames: int
     height: int
     width: int
     deep: bool
+    before: int | None = None
+    last: int | None = None
 
 
 class Writer:
@@ -138,22 +153,57 @@ def read_segment(path: Path) -> Iterator[av.Packet | Head]:
         yield Head(**json.loads(data))
 
 
-def frames_done(folder: SegmentFolder) -> int:
-    """The number of frames in the segments of a folder. A damaged segment and all later ones are removed."""
-    done = 0
-    for number, part in enumerate(folder.segments):
+@dataclass(frozen=True)
+class Finished:
+    """The finished segments of a folder.
+
+    Attributes:
+        frames: The number of their frames.
+        last: The mark of the source's last frame; None if unknown.
+    """
+
+    frames: int = 0
+    last: int | None = None
+
+
+def check_segments(folder: SegmentFolder, info: VideoInfo) -> Finished:
+    """Read the finished segments of a folder. The first that is damaged, and all later ones, are removed.
+
+    A segment must be whole, have the number of frames that belongs to its number unless it is the last, begin after
+    the end of the one before, and come from the frame that follows in the source.
+
+    Args:
+        folder: The folder, of a whole job or a share.
+        info: The source.
+    """
+    done, latest, short = Finished(), -math.inf, False
+    for number, part in enumerate(folder.segments, folder.numbers.start):
         try:
-            done += _frames_of(part)
+            head, begin, end = _measured(part)
         except (RestillError, OSError, ValueError, TypeError):
+            head, begin, end = None, 0.0, 0.0
+        moved = head is not None and None not in (done.last, head.before) and done.last != head.before
+        if head is None or short or moved or begin <= latest:
             folder.remove_from(number)
             break
+        done, latest = Finished(done.frames + head.frames, head.last), end
+        short = head.frames != segment_frames(info.height, info.width, number)
     return done
 
 
-def _frames_of(part: Path) -> int:
+def _measured(part: Path) -> tuple[Head, float, float]:
+    """Read a whole segment: its description, and the times in seconds of its first and its last frame."""
     if part.is_dir():
-        return sum(1 for _ in part.iterdir())
-    return head_of(part).frames
+        return Head(sum(1 for _ in part.iterdir()), 0, 0, False), math.inf, -math.inf
+    begin, end, head = math.inf, -math.inf, None
+    for packet in read_segment(part):
+        if isinstance(packet, Head):
+            head = packet
+        elif packet.pts is not None:
+            time = float(packet.pts * packet.time_base)
+            begin, end = min(begin, time), max(end, time)
+    assert head is not None  # noqa: S101 - it comes last, or an error came
+    return head, begin, end
 
 
 def head_of(part: Path) -> Head:

@@ -17,6 +17,7 @@ class FrameInfo:
         name: Its file name in a folder of results, such as ``000001.png``.
         file: The name of its picture file; empty for a frame of a video.
         extras: What its picture file contains besides pixels.
+        mark: Its :func:`restill.video.seeking.mark`, if it ends a segment.
     """
 
     pts: int
@@ -24,3 +25,4 @@ class FrameInfo:
     name: str
     file: str = ""
     extras: Extras = NOTHING
+    mark: int | None = None

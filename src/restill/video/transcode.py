@@ -88,7 +88,7 @@ def transcode(
             src = opened.enter_context(closing(open_source(src, settings.frame_rate, limits)))
         path = src.info.path
         check_output(path, dst, overwrite)
-        sink = open_sink(dst, src, settings, job.journal if job else None)
+        sink = open_sink(dst, src, settings, job.folder if job else None)
         losses = Losses()
         try:
             planes = planes and not isinstance(src, PictureSource) and src.has_planes

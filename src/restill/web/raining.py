@@ -20,7 +20,7 @@ from restill.video.journal import ResumableJob, open_journal
 from restill.video.limits import USUAL, Limits
 from restill.video.moment import Moment
 from restill.video.pictures import is_picture
-from restill.video.segments import frames_done
+from restill.video.segments import check_segments
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def rain(job: RainJob, tick: Callable[[], object]) -> Summary:
             return transcode(source, job.dst, rained(0), job.settings, **how)
         what = {"rain": [job.strength, job.wind, job.seed, str(job.settings)], "input": input_fingerprint(job.src)}
         with open_journal(job.dst, what) as journal:
-            done = frames_done(journal)
+            done = check_segments(journal, source.info)
             journal.choose({})
-            resumed = ResumableJob(journal, done, 0)
-            summary = transcode(source, job.dst, rained(done), job.settings, job=resumed, **how)
+            resumed = ResumableJob(journal, done.frames, 0, last=done.last)
+            summary = transcode(source, job.dst, rained(done.frames), job.settings, job=resumed, **how)
             journal.remove()
             return summary

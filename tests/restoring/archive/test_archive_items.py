@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from restill.errors import RestillError, TryAgain, is_machine_fault
 from restill.restoring.archive import store
-from restill.restoring.archive.items import manifest_items, named_items
+from restill.restoring.archive.items import Item, manifest_items, named_items
+from restill.restoring.archive.record import open_record
 
 
 def manifest(path: Path, text: str) -> str:
@@ -20,20 +22,27 @@ def test_a_pattern_stands_for_the_files_that_it_fits(tmp_path):
     for name in ("b.mp4", "a.mp4", "deep/c.mov", "x[1].mp4"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = named_items([f"{tmp_path}/**/*.m*"], "out")
+    found = list(named_items([f"{tmp_path}/**/*.m*"], "out"))
     assert [Path(item.source).name for item in found] == ["a.mp4", "b.mp4", "c.mov", "x[1].mp4"]
     assert [item.output for item in found] == ["out/a.mp4", "out/b.mp4", "out/c.mov", "out/x[1].mp4"]
     assert all(item.id == item.source for item in found)
     (literal,) = named_items([f"{tmp_path}/x[1].mp4"], "out")  # it exists, so it is no pattern
     assert literal.output == "out/x[1].mp4"
     with pytest.raises(RestillError, match="nothing fits"):
-        named_items([f"{tmp_path}/*.avi"], "out")
+        list(named_items([f"{tmp_path}/*.avi"], "out"))
+
+
+def put(tmp_path: Path, items: Iterable[Item], *, twice: bool) -> list[Item]:
+    with open_record(tmp_path / "record.sqlite", "", anew=False) as record:
+        record.put_items(items, twice=twice)
+        return list(record.items())
 
 
 def test_two_inputs_of_one_name_are_refused(tmp_path):
     with pytest.raises(RestillError, match=r"would both be 'out/a\.mp4'"):
-        named_items(["x/a.mp4", "y/a.mp4"], "out")
-    assert len(named_items(["x/a.mp4", "x/a.mp4"], "out")) == 1  # given twice
+        put(tmp_path, named_items(["x/a.mp4", "y/a.mp4"], "out"), twice=True)
+    assert not (tmp_path / "record.sqlite").exists()
+    assert len(put(tmp_path, named_items(["x/a.mp4", "x/a.mp4"], "out"), twice=True)) == 1
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -73,7 +82,7 @@ def test_a_manifest_names_inputs_and_outputs(tmp_path, kind):
 )
 def test_a_wrong_manifest_is_refused_in_one_sentence(tmp_path, text, said):
     with pytest.raises(RestillError, match=said):
-        list(manifest_items(manifest(tmp_path / "m.csv", text), "out"))
+        put(tmp_path, manifest_items(manifest(tmp_path / "m.csv", text), "out"), twice=False)
 
 
 def test_a_manifest_that_is_not_there_or_not_text(tmp_path):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -22,10 +24,12 @@ from restill.datasets.synthetic import synthetic_clip
 from restill.errors import RestillError
 from restill.restoring.archive import run as archive
 from restill.restoring.archive.items import Item
-from restill.restoring.archive.record import DONE, FAILED, Result, open_record
+from restill.restoring.archive.record import DONE, FAILED, Result, Totals, open_record
 from restill.restoring.archive.run import RECORD, restore_archive, verdict
-from restill.restoring.archive.work import Order, failure, restore_item
-from restill.video import read_frames
+from restill.restoring.archive.work import Order, begin_item, failure, restore_item
+from restill.restoring.shares import Share
+from restill.video import EncodeSettings, read_frames
+from restill.video.segments import segment_start
 
 ITEMS = int(os.environ.get("RESTILL_ITEMS", "20"))  # of the run in which processes are killed
 
@@ -41,6 +45,19 @@ def write_clips(folder: Path, count: int, frames: int = 6) -> list[Path]:
                 output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
             output.mux(stream.encode())
     return paths
+
+
+def write_long(path: Path, frames: int) -> Path:
+    """A long clip of a pattern that moves."""
+    wide = np.random.default_rng(1).integers(0, 256, (64, 96 + 200, 3), np.uint8)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=25, options={"preset": "veryfast", "g": "50"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(frames):
+            picture = np.ascontiguousarray(wide[:, number % 200 : number % 200 + 96])
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode())
+    return path
 
 
 def command(*words: object) -> list[str]:
@@ -63,8 +80,8 @@ def rows(table: Path) -> list[dict[str, str]]:
 
 def ended(folder: Path) -> Counter[str]:
     """How often each item was recorded as done."""
-    lines = map(json.loads, (folder / RECORD).read_text().splitlines())
-    return Counter(line["id"] for line in lines if line.get("status") == DONE)
+    with closing(sqlite3.connect(folder / RECORD)) as data:
+        return Counter(name for (name,) in data.execute("SELECT id FROM events WHERE status = ?", [DONE]))
 
 
 def test_several_at_a_time_are_as_one_by_one(tmp_path):
@@ -112,6 +129,9 @@ def test_whatever_dies_each_item_ends_once(tmp_path, engine):
     if engine:
         pytest.importorskip("ray", reason="Ray is not installed")
     clips, rng = write_clips(tmp_path / "in", ITEMS, frames=30), np.random.default_rng(1)
+    clips += [
+        write_long(tmp_path / "in" / f"long{number}.mp4", frames=segment_start(64, 96, 35)) for number in range(2)
+    ]
     words = [f"{tmp_path}/in/*.mp4", "-o", tmp_path / "out", "--jobs", 2, "--retries", 20, *engine]
     kills, most = 0, 8 + ITEMS // 50
     for _ in range(most + 2):
@@ -144,6 +164,20 @@ def test_whatever_dies_each_item_ends_once(tmp_path, engine):
         assert same(alone, tmp_path / "out" / clip.name)
 
 
+def test_a_long_video_is_shared_out(tmp_path):
+    clips = [write_long(tmp_path / "long.mp4", frames=700), *write_clips(tmp_path / "in", 2)]
+    given = [Item(clip.name, str(clip), str(tmp_path / "out" / clip.name)) for clip in clips]
+    order, record = Order("min-median", {"settings": EncodeSettings()}), tmp_path / "out" / RECORD
+    totals = restore_archive(given, order, record, jobs=2, segments=1, quiet=True)
+    assert totals == Totals(3, 3, 712, 0, ())
+    with closing(sqlite3.connect(record)) as data:
+        assert data.execute("SELECT count(*) FROM events WHERE id = 'long.mp4'").fetchone() == (2,)  # begun, done
+    for clip in clips:
+        whole = restore(clip, tmp_path / f"alone-{clip.name}", "min-median", quiet=True)
+        assert same(whole.output, tmp_path / "out" / clip.name)
+    assert sorted(path.name for path in record.parent.iterdir()) == sorted([RECORD, *(clip.name for clip in clips)])
+
+
 class Here:
     """An engine that works at once, with what a test gives it."""
 
@@ -158,7 +192,7 @@ class Here:
     def __exit__(self, *_):
         return None
 
-    def submit(self, item):
+    def submit(self, work, item, *more):
         from concurrent.futures import Future
 
         future: Future = Future()
@@ -167,6 +201,44 @@ class Here:
         except Exception as error:
             future.set_exception(error)
         return future
+
+
+class InShares(Here):
+    """An engine in which every item has three shares."""
+
+    def submit(self, work, item, *more):
+        return (
+            super().submit(work, item)
+            if work is not begin_item
+            else finished([Share(range(n, n + 1)) for n in range(3)])
+        )
+
+
+def finished(outcome):
+    from concurrent.futures import Future
+
+    future: Future = Future()
+    future.set_result(outcome)
+    return future
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_item_of_which_a_share_fails_fails_once(tmp_path, monkeypatch, again):
+    tried: Counter[str] = Counter()
+
+    def sometimes(item: Item) -> Result:
+        tried[item.id] += 1
+        if item.id == "i0" and tried[item.id] > 1:  # its second share
+            return failure(item, "damaged" if not again else "the disk is full", again=again)
+        return fine(item)
+
+    monkeypatch.setattr(archive, "processes", lambda jobs, order: InShares(sometimes))
+    totals = restore_archive(items(2, tmp_path), Order(None), tmp_path / RECORD, retries=1, quiet=True)
+    assert totals == Totals(2, 1, 1, int(again), ("i0",))
+    assert tried["i1"] == 4  # three shares, and the join
+    with closing(sqlite3.connect(tmp_path / RECORD)) as data:
+        ends = data.execute("SELECT id, status FROM events WHERE status != 'begun'").fetchall()
+    assert sorted(ends) == [("i0", FAILED), ("i1", DONE)]
 
 
 @pytest.fixture
@@ -181,6 +253,11 @@ def work(monkeypatch):
 
 def items(count: int, folder: Path) -> list[Item]:
     return [Item(f"i{n}", f"i{n}.mp4", str(folder / f"i{n}.mp4")) for n in range(count)]
+
+
+def recorded(folder: Path) -> list[Result]:
+    with open_record(folder / RECORD, settings(), anew=False) as record:
+        return list(record.results())
 
 
 def fine(item: Item) -> Result:
@@ -202,22 +279,24 @@ def test_faults_of_the_machine_are_tried_again_and_those_of_the_input_are_not(tm
         return fine(item)
 
     work(sometimes)
-    results = restore_archive(items(4, tmp_path), Order(None), tmp_path / RECORD, retries=2, quiet=True)
+    totals = restore_archive(items(4, tmp_path), Order(None), tmp_path / RECORD, retries=2, quiet=True)
+    results = recorded(tmp_path)
     assert tried == {"i0": 1, "i1": 3, "i2": 3, "i3": 1}
     assert [result.status for result in results] == [FAILED, FAILED, DONE, DONE]
     assert [result.attempts for result in results] == [1, 3, 3, 1]
     with pytest.raises(RestillError, match="2 of 4 items failed") as caught:
-        verdict(results)
+        verdict(totals)
     assert type(caught.value).__name__ == "TryAgain"  # one of them may succeed later
     with pytest.raises(RestillError) as caught:
-        verdict([results[0], results[3]])
+        verdict(replace(totals, again=0))
     assert type(caught.value) is RestillError
 
 
 def test_an_output_that_was_there_before_is_not_replaced(tmp_path, work):
     work(fine)
     (tmp_path / "i0.mp4").write_text("mine")
-    first = restore_archive(items(2, tmp_path), Order(None), tmp_path / RECORD, quiet=True)
+    restore_archive(items(2, tmp_path), Order(None), tmp_path / RECORD, quiet=True)
+    first = recorded(tmp_path)
     assert [result.status for result in first] == [FAILED, DONE]
     assert "exists" in first[0].error
     assert (tmp_path / "i0.mp4").read_text() == "mine"
@@ -228,11 +307,10 @@ def test_an_output_that_was_there_before_is_not_replaced(tmp_path, work):
 def test_an_output_that_was_put_in_place_before_the_run_died_is_done(tmp_path, work):
     with open_record(tmp_path / RECORD, settings(), anew=False) as record:
         record.begin("i0")
-    with (tmp_path / RECORD).open("a") as file:
-        file.write('{"id": "i1", "sta')  # the last line was cut off
     fine(items(1, tmp_path)[0])
     work(lambda item: pytest.fail("it was done"))
-    (result,) = restore_archive(items(1, tmp_path), Order(None), tmp_path / RECORD, quiet=True)
+    restore_archive(items(1, tmp_path), Order(None), tmp_path / RECORD, quiet=True)
+    (result,) = recorded(tmp_path)
     assert result.status == DONE
     assert len(result.checksum) == 64
 
@@ -247,9 +325,9 @@ def test_parts_are_all_of_it(tmp_path, status):
         given = (*clips, "-o", tmp_path / "out", "--part", f"{index}/2", "--model", "min-median", "--quiet")
         assert status(*given) == 0
         assert len(list((tmp_path / "out").glob("*.mp4"))) == (3, 5)[index]
-    assert sorted(path.name for path in (tmp_path / "out").glob("*.jsonl")) == [
-        "restill-results-0-of-2.jsonl",
-        "restill-results-1-of-2.jsonl",
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.sqlite")) == [
+        "restill-results-0-of-2.sqlite",
+        "restill-results-1-of-2.sqlite",
     ]
 
 

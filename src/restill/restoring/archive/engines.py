@@ -1,4 +1,4 @@
-"""What runs the items: processes of this machine, or a Ray cluster. Each gives a future for an item."""
+"""What runs the work: processes of this machine, or a Ray cluster. Each gives a future."""
 
 from __future__ import annotations
 
@@ -6,50 +6,50 @@ import logging
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from restill.errors import TryAgain, need_extra
 from restill.restoring.archive.items import Item
-from restill.restoring.archive.record import Result
-from restill.restoring.archive.work import Order, restore_item
+from restill.restoring.archive.work import Order
 
+Work = Callable[..., Any]  # a function of restill.restoring.archive.work
 LOCAL = "local"
 PR_SET_PDEATHSIG = 1
 
 
 class Engine(Protocol):
-    """Runs items."""
+    """Runs work."""
 
-    slots: int  # items to hand over at a time
+    slots: int  # pieces of work to hand over at a time
 
-    def submit(self, item: Item) -> Future[Result]:
-        """Begin an item. The future raises if the worker died."""
+    def submit(self, work: Work, item: Item, *more: Any) -> Future[Any]:
+        """Begin ``work(item, order, *more)``. The future raises if the worker died."""
         ...
 
 
 class Processes:
-    """Processes of this machine. One that dies costs only its item, and another one takes its place."""
+    """Processes of this machine. One that dies costs only its work, and another one takes its place."""
 
     def __init__(self, pool: Any, jobs: int, order: Order) -> None:
         self._pool, self.slots, self._order = pool, jobs, order
 
-    def submit(self, item: Item) -> Future[Result]:
-        return self._pool.schedule(restore_item, args=(item, self._order))
+    def submit(self, work: Work, item: Item, *more: Any) -> Future[Any]:
+        return self._pool.schedule(work, args=(item, self._order, *more))
 
 
 class Cluster:
-    """A Ray cluster. Each item is a task that takes as many CPUs as it has threads."""
+    """A Ray cluster. Each piece of work is a task that takes as many CPUs as it has threads."""
 
     def __init__(self, ray: Any, order: Order, threads: int) -> None:
         self.slots = max(1, int(ray.cluster_resources().get("CPU", 1)) // threads) * 2  # the next ones wait there
-        self._task = ray.remote(num_cpus=threads, max_retries=0)(restore_item)
+        self._task = ray.remote(num_cpus=threads, max_retries=0)(_call)
         self._order = ray.put(order)
 
-    def submit(self, item: Item) -> Future[Result]:
-        return self._task.remote(item, self._order).future()
+    def submit(self, work: Work, item: Item, *more: Any) -> Future[Any]:
+        return self._task.remote(work, item, self._order, *more).future()
 
 
 @contextmanager
@@ -89,6 +89,11 @@ def cluster(address: str, jobs: int, order: Order, threads: int) -> Iterator[Eng
         yield Cluster(ray, order, threads)
     finally:
         ray.shutdown()
+
+
+def _call(work: Work, *args: Any) -> Any:
+    """Do the work, as a task of the cluster."""
+    return work(*args)
 
 
 def _begin(parent: int) -> None:

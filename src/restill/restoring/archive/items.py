@@ -33,18 +33,19 @@ class Item:
     output: str
 
 
-def named_items(names: Sequence[str], folder: str) -> list[Item]:
-    """The items for paths, URLs and patterns such as ``"clips/**/*.mp4"``. The path is the id.
+def named_items(names: Sequence[str], folder: str) -> Iterator[Item]:
+    """The items for paths, URLs and patterns such as ``"clips/**/*.mp4"``, in order. The path is the id.
 
     Args:
         names: What the command got. A name that exists is no pattern.
         folder: The folder or URL of the results.
 
     Raises:
-        RestillError: A pattern fits nothing, or two results would have the same name.
+        RestillError: A pattern fits nothing.
     """
-    found = [match for name in names for match in _matches(name)]
-    return _distinct(Item(name, name, _under(folder, result_name(_shape(name)))) for name in dict.fromkeys(found))
+    for name in names:
+        for match in _matches(name):
+            yield Item(match, match, _under(folder, result_name(_shape(match))))
 
 
 def manifest_items(manifest: str, folder: str | None) -> Iterator[Item]:
@@ -56,45 +57,8 @@ def manifest_items(manifest: str, folder: str | None) -> Iterator[Item]:
             named after its id.
 
     Raises:
-        RestillError: The file cannot be read, lacks a column, or a row has no id or source, or one that was there.
+        RestillError: The file cannot be read, lacks a column, or a row has no id or source.
     """
-    return _distinct(_manifest_items(manifest, folder))
-
-
-@dataclass(frozen=True)
-class Part:
-    """Part ``index`` of ``count``, counted from 0: every count-th item.
-
-    >>> Part.of("1/3").items("abcdefg")
-    'be'
-    """
-
-    index: int = 0
-    count: int = 1
-
-    @classmethod
-    def of(cls, text: str) -> Part:
-        """Read "0/16".
-
-        Raises:
-            RestillError: It is no such part.
-        """
-        index, slash, count = text.partition("/")
-        if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
-            raise RestillError(f"part '{text}' is not possible; use I/N with I from 0 to N - 1, such as 0/16")
-        return cls(int(index), int(count))
-
-    def items(self, items: Sequence[Any]) -> Any:
-        """The items of this part."""
-        return items[self.index :: self.count]
-
-    def name(self, whole: str) -> str:
-        """The name of a file of this part: ``results-1-of-3.jsonl`` for ``results.jsonl``."""
-        path = PurePosixPath(whole)
-        return whole if self.count == 1 else f"{path.stem}-{self.index}-of-{self.count}{path.suffix}"
-
-
-def _manifest_items(manifest: str, folder: str | None) -> Iterator[Item]:
     for number, row in enumerate(_rows(manifest), start=1):
         where = f"'{manifest}', row {number}"
         name, source, output = (str(row.get(column) or "").strip() for column in COLUMNS)
@@ -112,22 +76,29 @@ def _manifest_items(manifest: str, folder: str | None) -> Iterator[Item]:
         yield Item(name, source, _under(folder or "", output))
 
 
-def _distinct(items: Iterator[Item]) -> Any:
-    ids: set[str] = set()
-    outputs: dict[str, str] = {}
-    kept = []
-    for item in items:
-        if item.id in ids:
-            raise RestillError(f"the id '{item.id}' is there twice; each item needs its own")
-        if item.output in outputs:
-            raise RestillError(
-                f"the results of '{outputs[item.output]}' and '{item.id}' would both be '{item.output}'; list them in "
-                "a manifest with a column 'output'"
-            )
-        ids.add(item.id)
-        outputs[item.output] = item.id
-        kept.append(item)
-    return kept
+@dataclass(frozen=True)
+class Part:
+    """Part ``index`` of ``count``, counted from 0: every count-th item."""
+
+    index: int = 0
+    count: int = 1
+
+    @classmethod
+    def of(cls, text: str) -> Part:
+        """Read "0/16".
+
+        Raises:
+            RestillError: It is no such part.
+        """
+        index, slash, count = text.partition("/")
+        if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+            raise RestillError(f"part '{text}' is not possible; use I/N with I from 0 to N - 1, such as 0/16")
+        return cls(int(index), int(count))
+
+    def name(self, whole: str) -> str:
+        """The name of a file of this part: ``results-1-of-3.csv`` for ``results.csv``."""
+        path = PurePosixPath(whole)
+        return whole if self.count == 1 else f"{path.stem}-{self.index}-of-{self.count}{path.suffix}"
 
 
 def _matches(name: str) -> list[str]:

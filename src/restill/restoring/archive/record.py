@@ -1,26 +1,28 @@
-"""The record of an archive: one line of JSON for each step of each item, and a table of the results.
+"""The record of an archive: an SQLite file with its items, their results, and what happened to them.
 
-The record lets the same command go on after any process or the machine has died. A line is on the disk before the
-next item of the same worker begins.
+The record lets the same command go on after any process or the machine has died. Each step is on the disk before the
+next one begins. Items are read from it a few at a time, so memory does not grow with their number.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass, fields
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from restill.errors import RestillError, need_extra
+from restill.errors import RestillError, TryAgain, need_extra
+from restill.restoring.archive.items import Item, Part
 from restill.video.disk import beside
-from restill.video.journal import lock
 
 BEGUN, DONE, FAILED = "begun", "done", "failed"
+BATCH = 1000  # rows that are in memory at a time
+ALL = Part()
 
 
 @dataclass(frozen=True)
@@ -54,80 +56,157 @@ class Result:
     again: bool = False
 
 
-class Record:
-    """What happened to each item. Get it from :func:`open_record`.
+NAMES = [field.name for field in fields(Result)]
+
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS settings (text TEXT);
+CREATE TABLE IF NOT EXISTS items (position INTEGER PRIMARY KEY, id TEXT UNIQUE, source TEXT, output TEXT UNIQUE);
+CREATE TABLE IF NOT EXISTS results ({", ".join(NAMES)}, PRIMARY KEY (id));
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY, id TEXT, status TEXT, moment TEXT DEFAULT CURRENT_TIMESTAMP
+);
+CREATE INDEX IF NOT EXISTS of_item ON events (id);
+"""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What became of the items of a run.
 
     Attributes:
-        results: The newest result of each item, by its id.
-        begun: The items that were begun and have no result.
+        items: Their number.
+        done: How many are done.
+        frames: The frames of the outputs.
+        again: How many failed for a fault of the machine.
+        failed: The ids of the first items that failed.
     """
 
-    def __init__(self, path: Path, file: IO[str], settings: str) -> None:
-        self._path, self._file = path, file
-        self.results: dict[str, Result] = {}
-        self.begun: set[str] = set()
-        lines = list(_lines(path))
-        if not lines:
-            self._append({"settings": settings})
-        elif lines[0].get("settings") != settings:
-            raise RestillError(
-                f"'{path}' records results that were made with other settings; name another folder, or add --overwrite"
-            )
-        for line in lines[1:]:
-            self._note(line)
+    items: int
+    done: int
+    frames: int
+    again: int
+    failed: tuple[str, ...]
+
+
+class Record:
+    """What happened to each item. Get it from :func:`open_record`."""
+
+    def __init__(self, data: sqlite3.Connection) -> None:
+        self._data = data
+
+    def put_items(self, items: Iterable[Item], *, twice: bool = False) -> None:
+        """Set the items of this run.
+
+        Args:
+            items: The items.
+            twice: Leave out an item that was there. By default that is an error.
+
+        Raises:
+            RestillError: Two items have the same id, or the same output.
+        """
+        with self._data as data:
+            data.execute("DELETE FROM items")
+            for item in items:
+                try:
+                    data.execute("INSERT INTO items (id, source, output) VALUES (?, ?, ?)", astuple(item))
+                except sqlite3.IntegrityError:
+                    self._check(item, twice=twice)
+
+    def _check(self, item: Item, *, twice: bool) -> None:
+        """Say what is wrong with an item that does not fit in."""
+        (same,) = self._data.execute("SELECT count(*) FROM items WHERE id = ?", [item.id]).fetchone()
+        if same and twice:
+            return
+        if same:
+            raise RestillError(f"the id '{item.id}' is there twice; each item needs its own")
+        (other,) = self._data.execute("SELECT id FROM items WHERE output = ?", [item.output]).fetchone()
+        raise RestillError(
+            f"the results of '{other}' and '{item.id}' would both be '{item.output}'; list them in a manifest with a "
+            "column 'output'"
+        )
+
+    def items(self, part: Part = ALL) -> Iterator[Item]:
+        """The items of a part, in order."""
+        last = 0
+        query = (
+            "SELECT position, id, source, output FROM items WHERE position > ? AND (position - 1) % ? = ? "
+            "ORDER BY position LIMIT ?"
+        )
+        while rows := self._data.execute(query, [last, part.count, part.index, BATCH]).fetchall():
+            yield from (Item(*values) for _, *values in rows)
+            last = rows[-1][0]
+
+    def result(self, name: str) -> Result | None:
+        """The newest result of an item."""
+        row = self._data.execute("SELECT * FROM results WHERE id = ?", [name]).fetchone()
+        return None if row is None else _result(row)
+
+    def is_begun(self, name: str) -> bool:
+        """Whether an item was begun, and has no result since."""
+        query = "SELECT status FROM events WHERE id = ? ORDER BY number DESC LIMIT 1"
+        row = self._data.execute(query, [name]).fetchone()
+        return row is not None and row[0] == BEGUN
 
     def begin(self, name: str) -> None:
         """Note that an item is begun, whose output does not exist yet."""
-        if name not in self.begun:
-            self._append({"id": name, "status": BEGUN})
-            self.begun.add(name)
+        if not self.is_begun(name):
+            with self._data as data:
+                data.execute("INSERT INTO events (id, status) VALUES (?, ?)", [name, BEGUN])
 
     def add(self, result: Result) -> None:
         """Note the result of an item."""
-        self._append(asdict(result))
-        self._note(asdict(result))
+        marks = ", ".join("?" * len(NAMES))
+        with self._data as data:
+            data.execute("INSERT INTO events (id, status) VALUES (?, ?)", [result.id, result.status])
+            data.execute(f"INSERT OR REPLACE INTO results VALUES ({marks})", astuple(result))  # noqa: S608
 
-    def write_table(self, path: Path, order: Iterator[str]) -> None:
-        """Write the results as CSV or, by the extension, Parquet.
+    def results(self, part: Part = ALL) -> Iterator[Result]:
+        """The results of the items of a part, in order."""
+        names = ", ".join(f"results.{name}" for name in NAMES)
+        query = (
+            f"SELECT {names} FROM items JOIN results USING (id) WHERE (position - 1) % ? = ? "  # noqa: S608
+            "ORDER BY position"
+        )
+        return map(_result, self._data.execute(query, [part.count, part.index]))
 
-        Args:
-            path: The file.
-            order: The ids.
+    def totals(self, part: Part = ALL) -> Totals:
+        """What became of the items of a part."""
+        query = "SELECT count(*) FROM items WHERE (position - 1) % ? = ?"
+        (items,) = self._data.execute(query, [part.count, part.index]).fetchone()
+        done = frames = again = 0
+        failed: list[str] = []
+        for result in self.results(part):
+            done += result.status == DONE
+            frames += (result.frames or 0) * (result.status == DONE)
+            again += result.again
+            if result.status != DONE and len(failed) < BATCH:
+                failed.append(result.id)
+        return Totals(items, done, frames, again, tuple(failed))
+
+    def write_table(self, path: Path, part: Part = ALL) -> None:
+        """Write the results of a part as CSV or, by the extension, Parquet.
 
         Raises:
             RestillError: It cannot be written.
         """
-        rows = [asdict(self.results[name]) for name in order if name in self.results]
-        names = [field.name for field in fields(Result)]
         unfinished = beside(path, ".unfinished")
+        rows = (tuple(getattr(result, name) for name in NAMES) for result in self.results(part))
         try:
             if path.suffix.lower() == ".parquet":
-                _write_parquet(unfinished, rows, names)
+                _write_parquet(unfinished, rows)
             else:
                 with unfinished.open("w", encoding="utf-8", newline="") as file:
-                    writer = csv.DictWriter(file, names)
-                    writer.writeheader()
+                    writer = csv.writer(file)
+                    writer.writerow(NAMES)
                     writer.writerows(rows)
             unfinished.replace(path)
         except OSError as error:
             raise RestillError(f"the results '{path}' cannot be written: {error.strerror}") from error
 
-    def _note(self, line: dict[str, Any]) -> None:
-        if line["status"] == BEGUN:
-            self.begun.add(line["id"])
-        else:
-            self.begun.discard(line["id"])
-            self.results[line["id"]] = Result(**line)
-
-    def _append(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
 
 @contextmanager
 def open_record(path: Path, settings: str, *, anew: bool) -> Iterator[Record]:
-    """Create or open a record, and lock it for this process.
+    """Create or open a record, for this process alone.
 
     Args:
         path: The file.
@@ -135,19 +214,34 @@ def open_record(path: Path, settings: str, *, anew: bool) -> Iterator[Record]:
         anew: Forget what it holds.
 
     Raises:
-        RestillError: It cannot be opened, another process uses it, or it is of other settings.
+        RestillError: It cannot be opened, it is no record, or it is of other settings.
+        TryAgain: Another process uses it.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
     except OSError as error:
-        raise RestillError(f"the record '{path}' cannot be opened: {error.strerror}") from error
-    with file:
-        if not lock(file):
-            raise RestillError(f"'{path}' is in use by another restill; wait for it, or name another folder")
+        raise RestillError(f"the record '{path}' cannot be made: {error.strerror}") from error
+    is_new = not path.exists()
+    with _errors(path), closing(sqlite3.connect(path, timeout=1)) as data:
+        data.execute("PRAGMA locking_mode = EXCLUSIVE")
+        data.execute("PRAGMA synchronous = FULL")
+        data.executescript(f"BEGIN EXCLUSIVE; {_TABLES} COMMIT;")
         if anew:
-            file.truncate(0)
-        yield Record(path, file, settings)
+            data.executescript("BEGIN; DELETE FROM settings; DELETE FROM results; DELETE FROM events; COMMIT;")
+        before = data.execute("SELECT text FROM settings").fetchone()
+        if before is None:
+            with data:
+                data.execute("INSERT INTO settings VALUES (?)", [settings])
+        elif before[0] != settings:
+            raise RestillError(
+                f"'{path}' records results that were made with other settings; name another folder, or add --overwrite"
+            )
+        try:
+            yield Record(data)
+        except RestillError:
+            if is_new and data.execute("SELECT * FROM events").fetchone() is None:
+                path.unlink()
+            raise
 
 
 def checksum(path: Path) -> str:
@@ -161,19 +255,24 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a record; the last one may be cut off."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                found = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(found, dict):
-                yield found
+def _result(row: tuple[Any, ...]) -> Result:
+    return Result(*row[:-1], again=bool(row[-1]))
 
 
-def _write_parquet(path: Path, rows: list[dict[str, Any]], names: list[str]) -> None:
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    """Turn the errors of SQLite into errors that name the record."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise TryAgain(f"'{path}' is in use by another restill; wait for it, or name another folder") from error
+        raise TryAgain(f"the record '{path}' cannot be written: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise RestillError(f"'{path}' is not a record of restill ({error}); move it elsewhere first") from error
+
+
+def _write_parquet(path: Path, rows: Iterator[tuple[Any, ...]]) -> None:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -185,5 +284,8 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]], names: list[str]) -> 
         "attempts": pyarrow.int64(),
         "again": pyarrow.bool_(),
     }
-    schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in names])
-    parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path)
+    schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in NAMES])
+    with parquet.ParquetWriter(path, schema) as writer:
+        while batch := list(islice(rows, BATCH)):
+            columns = [list(column) for column in zip(*batch, strict=True)]
+            writer.write_table(pyarrow.table(dict(zip(NAMES, columns, strict=True)), schema=schema))
