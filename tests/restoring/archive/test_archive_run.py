@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import gc
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -394,3 +396,26 @@ def test_an_item_is_restored_from_and_to_urls(tmp_path):
     result = restore_item(item, Order("min-median", {"quiet": True, "threads": 1}))
     assert (result.status, result.frames) == (DONE, 6), result.error
     assert len(list(read_frames(tmp_path / "out" / "a.mp4"))) == 6
+
+
+def test_memory_does_not_grow_with_the_number_of_items(tmp_path, work):
+    def quick(item: Item) -> Result:
+        if item.id.endswith("00"):
+            gc.collect()
+        return Result(item.id, item.source, item.output, DONE, 1, 0.1)
+
+    work(quick)
+
+    def peak(count: int) -> int:
+        given = (Item(f"i{n}", f"i{n}.mp4", str(tmp_path / f"i{n}.mp4")) for n in range(count))
+        tracemalloc.start()
+        restore_archive(given, Order(None), tmp_path / f"{count}.sqlite", table=tmp_path / "table.csv", quiet=True)
+        try:
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(10)  # what is loaded and kept once
+    few, many = peak(400), peak(1600)
+    assert many < 1.1 * few
+    assert len(rows(tmp_path / "table.csv")) == 1600

@@ -21,7 +21,7 @@ from restill.restoring.archive.items import Item, Part
 from restill.video.disk import beside
 
 BEGUN, DONE, FAILED = "begun", "done", "failed"
-BATCH = 1000  # rows that are in memory at a time
+BATCH = 100  # rows that are in memory at a time
 ALL = Part()
 
 
