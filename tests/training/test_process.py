@@ -98,6 +98,7 @@ def found() -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "cv2": cv2.getNumThreads(),
         "dtype": torch.get_default_dtype(),
+        "denormals": float(torch.tensor(1e-40) * 1),
         "gradients": torch.is_grad_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "precision": torch.get_float32_matmul_precision(),
@@ -150,10 +151,19 @@ def test_random_states_come_back():
 
 class Threads(Net):
     seen = 0
+    smallest = 1.0
 
     def forward(self, window: Tensor) -> Tensor:
         self.seen = torch.get_num_threads()
+        self.smallest = float(torch.tensor(1e-40) * 1)
         return super().forward(window)
+
+
+def test_denormal_numbers_are_zero_while_a_network_is_trained():
+    student = Threads()
+    restill.distill(Net(), student, "output", data=data(), steps=1, quiet=True)
+    assert student.smallest == 0
+    assert torch.tensor(1e-40) * 1 > 0
 
 
 @pytest.mark.parametrize(("asked", "of_torch", "allowed", "used"), [(None, 3, 8, 3), (None, 3, 2, 2), (2, 1, 1, 2)])

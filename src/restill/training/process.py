@@ -26,6 +26,10 @@ def _set_deterministic(value: tuple[bool, bool]) -> None:
     torch.use_deterministic_algorithms(value[0], warn_only=value[1])
 
 
+def _flushes_denormals() -> bool:
+    return bool(torch.tensor(1e-40) * 1 == 0)
+
+
 def _set_environment(value: dict[str, str]) -> None:
     for name in os.environ.keys() - value.keys():
         del os.environ[name]
@@ -46,6 +50,7 @@ _STATE: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.get_num_threads, torch.set_num_threads),
     (cv2.getNumThreads, cv2.setNumThreads),
     (torch.get_default_dtype, torch.set_default_dtype),
+    (_flushes_denormals, torch.set_flush_denormal),
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     (_deterministic, _set_deterministic),
