@@ -156,8 +156,8 @@ def fit(
 
 def start_processes(run: Run) -> Accelerator:
     """Set up threads, device and process group of a run, and seed all random generators."""
-    # Nearly closed gates of CSTD's cells have denormal gradients, with which a CPU is several times slower. Threads inherit
-    # the switch, so it is set before they start.
+    # Nearly closed gates of CSTD's cells have denormal gradients, with which a CPU is several times slower. Threads
+    # inherit the switch, so it is set before they start.
     torch.set_flush_denormal(True)
     torch.set_num_threads(run.threads or min(torch.get_num_threads(), usable_cpus()))
     seed_all(run.seed)
