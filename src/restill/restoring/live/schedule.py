@@ -45,6 +45,10 @@ class Schedule:
         self._neighbors = model.frames - 1
         self._passed = 0  # frames to pass over, because their windows have a gap
         self._step, self._next = 1 / fps if fps else 0.0, 0.0
+        self._last, self._missed = (
+            -1,
+            False,
+        )  # the number of the frame before; whether one was dropped since the last taken
         self._waiting: deque[Ticket] = deque()  # of frames that are not decided
         self._taken: deque[Ticket] = deque()  # of frames that are being restored
 
@@ -85,14 +89,19 @@ class Schedule:
     def wanted(self, frame: Frame) -> bool:
         """Whether to restore the next frame; its neighbors are there."""
         ticket = self._waiting.popleft()
+        self._missed |= ticket.number != self._last + 1
+        self._last = ticket.number
         passed, self._passed = self._passed > 0, max(0, self._passed - 1)
         if ticket.time < self._next - self._step / 4:
             self._counters.add("left_out")
             return False
         if passed or time.monotonic() - ticket.due > self._bound:
             self._counters.add("dropped")
+            self._missed = True
             return False
-        self._next = max(self._next + self._step, ticket.time) if self._step else 0.0
+        late = self._missed or ticket.time > self._next + self._step  # else the frames keep their average rate
+        self._next = (ticket.time if late else self._next) + self._step if self._step else 0.0
+        self._missed = False
         self._taken.append(ticket)
         return True
 
