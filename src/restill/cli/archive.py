@@ -11,14 +11,14 @@ from restill.restoring.archive import store
 
 
 def restore_archive(
-    given: list[str], output: str | None, model: str | None, options: RestoringOptions, *, fast: bool
+    word: str, given: list[str], output: str | None, model: str | None, options: RestoringOptions, *, fast: bool
 ) -> None:
     """Restore many inputs at a time, with a record of their results."""
     from restill import zoo
     from restill.progress import say
-    from restill.restoring.archive.items import Part, manifest_items, named_items
-    from restill.restoring.archive.run import RECORD, verdict
+    from restill.restoring.archive.items import RECORD, Part, manifest_items, named_items
     from restill.restoring.archive.run import restore_archive as run
+    from restill.restoring.archive.run import verdict
     from restill.restoring.archive.work import Order
     from restill.zoo.show import licence_note
 
@@ -28,15 +28,13 @@ def restore_archive(
         raise RestillError("many inputs cannot use standard input and output; name files, and a folder with -o")
     if options.preview is not None:
         raise RestillError("--preview is for a single input; leave out the options for many inputs")
-    if options.manifest is None and output is None:
-        raise RestillError("many inputs need a folder for the results: add -o FOLDER")
-    items = manifest_items(options.manifest, output) if options.manifest else named_items(given, output or "")
+    items = manifest_items(options.manifest, output) if options.manifest else named_items(given, output, word)
     part = Part() if options.part is None else Part.of(options.part)
     running = {**options.running(), "settings": options.settings(), "limits": options.limits(), "fast": fast}
     totals = run(
         items,
         Order(model, running),
-        _record_folder(output, options) / part.name(RECORD),
+        _record_folder(given, output, options) / part.name(RECORD),
         jobs=options.jobs or 1,
         part=part,
         twice=options.manifest is None,
@@ -53,10 +51,14 @@ def restore_archive(
     ending.tell(verdict(totals))
 
 
-def _record_folder(output: str | None, options: RestoringOptions) -> Path:
+def _record_folder(given: list[str], output: str | None, options: RestoringOptions) -> Path:
     """The local folder of the record: that of the results, or of the table if they go to a URL."""
+    from restill.restoring.archive.items import is_file
+
     if output is not None and not store.is_url(output):
-        return Path(output)
+        return Path(output).absolute().parent if is_file(output) else Path(output)
     if options.results is not None:
         return options.results.absolute().parent
+    if output is None and given:
+        return Path()
     raise RestillError("where to keep the record is not known: add --results FILE, and it is kept beside that file")

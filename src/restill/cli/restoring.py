@@ -105,7 +105,7 @@ def _restore(
     if options.is_archive or store.is_url(output or "") or any(store.is_url(name) for name in given):
         from restill.cli.archive import restore_archive
 
-        restore_archive(given, output, model, options, fast=fast)
+        restore_archive(word, given, output, model, options, fast=fast)
         return
     if not given:
         raise RestillError("an input is missing: name a video, a folder of frames or a picture")

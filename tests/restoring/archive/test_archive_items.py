@@ -33,7 +33,7 @@ def test_a_pattern_stands_for_the_files_that_it_fits(tmp_path):
 
 
 def put(tmp_path: Path, items: Iterable[Item], *, twice: bool) -> list[Item]:
-    with open_record(tmp_path / "record.sqlite", "", anew=False) as record:
+    with open_record(tmp_path / "record.sqlite", "") as record:
         record.put_items(items, twice=twice)
         return list(record.items())
 

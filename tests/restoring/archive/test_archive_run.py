@@ -25,9 +25,9 @@ from restill.cli import main
 from restill.datasets.synthetic import synthetic_clip
 from restill.errors import RestillError
 from restill.restoring.archive import run as archive
-from restill.restoring.archive.items import Item
+from restill.restoring.archive.items import RECORD, Item
 from restill.restoring.archive.record import DONE, FAILED, Result, Totals, open_record
-from restill.restoring.archive.run import RECORD, restore_archive, verdict
+from restill.restoring.archive.run import restore_archive, verdict
 from restill.restoring.archive.work import Order, begin_item, failure, restore_item
 from restill.restoring.shares import Share
 from restill.video import EncodeSettings, read_frames
@@ -108,7 +108,8 @@ def test_several_at_a_time_are_as_one_by_one(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in before} == before  # nothing is done twice
     other = run(*clips, "-o", tmp_path / "out", "--jobs", 2, "--strength", 0.5)
     assert other.returncode == 1
-    assert "with other settings" in other.stderr
+    assert "c0.mp4' exists and was made with other settings; name another folder" in other.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def descendants(process: int) -> list[int]:
@@ -258,7 +259,7 @@ def items(count: int, folder: Path) -> list[Item]:
 
 
 def recorded(folder: Path) -> list[Result]:
-    with open_record(folder / RECORD, settings(), anew=False) as record:
+    with open_record(folder / RECORD, settings()) as record:
         return list(record.results())
 
 
@@ -307,7 +308,7 @@ def test_an_output_that_was_there_before_is_not_replaced(tmp_path, work):
 
 
 def test_an_output_that_was_put_in_place_before_the_run_died_is_done(tmp_path, work):
-    with open_record(tmp_path / RECORD, settings(), anew=False) as record:
+    with open_record(tmp_path / RECORD, settings()) as record:
         record.begin("i0")
     fine(items(1, tmp_path)[0])
     work(lambda item: pytest.fail("it was done"))
@@ -333,9 +334,32 @@ def test_parts_are_all_of_it(tmp_path, status):
     ]
 
 
+def test_outputs_are_named_as_without_many_processes(tmp_path, status, monkeypatch):
+    write_clips(tmp_path / "in", 2, frames=2)
+    monkeypatch.chdir(tmp_path / "in")
+    options = ("--jobs", 2, "--model", "min-median", "--quiet")
+    for _ in range(2):  # the second run leaves out the results of the first
+        assert status("*.mp4", *options) == 0
+        assert {path.name for path in Path().glob("*.mp4")} == {
+            *(f"c{n}{w}.mp4" for n in (0, 1) for w in ("", ".derained"))
+        }
+    assert status("c0.mp4", "-o", "one.mkv", *options) == 0
+    assert Path("one.mkv").is_file()
+    for _ in range(2):
+        assert status("**/c?.mp4", "-o", "dry", *options) == 0
+        assert {path.name for path in Path("dry").iterdir()} == {"c0.mp4", "c1.mp4", RECORD}
+
+
+def test_a_record_that_is_none_is_refused(tmp_path, work):
+    work(fine)
+    (tmp_path / RECORD).write_text("something else, and long enough to be read as a header of a database" * 20)
+    with pytest.raises(RestillError, match="is not a record of restill"):
+        restore_archive(items(1, tmp_path), Order(None), tmp_path / RECORD, quiet=True)
+
+
 def test_two_runs_do_not_share_a_folder(tmp_path, work):
     work(fine)
-    with open_record(tmp_path / RECORD, settings(), anew=False), pytest.raises(RestillError, match="in use by another"):
+    with open_record(tmp_path / RECORD, settings()), pytest.raises(RestillError, match="in use by another"):
         restore_archive(items(1, tmp_path), Order(None), tmp_path / RECORD, quiet=True)
 
 
@@ -375,7 +399,8 @@ def test_a_full_disk_and_a_bad_input_have_other_exit_codes(tmp_path, monkeypatch
     [
         (["--jobs", 2, "-o", "out"], "an input is missing"),
         (["a.mp4", "--manifest", "m.csv"], "not both"),
-        (["a.mp4", "--jobs", 2], "add -o FOLDER"),
+        (["s3://bucket/a.mp4", "--results", "r.csv"], "add -o FOLDER"),
+        (["a.mp4", "b.mp4", "--jobs", 2, "-o", "c.mp4"], "several inputs need a folder, but 'c.mp4' looks like a file"),
         (["-", "--jobs", 2, "-o", "out"], "cannot use standard input"),
         (["a.mp4", "-o", "s3://bucket/out"], "add --results FILE"),
         (["a.mp4", "-o", "out", "--part", "2/2"], "use I/N with I from 0 to N - 1"),
@@ -408,7 +433,7 @@ def test_memory_does_not_grow_with_the_number_of_items(tmp_path, work):
         return Result(item.id, item.source, item.output, DONE, 1, 0.1)
 
     work(quick)
-    given = (Item(f"i{n}", f"i{n}.mp4", str(tmp_path / f"i{n}.mp4")) for n in range(600))
+    given = (Item(f"i{n}", f"i{n}.mp4", str(tmp_path / f"i{n}.mp4")) for n in range(300))
     tracemalloc.start()
     try:
         restore_archive(given, Order(None), tmp_path / RECORD, table=tmp_path / "table.csv", quiet=True)
@@ -416,4 +441,4 @@ def test_memory_does_not_grow_with_the_number_of_items(tmp_path, work):
         tracemalloc.stop()
     early, late = used[1], used[-1]  # of 100 items each, at their middle
     assert late - early < 8 * 1024  # a few bytes for an item
-    assert len(rows(tmp_path / "table.csv")) == 600
+    assert len(rows(tmp_path / "table.csv")) == 300

@@ -11,11 +11,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from restill.errors import RestillError, need_extra
+from restill.progress import say
 from restill.restoring.archive import store
-from restill.restoring.outputs import result_name
+from restill.restoring.outputs import WORDS, default_output, result_name, skipped
+from restill.video.journal import SUFFIX as JOURNAL
 
 MAGIC = "*?["
 COLUMNS = ("id", "source", "output")
+RECORD = "restill-results.sqlite"
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,33 @@ class Item:
     output: str
 
 
-def named_items(names: Sequence[str], folder: str) -> Iterator[Item]:
+def named_items(names: Sequence[str], output: str | None, word: str = WORDS[0]) -> Iterator[Item]:
     """The items for paths, URLs and patterns such as ``"clips/**/*.mp4"``, in order. The path is the id.
 
     Args:
-        names: What the command got. A name that exists is no pattern.
-        folder: The folder or URL of the results.
+        names: What the command got. A name that exists is no pattern. A pattern leaves out results of earlier runs.
+        output: The folder or URL of the results; for one name that is no pattern also a file; None for results beside
+            the inputs.
+        word: The word in the names of results beside the inputs (:func:`restill.restoring.outputs.default_output`).
 
     Raises:
-        RestillError: A pattern fits nothing.
+        RestillError: A pattern fits nothing, or the output does not suit the inputs.
     """
-    for name in names:
-        for match in _matches(name):
-            yield Item(match, match, _under(folder, result_name(_shape(match))))
+    found = [match for name in names for match in _matches(name, output)]
+    if output is None:
+        passed = skipped([Path(_local(match)) for match in found], None)
+        for path, why in passed.items():
+            say(f"skipped '{path}': {why}; to restore it, give it as the only input")
+        left = (match for match in found if Path(match) not in passed)
+        yield from (Item(match, match, str(default_output(match, word))) for match in left)
+    elif not is_file(output):
+        yield from (Item(match, match, _under(output, result_name(_shape(match)))) for match in found)
+    elif len(names) == 1 and not _is_pattern(names[0]):
+        yield Item(names[0], names[0], output)
+    else:
+        raise RestillError(
+            f"several inputs need a folder, but '{output}' looks like a file; give a folder, or add a slash to the name"
+        )
 
 
 def manifest_items(manifest: str, folder: str | None) -> Iterator[Item]:
@@ -101,11 +118,38 @@ class Part:
         return whole if self.count == 1 else f"{path.stem}-{self.index}-of-{self.count}{path.suffix}"
 
 
-def _matches(name: str) -> list[str]:
+def _is_pattern(name: str) -> bool:
+    return bool(set(MAGIC) & set(name)) and (store.is_url(name) or not Path(name).exists())
+
+
+def is_file(output: str) -> bool:
+    """Whether an output has the name of a file."""
+    path = Path(output)
+    return bool(path.suffix) and not output.endswith("/") and (store.is_url(output) or not path.is_dir())
+
+
+def _local(name: str) -> str:
+    """A name that is no URL.
+
+    Raises:
+        RestillError: It is one.
+    """
+    if store.is_url(name):
+        raise RestillError(f"where to put the result of '{name}' is not known; add -o FOLDER")
+    return name
+
+
+def _matches(name: str, output: str | None) -> list[str]:
     """The inputs that a name stands for."""
-    if not set(MAGIC) & set(name) or (not store.is_url(name) and Path(name).exists()):
+    if not _is_pattern(name):
         return [name]
-    found = store.matches(name) if store.is_url(name) else sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+    if store.is_url(name):
+        found = store.matches(name)
+    else:
+        results = None if output is None or store.is_url(output) else Path(output).absolute()
+        paths = sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+        found = [path for path in paths if results is None or results not in Path(path).absolute().parents]
+        found = [path for path in found if not path.endswith(JOURNAL) and Path(path).name != RECORD]
     if not found:
         raise RestillError(f"nothing fits '{name}'")
     return found

@@ -59,9 +59,8 @@ class Result:
 NAMES = [field.name for field in fields(Result)]
 
 _TABLES = f"""
-CREATE TABLE IF NOT EXISTS settings (text TEXT);
 CREATE TABLE IF NOT EXISTS items (position INTEGER PRIMARY KEY, id TEXT UNIQUE, source TEXT, output TEXT UNIQUE);
-CREATE TABLE IF NOT EXISTS results ({", ".join(NAMES)}, PRIMARY KEY (id));
+CREATE TABLE IF NOT EXISTS results ({", ".join(NAMES)}, settings TEXT, PRIMARY KEY (id));
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY, id TEXT, status TEXT, moment TEXT DEFAULT CURRENT_TIMESTAMP
 );
@@ -91,8 +90,8 @@ class Totals:
 class Record:
     """What happened to each item. Get it from :func:`open_record`."""
 
-    def __init__(self, data: sqlite3.Connection) -> None:
-        self._data = data
+    def __init__(self, data: sqlite3.Connection, settings: str) -> None:
+        self._data, self._settings = data, settings
 
     def put_items(self, items: Iterable[Item], *, twice: bool = False) -> None:
         """Set the items of this run.
@@ -138,8 +137,20 @@ class Record:
 
     def result(self, name: str) -> Result | None:
         """The newest result of an item."""
-        row = self._data.execute("SELECT * FROM results WHERE id = ?", [name]).fetchone()
+        names = ", ".join(NAMES)
+        row = self._data.execute(f"SELECT {names} FROM results WHERE id = ?", [name]).fetchone()  # noqa: S608
         return None if row is None else _result(row)
+
+    def has_settings(self, name: str) -> bool:
+        """Whether the result of an item was made with the settings of this run."""
+        row = self._data.execute("SELECT settings FROM results WHERE id = ?", [name]).fetchone()
+        return row is not None and row[0] == self._settings
+
+    def forget(self) -> None:
+        """Forget what happened to the items of this run."""
+        with self._data as data:
+            for table in ("results", "events"):
+                data.execute(f"DELETE FROM {table} WHERE id IN (SELECT id FROM items)")  # noqa: S608
 
     def is_begun(self, name: str) -> bool:
         """Whether an item was begun, and has no result since."""
@@ -155,10 +166,10 @@ class Record:
 
     def add(self, result: Result) -> None:
         """Note the result of an item."""
-        marks = ", ".join("?" * len(NAMES))
+        marks = ", ".join("?" * (len(NAMES) + 1))
         with self._data as data:
             data.execute("INSERT INTO events (id, status) VALUES (?, ?)", [result.id, result.status])
-            data.execute(f"INSERT OR REPLACE INTO results VALUES ({marks})", astuple(result))  # noqa: S608
+            data.execute(f"INSERT OR REPLACE INTO results VALUES ({marks})", [*astuple(result), self._settings])  # noqa: S608
 
     def results(self, part: Part = ALL) -> Iterator[Result]:
         """The results of the items of a part, in order."""
@@ -205,16 +216,15 @@ class Record:
 
 
 @contextmanager
-def open_record(path: Path, settings: str, *, anew: bool) -> Iterator[Record]:
+def open_record(path: Path, settings: str) -> Iterator[Record]:
     """Create or open a record, for this process alone.
 
     Args:
         path: The file.
-        settings: What determines the results: a record of other settings is refused.
-        anew: Forget what it holds.
+        settings: What determines the results.
 
     Raises:
-        RestillError: It cannot be opened, it is no record, or it is of other settings.
+        RestillError: It cannot be opened, or it is no record.
         TryAgain: Another process uses it.
     """
     try:
@@ -226,18 +236,8 @@ def open_record(path: Path, settings: str, *, anew: bool) -> Iterator[Record]:
         data.execute("PRAGMA locking_mode = EXCLUSIVE")
         data.execute("PRAGMA synchronous = FULL")
         data.executescript(f"BEGIN EXCLUSIVE; {_TABLES} COMMIT;")
-        if anew:
-            data.executescript("BEGIN; DELETE FROM settings; DELETE FROM results; DELETE FROM events; COMMIT;")
-        before = data.execute("SELECT text FROM settings").fetchone()
-        if before is None:
-            with data:
-                data.execute("INSERT INTO settings VALUES (?)", [settings])
-        elif before[0] != settings:
-            raise RestillError(
-                f"'{path}' records results that were made with other settings; name another folder, or add --overwrite"
-            )
         try:
-            yield Record(data)
+            yield Record(data, settings)
         except RestillError:
             if is_new and data.execute("SELECT * FROM events").fetchone() is None:
                 path.unlink()

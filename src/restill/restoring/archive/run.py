@@ -18,7 +18,6 @@ from restill.restoring.archive.work import Order, failure
 from restill.restoring.shares import SEGMENTS
 from restill.runtime.model import default_threads
 
-RECORD = "restill-results.sqlite"
 RETRIES = 2  # more attempts at a piece of work after a fault of the machine
 
 
@@ -42,7 +41,7 @@ def restore_archive(
     Args:
         items: The items.
         order: How they are restored.
-        record: The local file of the record, usually :data:`RECORD` in the folder of the results.
+        record: The local file of the record, usually named :data:`restill.restoring.archive.items.RECORD`.
         jobs: Items at a time on this machine.
         address: The address of a Ray cluster; "local" starts one here; None uses plain processes.
         part: Restore only these of the items.
@@ -50,14 +49,14 @@ def restore_archive(
         retries: More attempts at a piece of work after a fault of the machine.
         segments: The number of segments of a share of a long video.
         table: A CSV or Parquet file for the results.
-        overwrite: Begin anew, and replace outputs that exist.
+        overwrite: Restore all items anew, and replace outputs that exist.
         quiet: Show no progress.
 
     Returns:
         What became of the items.
 
     Raises:
-        RestillError: Items are alike, the record is of other settings, or the table cannot be written.
+        RestillError: Items are alike, or the table cannot be written.
         TryAgain: The cluster cannot be reached, or the record is in use.
     """
     threads = order.arguments.get("threads") or max(1, default_threads() // jobs)
@@ -65,8 +64,10 @@ def restore_archive(
     shown = {name: value for name, value in order.arguments.items() if name not in ("threads", "quiet", "overwrite")}
     if address is not None:  # its workers are in other folders
         items = (replace(item, source=store.whole(item.source), output=store.whole(item.output)) for item in items)
-    with open_record(record, repr((order.model, sorted(shown.items()))), anew=overwrite) as known:
+    with open_record(record, repr((order.model, sorted(shown.items())))) as known:
         known.put_items(items, twice=twice)
+        if overwrite:
+            known.forget()
         before = known.totals(part)
         if before.done:
             say(f"{count(before.done, 'item')} of {before.items} done before", quiet=quiet)
@@ -100,14 +101,15 @@ def _is_done(item: Item, record: Record, *, overwrite: bool) -> bool:
     """Whether there is nothing left to do for an item: its output is whole, or may not be replaced."""
     there = store.exists(item.output)
     result = record.result(item.id)
-    if result is not None and result.status == DONE and there:
+    if result is not None and result.status == DONE and there and record.has_settings(item.id):
         return True
     if not there or overwrite or store.is_url(item.output):
         return False
     if record.is_begun(item.id):  # it was put in place, and the run ended before it was recorded
         record.add(Result(item.id, item.source, item.output, DONE, checksum=checksum(Path(item.output))))
         return True
-    error = f"'{item.output}' exists; name another folder, or add --overwrite"
+    how = " and was made with other settings" if result is not None and result.status == DONE else ""
+    error = f"'{item.output}' exists{how}; name another folder, or add --overwrite"
     record.add(failure(item, error, again=False))
     say(f"error: {error}")
     return True
