@@ -55,7 +55,7 @@ class Variant:
         state: Features of the frame before, as they are, go into the body with those of this one.
         restored: The frame before, aligned, is the network's own picture of it instead of the rainy one; or "too".
         luma: Differences are of luma only, beside an RGB center.
-        planes: The network is Restill's own on luma and chroma, :class:`restill.networks.rill.PlanesRill`.
+        planes: The network is Restill's own on luma and chroma, :class:`restill.networks.rill.Rill`.
     """
 
     channels: int = 16

@@ -5,7 +5,11 @@ than what it hides and rarely falls on one place twice. So the minimum of the ce
 frames is already an estimate without rain. The network gets the centre frame, and the differences of the neighbours and
 of that estimate to it. Pixel-unshuffle 2 folds them into channels, so that every convolution works on a quarter of the
 pixels. A few residual pairs of 3x3 convolutions and a pixel-shuffle follow; the result is added to the centre frame.
-:class:`PlanesRill` sees luma and chroma instead of RGB. :class:`RillP` takes a single picture.
+
+The networks for clips see luma and chroma: what differs between frames is seen in luma only, since rain is gray. Their
+input is RGB, as for all networks. In a video file the planes are there already
+(:class:`restill.runtime.packing.PlanePacking`), so nothing is converted. Chroma is at half the resolution, as in nearly
+all video. :class:`RillP` takes a single picture, in RGB.
 """
 
 from __future__ import annotations
@@ -54,30 +58,29 @@ class Rill(nn.Module):
         nn.init.normal_(self.head[0].weight, std=1e-3)  # type: ignore[arg-type] # nonzero gradients
 
     def _first(self, channels: int) -> BalancedConv:
-        others = self.spec.frames if self.spec.frames > 1 else 0  # the neighbors and the estimate
-        return BalancedConv(3, 3 * others, channels)
+        return BalancedConv(1, self.spec.frames + 2, channels)  # luma; differences, the estimate's, and chroma
 
     def _head(self, channels: int) -> nn.Sequential:
-        return nn.Sequential(same2d(channels, 3 * FOLD**2), nn.PixelShuffle(FOLD))
+        return nn.Sequential(same2d(channels, FOLD**2 + 2), _ToRgb())
 
     def forward(self, window: Tensor) -> Tensor:
-        """Clean centre frame.
+        """Clean center frame.
 
         Args:
-            window: (B, K, 3, H, W), aligned to the centre; H and W multiples of 2.
+            window: (B, K, 3, H, W), aligned to the center; H and W multiples of 2.
 
         Returns:
             (B, 3, H, W), not clamped.
         """
         k = self.spec.frames_before
-        frames = list(window.unbind(1))  # K times (B, 3, H, W)
-        centre = frames[k]
-        others = [*frames[:k], *frames[k + 1 :], darker_median(*frames[k - 1 : k + 2])] if k else []
-        # differences, since with frames the first layer did not learn to subtract within 800 steps
-        seen = cat([centre, *(other - centre for other in others)], 1)  # (B, (K+1)*3, H, W), or (B, 3, H, W)
-        folded = pixel_unshuffle(seen, FOLD)  # (B, (K+1)*12, H/2, W/2), or (B, 12, H/2, W/2)
-        feature = self.body(relu(self.first(folded)))  # (B, C, H/2, W/2)
-        return self.head(feature) + centre  # (B, 3, H, W)
+        luma = list(_mixed(window, [LUMA]).unbind(1))  # K x (B, 1, H, W)
+        center = luma[k]
+        others = [*luma[:k], *luma[k + 1 :], darker_median(*luma[k - 1 : k + 2])]
+        chroma = _mixed(avg_pool2d(window[:, k], FOLD), TO_CHROMA.tolist())  # (B, 2, H/2, W/2), around 0
+        chroma = interpolate(chroma, scale_factor=float(FOLD), mode="nearest")
+        seen = cat([center, *(other - center for other in others), chroma], 1)  # (B, K + 3, H, W)
+        feature = self.body(relu(self.first(pixel_unshuffle(seen, FOLD))))  # (B, C, H/2, W/2)
+        return self.head(feature) + window[:, k]
 
 
 class BalancedConv(nn.Conv2d):
@@ -134,40 +137,6 @@ class BalancedConv(nn.Conv2d):
         return cat([sharp, DIFFERENCE * small], 1), bias
 
 
-class PlanesRill(Rill):
-    """Rill on luma and chroma: what differs between frames is seen in luma only, since rain is gray.
-
-    The input is RGB, as for all networks. In a video file the planes are there already
-    (:class:`restill.runtime.packing.PlanePacking`), so nothing is converted. Chroma is at half the resolution, as in
-    nearly all video.
-    """
-
-    def _first(self, channels: int) -> BalancedConv:
-        return BalancedConv(1, self.spec.frames + 2, channels)  # luma; differences, the estimate's, and chroma
-
-    def _head(self, channels: int) -> nn.Sequential:
-        return nn.Sequential(same2d(channels, FOLD**2 + 2), _ToRgb())
-
-    def forward(self, window: Tensor) -> Tensor:
-        """Clean center frame.
-
-        Args:
-            window: (B, K, 3, H, W), aligned to the center; H and W multiples of 2.
-
-        Returns:
-            (B, 3, H, W), not clamped.
-        """
-        k = self.spec.frames_before
-        luma = list(_mixed(window, [LUMA]).unbind(1))  # K x (B, 1, H, W)
-        center = luma[k]
-        others = [*luma[:k], *luma[k + 1 :], darker_median(*luma[k - 1 : k + 2])]
-        chroma = _mixed(avg_pool2d(window[:, k], FOLD), TO_CHROMA.tolist())  # (B, 2, H/2, W/2), around 0
-        chroma = interpolate(chroma, scale_factor=float(FOLD), mode="nearest")
-        seen = cat([center, *(other - center for other in others), chroma], 1)  # (B, K + 3, H, W)
-        feature = self.body(relu(self.first(pixel_unshuffle(seen, FOLD))))  # (B, C, H/2, W/2)
-        return self.head(feature) + window[:, k]
-
-
 class _ToRgb(nn.Module):
     """Folded luma and chroma (B, 6, H/2, W/2) as RGB (B, 3, H, W)."""
 
@@ -220,26 +189,26 @@ def _spec(frames: int) -> NetworkSpec:
     )
 
 
-class RillS(PlanesRill):
+class RillS(Rill):
     """16 channels, 2 pairs, 3 frames: 13,622 parameters, 3,384 MAC per pixel."""
 
     spec, channels, pairs = _spec(3), 16, 2
 
 
-class RillM(PlanesRill):
+class RillM(Rill):
     """32 channels, 3 pairs, 3 frames: 64,166 parameters, 15,984 MAC per pixel."""
 
     spec, channels, pairs = _spec(3), 32, 3
 
 
-class RillL(PlanesRill):
+class RillL(Rill):
     """32 channels, 6 pairs, 5 frames: 121,958 parameters, 30,384 MAC per pixel. Trains on a CPU."""
 
     spec, channels, pairs = _spec(5), 32, 6
 
 
 class RillXL(Rill):
-    """48 channels, 6 pairs, 5 frames: 285,756 parameters, 71,280 MAC per pixel. For quality rather than speed."""
+    """48 channels, 6 pairs, 5 frames: 265,878 parameters, 66,312 MAC per pixel. For quality rather than speed."""
 
     spec, channels, pairs = _spec(5), 48, 6
 
@@ -248,3 +217,21 @@ class RillP(Rill):
     """For one picture: 32 channels, 6 pairs: 117,932 parameters, 29,376 MAC per pixel."""
 
     spec, channels, pairs = _spec(1), 32, 6
+
+    def _first(self, channels: int) -> BalancedConv:
+        return BalancedConv(3, 0, channels)
+
+    def _head(self, channels: int) -> nn.Sequential:
+        return nn.Sequential(same2d(channels, 3 * FOLD**2), nn.PixelShuffle(FOLD))
+
+    def forward(self, window: Tensor) -> Tensor:
+        """The clean picture.
+
+        Args:
+            window: (B, 1, 3, H, W); H and W multiples of 2.
+
+        Returns:
+            (B, 3, H, W), not clamped.
+        """
+        feature = self.body(relu(self.first(pixel_unshuffle(window[:, 0], FOLD))))  # (B, C, H/2, W/2)
+        return self.head(feature) + window[:, 0]

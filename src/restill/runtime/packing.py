@@ -1,9 +1,9 @@
 """Pack frames into the input of a network, and unpack its output into a frame.
 
-Most models take floats (:class:`FloatPacking`). Rill models written by ``restill quantize`` take bytes: those for video
-take luma and chroma (:class:`PlanePacking`), the others RGB (:class:`BytePacking`). Differences of frames are whole
-gray levels, which 8 bits hold exactly. OpenCV computes them in a fraction of the time that a backend needs to convert a
-window to floats, subtract, round, and convert the result back.
+Most models take floats (:class:`FloatPacking`). Rill models written by ``restill quantize`` take bytes: luma and chroma
+for clips (:class:`PlanePacking`), RGB for pictures (:class:`BytePacking`). Differences of frames are whole gray levels,
+which 8 bits hold exactly. OpenCV computes them in a fraction of the time that a backend needs to convert a window to
+floats, subtract, round, and convert the result back.
 """
 
 from __future__ import annotations
@@ -58,14 +58,11 @@ class FloatPacking:
 
 
 class BytePacking:
-    """The input is planes (1, 3 F, H' + 2 f, W' + 2 f) uint8, and the output a residual (1, 3 f f, H'/f, W'/f) uint8.
+    """The input is a picture (1, 3, H' + 2 f, W' + 2 f) uint8, and the output a residual (1, 3 f f, H'/f, W'/f) uint8.
 
-    f is the network's fold, which is its size multiple. The input has a border of f pixels for the first convolution,
-    which is black and shows no change. Each of the F pictures has three planes: the center; the difference of each
-    neighbor from it; and, if there are neighbors (F = K + 1), the difference of min(center, median of three) from it.
-    A byte is a gray level; the constants above give the byte for zero. The residual, which is added to the center, is
-    folded into planes by row, pixel and color. OpenCV unfolds it, because OpenVINO took a quarter of the time of a
-    small network for that.
+    f is the network's fold, which is its size multiple. The input has a black border of f pixels for the first
+    convolution. A byte is a gray level. The residual, which is added to the picture, is folded into planes by row,
+    pixel and color. OpenCV unfolds it, because OpenVINO took a quarter of the time of a small network for that.
 
     Args:
         info: The description of the model.
@@ -73,32 +70,19 @@ class BytePacking:
     """
 
     def __init__(self, info: ModelInfo, height: int, width: int) -> None:
-        self.height, self.width, self.before = height, width, info.frames_before
+        self.height, self.width = height, width
         rows, columns = info.padded(height, width)
         self.below, self.right = rows - height, columns - width
-        several = info.frames > 1
-        planes = 3 * (info.frames + several)
         border = info.size_multiple
-        self.buffer = np.zeros((1, planes, rows + 2 * border, columns + 2 * border), np.uint8)
-        self.buffer[:, 3:] = MIDDLE
-        if several:
-            self.buffer[:, -3:] = DARKEST
-        inner = self.buffer[0, :, border:-border, border:-border]  # (3 F, H', W')
-        self.planes = [inner[i : i + 3] for i in range(0, planes, 3)]
+        self.buffer = np.zeros((1, 3, rows + 2 * border, columns + 2 * border), np.uint8)
+        self.planes = self.buffer[0, :, border:-border, border:-border]  # (3, H', W')
         self.residual = np.empty((rows, columns, 3), np.uint8)
         self.rows = self.residual.reshape(rows // border, border, columns // border, 3 * border)
 
     def pack(self, frames: Sequence[np.ndarray], center: Planes | None = None) -> np.ndarray:
-        """K aligned frames (H, W, 3) as the network's input; the next call overwrites its memory."""
-        split = [cv2.split(self._whole_frame(frame)) for frame in frames]  # K x 3 x (H', W')
-        centre = split.pop(self.before)
-        for c, middle in enumerate(centre):
-            self.planes[0][c] = middle
-            for plane, other in zip(self.planes[1:], split, strict=False):
-                cv2.addWeighted(other[c], 1, middle, -1, MIDDLE, dst=plane[c])
-            if split:
-                darker = cv2.min(middle, cv2.max(split[self.before - 1][c], split[self.before][c]))
-                cv2.addWeighted(darker, 1, middle, -1, DARKEST, dst=self.planes[-1][c])
+        """The one frame (H, W, 3) as the network's input; the next call overwrites its memory."""
+        for plane, values in zip(self.planes, cv2.split(self._whole_frame(frames[0])), strict=True):
+            plane[:] = values
         return self.buffer
 
     def _whole_frame(self, frame: np.ndarray) -> np.ndarray:
@@ -133,8 +117,8 @@ class PlanePacking:
 
     f is the network's fold, 2. The planes are the luma of the center; the difference of each neighbor's luma from it;
     that of min(center, median of three) from it; and chroma, each pixel twice along each side. All have full range.
-    Borders and bytes for zero are those of :class:`BytePacking`. The residual is luma, folded by row and pixel, and
-    chroma.
+    The constants above give the bytes for zero. The border is black and shows no change. The residual is luma, folded
+    by row and pixel, and chroma.
 
     Args:
         info: The description of the model.

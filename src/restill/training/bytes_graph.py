@@ -41,15 +41,14 @@ def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | Non
         return None
     first, last = convolutions[0], convolutions[-1]
     fold = info.size_multiple
-    rgb, luma = 3 * (info.frames + (info.frames > 1)), info.frames + 3
+    planes = info.frames + 3 if info.frames > 1 else 3
     kernel = graph.constants.get(graph.makers[first.input[1]].input[0]) if first.input[1] in graph.makers else None
     end = graph.readers(last.output[0])
-    if kernel is None or len(end) != 1 or kernel.shape[1:] not in [(n, 3 * fold, 3 * fold) for n in (rgb, luma)]:
+    if kernel is None or len(end) != 1 or kernel.shape[1:] != (planes, 3 * fold, 3 * fold):
         return None
-    feed = "planes" if kernel.shape[1] == luma else "bytes"
+    feed = "planes" if info.frames > 1 else "bytes"
     if end[0].op_type != "QuantizeLinear" or "DepthToSpace" not in graph.followers(end[0]):
         return None
-    planes = kernel.shape[1]
     between = graph.between(first, last)
     settings = [helper.make_attribute("strides", [fold] * 2), helper.make_attribute("kernel_shape", [3 * fold] * 2)]
     del first.attribute[:]  # no padding: the planes have a border
@@ -57,7 +56,7 @@ def feed_bytes(model: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto | Non
     if feed == "planes":
         graph.shift_bias(first, kernel, slice(1), slice(-3, -2))
     else:
-        graph.shift_bias(first, kernel, slice(3), slice(-3, None) if info.frames > 1 else slice(0))
+        graph.shift_bias(first, kernel, slice(3), slice(0))
         graph.shuffle_rows(last, fold)
     about = info.model_copy(update={"feed": feed})
     nodes = [
