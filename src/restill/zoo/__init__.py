@@ -15,7 +15,7 @@ from restill.errors import RestillError
 FOLDER = Path(__file__).parent
 # The models that 'restill derain' uses: for clips, for clips with --fast, and for single pictures.
 DEFAULTS = {"derain": "rill-m", "derain-fast": "rill-s", "derain-picture": "rill-p"}
-EASY_NAMES = {"fast": "rill-s", "best": "rill-xl", "permissive": "rill-m-permissive"}  # short names of models
+EASY_NAMES = {"fast": "rill-s", "best": "rill-l", "permissive": "rill-m-permissive"}  # short names of models
 ANY_USE = (
     "Apache-2.0",
     "MIT",
