@@ -234,7 +234,7 @@ class RestoringOptions(ModelOptions):
         typer.Option(
             min=1,
             metavar="N",
-            help="Restore N inputs, or parts of long ones, at a time, each in a process of its own. See docs/archive.md.",
+            help="Restore N inputs, or parts of long ones, at a time, each in its own process. See docs/archive.md.",
             rich_help_panel=MANY,
         ),
     ] = None
