@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +95,25 @@ def test_what_hangs_is_ended(clip, tmp_path, monkeypatch):
         sandbox.run(run, request(clip, tmp_path), patience=0.3)
 
 
-def test_work_can_be_stopped_and_continued(tmp_path):
-    clip = tmp_path / "long.mp4"  # so long that it cannot end before a busy parent has looked
-    write_clip(clip, list(rainy_clip(240, 320, 10)) * 40)
+def run_and_wait(request, on_frame):
+    """The work, which cannot end before its parent stops it."""
+
+    def on_frame_and_wait():
+        on_frame()
+        time.sleep(600)
+
+    return run(request, on_frame_and_wait)
+
+
+def test_work_can_be_stopped_and_continued(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # the child imports this file
+    clip = tmp_path / "long.mp4"
+    write_clip(clip, rainy_clip(48, 64, 60))
     stop, notes = threading.Event(), []
     with pytest.raises(sandbox.Stopped):
-        sandbox.run(run, request(clip, tmp_path), on_frame=stop.set, stop=stop, notes=notes)
+        sandbox.run(run_and_wait, request(clip, tmp_path), on_frame=stop.set, stop=stop, notes=notes)
     assert not (tmp_path / "a.mkv").exists()
-    assert sandbox.run(run, request(clip, tmp_path), stop=threading.Event(), notes=notes).frames == 400
+    assert sandbox.run(run, request(clip, tmp_path), stop=threading.Event(), notes=notes).frames == 60
     assert traces(tmp_path) == []
 
 
