@@ -74,10 +74,10 @@ def main(steps: float = 1.0, frames: int = FRAMES) -> Path:
         {
             "make clips with rendered rain from photographs": 12,
             "restore a clip with a model of Restill": 14,
-            "train the start of two students": 30 * steps,
+            "train the start of two students": 23 * steps,
             "prepare a teacher": 75 * steps if teacher is None else 1,
-            "continue one student without a teacher": 26 * steps,
-            "distill the other with CSTD": 39 * steps,
+            "continue one student without a teacher": 21 * steps,
+            "distill the other with CSTD": 32 * steps,
             "measure both on held-out clips": 32,
         }
     )
