@@ -109,6 +109,8 @@ def test_several_at_a_time_are_as_one_by_one(tmp_path):
     other = run(*clips, "-o", tmp_path / "out", "--jobs", 2, "--strength", 0.5)
     assert other.returncode == 1
     assert "c0.mp4' exists and was made with other settings; name another folder" in other.stderr
+    again = run(*clips, "-o", tmp_path / "out", "--jobs", 2)  # the record of the first settings is left alone
+    assert again.returncode == 0, again.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -320,6 +322,14 @@ def test_an_output_that_was_put_in_place_before_the_run_died_is_done(tmp_path, w
 
 def settings() -> str:
     return repr((None, []))
+
+
+def test_an_output_of_another_source_is_not_taken_for_done(tmp_path, work):
+    work(fine)
+    (item,) = items(1, tmp_path)
+    restore_archive([item], Order(None), tmp_path / RECORD, quiet=True)
+    totals = restore_archive([replace(item, source="other.mp4")], Order(None), tmp_path / RECORD, quiet=True)
+    assert totals.failed == ("i0",)
 
 
 def test_parts_are_all_of_it(tmp_path, status):

@@ -57,12 +57,13 @@ class Result:
 
 
 NAMES = [field.name for field in fields(Result)]
+_COLUMNS = ", ".join(f"results.{name}" for name in NAMES)
 
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS items (position INTEGER PRIMARY KEY, id TEXT UNIQUE, source TEXT, output TEXT UNIQUE);
-CREATE TABLE IF NOT EXISTS results ({", ".join(NAMES)}, settings TEXT, PRIMARY KEY (id));
+CREATE TABLE IF NOT EXISTS results ({", ".join(NAMES)}, settings TEXT, PRIMARY KEY (id, settings));
 CREATE TABLE IF NOT EXISTS events (
-    number INTEGER PRIMARY KEY, id TEXT, status TEXT, moment TEXT DEFAULT CURRENT_TIMESTAMP
+    number INTEGER PRIMARY KEY, id TEXT, status TEXT, settings TEXT, moment TEXT DEFAULT CURRENT_TIMESTAMP
 );
 CREATE INDEX IF NOT EXISTS of_item ON events (id);
 """
@@ -88,7 +89,7 @@ class Totals:
 
 
 class Record:
-    """What happened to each item. Get it from :func:`open_record`."""
+    """What happened to each item with the settings of this run. Get it from :func:`open_record`."""
 
     def __init__(self, data: sqlite3.Connection, settings: str) -> None:
         self._data, self._settings = data, settings
@@ -137,62 +138,61 @@ class Record:
 
     def result(self, name: str) -> Result | None:
         """The newest result of an item."""
-        names = ", ".join(NAMES)
-        row = self._data.execute(f"SELECT {names} FROM results WHERE id = ?", [name]).fetchone()  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM results WHERE id = ? AND settings = ?"  # noqa: S608
+        row = self._data.execute(query, [name, self._settings]).fetchone()
         return None if row is None else _result(row)
 
-    def has_settings(self, name: str) -> bool:
-        """Whether the result of an item was made with the settings of this run."""
-        row = self._data.execute("SELECT settings FROM results WHERE id = ?", [name]).fetchone()
-        return row is not None and row[0] == self._settings
+    def is_done_otherwise(self, name: str) -> bool:
+        """Whether an item was done with other settings."""
+        query = "SELECT 1 FROM results WHERE id = ? AND settings != ? AND status = ?"
+        return self._data.execute(query, [name, self._settings, DONE]).fetchone() is not None
 
     def forget(self) -> None:
-        """Forget what happened to the items of this run."""
+        """Forget what happened to the items of this run, with any settings."""
         with self._data as data:
             for table in ("results", "events"):
                 data.execute(f"DELETE FROM {table} WHERE id IN (SELECT id FROM items)")  # noqa: S608
 
     def is_begun(self, name: str) -> bool:
         """Whether an item was begun, and has no result since."""
-        query = "SELECT status FROM events WHERE id = ? ORDER BY number DESC LIMIT 1"
-        row = self._data.execute(query, [name]).fetchone()
+        query = "SELECT status FROM events WHERE id = ? AND settings = ? ORDER BY number DESC LIMIT 1"
+        row = self._data.execute(query, [name, self._settings]).fetchone()
         return row is not None and row[0] == BEGUN
 
     def begin(self, name: str) -> None:
         """Note that an item is begun, whose output does not exist yet."""
         if not self.is_begun(name):
-            with self._data as data:
-                data.execute("INSERT INTO events (id, status) VALUES (?, ?)", [name, BEGUN])
+            with self._data:
+                self._happened(name, BEGUN)
 
     def add(self, result: Result) -> None:
         """Note the result of an item."""
         marks = ", ".join("?" * (len(NAMES) + 1))
         with self._data as data:
-            data.execute("INSERT INTO events (id, status) VALUES (?, ?)", [result.id, result.status])
+            self._happened(result.id, result.status)
             data.execute(f"INSERT OR REPLACE INTO results VALUES ({marks})", [*astuple(result), self._settings])  # noqa: S608
+
+    def _happened(self, name: str, status: str) -> None:
+        self._data.execute("INSERT INTO events (id, status, settings) VALUES (?, ?, ?)", [name, status, self._settings])
+
+    def _of_part(self, columns: str, part: Part, more: str = "") -> sqlite3.Cursor:
+        """Columns of the items of a part with their results, in order; NULL where there is none."""
+        query = (
+            f"SELECT {columns} FROM items LEFT JOIN results ON items.id = results.id AND settings = ? "  # noqa: S608
+            f"WHERE (position - 1) % ? = ? {more}"
+        )
+        return self._data.execute(query, [self._settings, part.count, part.index])
 
     def results(self, part: Part = ALL) -> Iterator[Result]:
         """The results of the items of a part, in order."""
-        names = ", ".join(f"results.{name}" for name in NAMES)
-        query = (
-            f"SELECT {names} FROM items JOIN results USING (id) WHERE (position - 1) % ? = ? "  # noqa: S608
-            "ORDER BY position"
-        )
-        return map(_result, self._data.execute(query, [part.count, part.index]))
+        return map(_result, self._of_part(_COLUMNS, part, "AND status IS NOT NULL ORDER BY position"))
 
     def totals(self, part: Part = ALL) -> Totals:
         """What became of the items of a part."""
-        query = "SELECT count(*) FROM items WHERE (position - 1) % ? = ?"
-        (items,) = self._data.execute(query, [part.count, part.index]).fetchone()
-        done = frames = again = 0
-        failed: list[str] = []
-        for result in self.results(part):
-            done += result.status == DONE
-            frames += (result.frames or 0) * (result.status == DONE)
-            again += result.again
-            if result.status != DONE and len(failed) < BATCH:
-                failed.append(result.id)
-        return Totals(items, done, frames, again, tuple(failed))
+        sums = "count(*), total(status = 'done'), total(frames), total(again)"
+        items, done, frames, again = map(int, self._of_part(sums, part).fetchone())
+        failed = self._of_part("items.id", part, f"AND status = 'failed' ORDER BY position LIMIT {BATCH}")
+        return Totals(items, done, frames, again, tuple(name for (name,) in failed))
 
     def write_table(self, path: Path, part: Part = ALL) -> None:
         """Write the results of a part as CSV or, by the extension, Parquet.

@@ -101,14 +101,18 @@ def _is_done(item: Item, record: Record, *, overwrite: bool) -> bool:
     """Whether there is nothing left to do for an item: its output is whole, or may not be replaced."""
     there = store.exists(item.output)
     result = record.result(item.id)
-    if result is not None and result.status == DONE and there and record.has_settings(item.id):
+    if (
+        result is not None
+        and (result.status, result.source, result.output) == (DONE, item.source, item.output)
+        and there
+    ):
         return True
     if not there or overwrite or store.is_url(item.output):
         return False
     if record.is_begun(item.id):  # it was put in place, and the run ended before it was recorded
         record.add(Result(item.id, item.source, item.output, DONE, checksum=checksum(Path(item.output))))
         return True
-    how = " and was made with other settings" if result is not None and result.status == DONE else ""
+    how = " and was made with other settings" if record.is_done_otherwise(item.id) else ""
     error = f"'{item.output}' exists{how}; name another folder, or add --overwrite"
     record.add(failure(item, error, again=False))
     say(f"error: {error}")
